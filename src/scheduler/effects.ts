@@ -1,0 +1,75 @@
+/** Effects are data: what is to be done outside, and what came of it. */
+import type { EffectId, JobId, MinerId } from '../schema/ids.ts';
+import type { ErrorCategory } from '../schema/job.ts';
+
+/** What to do. Chain steps carry all they need, so that the performer decides nothing. */
+export type EffectWant =
+  /** Draw the ticket: randomness at head − 900. */
+  | { readonly kind: 'ticket'; readonly miner: MinerId }
+  /** Wait for the seed epoch of the pre-commit, then draw it. */
+  | { readonly kind: 'seed'; readonly miner: MinerId; readonly number: number }
+  /** Send one message: sign once, push the same bytes until the chain has them. */
+  | { readonly kind: 'message'; readonly message: MessageWant }
+  /** Follow a pushed message until it has landed with confidence. */
+  | { readonly kind: 'landed'; readonly miner: MinerId; readonly number: number; readonly message: string; readonly what: 'preCommit' | 'proveCommit'; readonly commR: string }
+  /** Delete objects that no state needs any more. */
+  | { readonly kind: 'delete'; readonly keys: readonly string[] };
+
+/** A message in the field's terms; `src/chain` turns it into CBOR, value and gas. */
+export type MessageWant =
+  | {
+      readonly method: 'PreCommitSectorBatch2';
+      readonly miner: MinerId;
+      readonly number: number;
+      readonly sealProof: number;
+      readonly commR: string;
+      /** Null for a CC sector. */
+      readonly commD: string | null;
+      readonly ticketEpoch: number;
+    }
+  | {
+      readonly method: 'ProveCommitSectors3';
+      readonly miner: MinerId;
+      readonly number: number;
+      readonly pieces: readonly { readonly cid: string; readonly paddedSizeBytes: string }[];
+      readonly proofBase64: string;
+    };
+
+/** A signed message, stored before it is pushed. */
+export type SignedMessage = {
+  readonly sender: string;
+  readonly nonce: number;
+  readonly cid: string;
+  /** The whole SignedMessage as Lotus' JSON, pushed as it is. */
+  readonly signed: string;
+  readonly pushed: boolean;
+};
+
+export type EffectRow = {
+  readonly id: EffectId;
+  readonly job: JobId | null;
+  /** State (and purpose) that wanted it: `SubmitPC`, `CheckPC`, `AssignTicket`… */
+  readonly step: string;
+  readonly generation: number;
+  /** 1, 2, …: a new try only when the one before is provably dead. */
+  readonly try: number;
+  readonly want: EffectWant;
+  readonly status: 'open' | 'done' | 'failed' | 'cancelled';
+  readonly signed: SignedMessage | null;
+  /** Not before this time. */
+  readonly dueMs: number;
+  /** Failed performances that counted. */
+  readonly failures: number;
+  readonly lastError: string | null;
+  readonly createdMs: number;
+};
+
+/** What a performer reports. `wait` is not a failure and is not counted. */
+export type EffectOutcome =
+  | { readonly outcome: 'ticket'; readonly value: string; readonly epoch: number }
+  | { readonly outcome: 'seed'; readonly value: string; readonly epoch: number }
+  | { readonly outcome: 'pushed' }
+  | { readonly outcome: 'landed'; readonly epoch: number; readonly exitCode: number; readonly onChain: boolean; readonly detail: string }
+  | { readonly outcome: 'deleted' }
+  | { readonly outcome: 'wait'; readonly forMs: number; readonly reason: string }
+  | { readonly outcome: 'error'; readonly category: ErrorCategory; readonly code: string; readonly message: string };

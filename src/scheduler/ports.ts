@@ -1,0 +1,222 @@
+/**
+ * What the core needs from the world. Everything below is implemented by an adapter that passes the
+ * port's conformance suite. `Tx` is synchronous: the engine reads, decides and writes in one go.
+ */
+import type {
+  AttemptId,
+  EffectId,
+  JobId,
+  MinerId,
+  PieceId,
+  RunnerId,
+  TokenId,
+} from '../schema/ids.ts';
+import type { Attempt, Job, JobEvent, NewJobEvent, PlanName } from '../schema/job.ts';
+import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
+import type { Stage } from '../schema/stage.ts';
+import type { EffectRow } from './effects.ts';
+
+/** Unix milliseconds now. */
+export type Clock = { now(): number };
+
+/** Fresh ids and random bytes: an argument, so that a replay makes the same ones. */
+export type Ids = {
+  /** `prefix-` and enough random base-36 digits never to meet again. */
+  next(prefix: 'j' | 'a' | 'r' | 'e' | 'p' | 't'): string;
+  /** `bytes` random bytes in hex. */
+  hex(bytes: number): string;
+};
+
+export type RunnerRow = {
+  readonly id: RunnerId;
+  readonly name: string;
+  readonly trust: Trust;
+  readonly labels: readonly string[];
+  readonly stages: readonly Stage[];
+  readonly storage: readonly string[];
+  readonly resources: Resources;
+  /** SHA-256 of the credential, hex. */
+  readonly credentialHash: string;
+  readonly bootId: string;
+  readonly status: 'ready' | 'draining' | 'cordoned' | 'quarantined' | 'banned';
+  /** Evidence when quarantined. */
+  readonly reason: string | null;
+  /** Strikes in a row: a good result clears them. */
+  readonly strikes: number;
+  readonly lastSeenMs: number;
+  readonly registeredMs: number;
+};
+
+export type JoinTokenRow = {
+  readonly hash: string;
+  readonly trust: Trust;
+  readonly labels: readonly string[];
+  readonly expiresMs: number;
+  readonly usedBy: RunnerId | null;
+};
+
+export type ApiTokenRow = {
+  readonly id: TokenId;
+  readonly hash: string;
+  readonly name: string;
+  readonly role: 'admin' | 'operator' | 'viewer';
+  /** Null: all miners. */
+  readonly miners: readonly MinerId[] | null;
+  readonly createdMs: number;
+  readonly revokedMs: number | null;
+};
+
+export type PieceRow = {
+  readonly id: PieceId;
+  readonly miner: MinerId;
+  readonly key: string;
+  readonly sizeBytes: string;
+  readonly hash: string;
+  readonly paddedSizeBytes: string;
+  /** Null until add-piece has computed it. */
+  readonly cid: string | null;
+  /** The job that took it. */
+  readonly job: JobId | null;
+  readonly createdMs: number;
+};
+
+export type ThreadRow = {
+  /** `worker/index`. */
+  readonly id: string;
+  readonly worker: string;
+  readonly index: number;
+  readonly plan: PlanName;
+  readonly miner: MinerId | null;
+  readonly auto: boolean;
+  readonly enabled: boolean;
+  readonly job: JobId | null;
+};
+
+/** A page of a listing; `cursor` goes into the next call, null at the end. */
+export type Page<T> = { readonly items: readonly T[]; readonly cursor: string | null };
+
+export type JobFilter = {
+  readonly state?: string | undefined;
+  readonly plan?: string | undefined;
+  readonly miner?: MinerId | undefined;
+  readonly miners?: readonly MinerId[] | undefined;
+  readonly paused?: boolean | undefined;
+  /** An error code. */
+  readonly error?: string | undefined;
+};
+
+/** Everything one transaction may read and write. All rows go in and out whole. */
+export type Tx = {
+  meta(key: string): string | undefined;
+  setMeta(key: string, value: string): void;
+
+  job(id: JobId): Job | undefined;
+  /** The sector's live job, else its last. */
+  jobOfSector(miner: MinerId, number: number): Job | undefined;
+  insertJob(job: Job): void;
+  updateJob(job: Job): void;
+  /** Newest first. */
+  jobs(filter: JobFilter, limit: number, cursor: string | null): Page<Job>;
+  /** Live jobs (not final) waiting for a thread: oldest first. */
+  jobsForThread(plan: PlanName, miner: MinerId | null, limit: number): readonly Job[];
+  /** Jobs waiting for a runner for one of these stages, longest waiting first. */
+  jobsForRunner(stages: readonly Stage[], limit: number): readonly Job[];
+  /** Jobs whose retry time has come. */
+  jobsDue(nowMs: number, limit: number): readonly Job[];
+  /** Jobs that hold a place on this runner whose reservation has not run out. */
+  reservedOn(runner: RunnerId, nowMs: number): readonly JobId[];
+  countJobs(): readonly { state: string; paused: boolean; count: number }[];
+  /** The next number of the miner that no job of ours has: max + 1, at least `start`. */
+  nextSectorNumber(miner: MinerId, start: number): number;
+
+  appendEvent(event: NewJobEvent): JobEvent;
+  eventsOfJob(job: JobId, afterSeq: number, limit: number): readonly JobEvent[];
+  eventsAfter(seq: number, limit: number): readonly JobEvent[];
+
+  attempt(id: AttemptId): Attempt | undefined;
+  insertAttempt(attempt: Attempt): void;
+  updateAttempt(attempt: Attempt): void;
+  attemptsOfJob(job: JobId): readonly Attempt[];
+  runningAttempts(runner: RunnerId): readonly Attempt[];
+  /** The highest lease epoch ever granted for this stage of this job; 0 when none. */
+  lastEpoch(job: JobId, stage: Stage): number;
+  /** Running attempts whose lease ended before `nowMs`. */
+  expiredAttempts(nowMs: number, limit: number): readonly Attempt[];
+  /** Adds to every running attempt's lease: the control plane itself was away. */
+  extendLeases(byMs: number): void;
+
+  runner(id: RunnerId): RunnerRow | undefined;
+  runnerByCredential(hash: string): RunnerRow | undefined;
+  insertRunner(runner: RunnerRow): void;
+  updateRunner(runner: RunnerRow): void;
+  runners(): readonly RunnerRow[];
+  insertJoinToken(token: JoinTokenRow): void;
+  joinToken(hash: string): JoinTokenRow | undefined;
+  /** True for exactly one caller. */
+  burnJoinToken(hash: string, by: RunnerId): boolean;
+
+  insertApiToken(token: ApiTokenRow): void;
+  apiTokenByHash(hash: string): ApiTokenRow | undefined;
+  apiTokens(): readonly ApiTokenRow[];
+  /** False when there is no such token or it was revoked before. */
+  revokeApiToken(id: TokenId, nowMs: number): boolean;
+
+  insertPiece(piece: PieceRow): void;
+  updatePiece(piece: PieceRow): void;
+  piece(id: PieceId): PieceRow | undefined;
+  /** Pieces of the miner that no job took: oldest first. */
+  waitingPieces(miner: MinerId, limit: number): readonly PieceRow[];
+
+  threads(): readonly ThreadRow[];
+  thread(id: string): ThreadRow | undefined;
+  putThread(thread: ThreadRow): void;
+  deleteThread(id: string): void;
+
+  /** Throws on a second row of the same (job, step, generation, try). */
+  insertEffect(effect: EffectRow): void;
+  updateEffect(effect: EffectRow): void;
+  effect(id: EffectId): EffectRow | undefined;
+  /** Open effects whose time has come, oldest first. */
+  effectsDue(nowMs: number, limit: number): readonly EffectRow[];
+  openEffectsOfJob(job: JobId): readonly EffectRow[];
+  effectsOfJob(job: JobId): readonly EffectRow[];
+  /** The highest nonce in a signed message of this sender; -1 when none. */
+  lastNonce(sender: string): number;
+
+  /** The earliest of retry times, effect times and lease ends; undefined when nothing is pending. */
+  nextWakeMs(): number | undefined;
+};
+
+/** The one door to the database. */
+export type Store = {
+  /**
+   * Runs `fn` in a transaction (a savepoint of the turn's group commit); resolves once it is durable.
+   * When `fn` throws, nothing of it stays and the promise rejects. `fn` must not return a promise.
+   */
+  commit<T>(fn: (tx: Tx) => T extends PromiseLike<unknown> ? never : T): Promise<T>;
+  close(): void;
+};
+
+/** An upload in progress, as the control plane sees it. */
+export type Upload = {
+  readonly uploadId: string;
+  readonly partSizeBytes: number;
+  readonly partUrls: readonly string[];
+};
+
+/** Object storage: keys are the control plane's, URLs are what runners get. */
+export type ObjectStore = {
+  /** Begins a multipart upload of at most `maxSizeBytes`; URLs expire after `ttlMs`. */
+  createUpload(key: string, maxSizeBytes: number, ttlMs: number): Promise<Upload>;
+  /** Makes the object from its parts. Idempotent: a second call with the same upload succeeds. Throws when sizes differ. */
+  completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void>;
+  abortUpload(key: string, uploadId: string): Promise<void>;
+  /** A URL that GETs this one object (ranges allowed) until it expires. */
+  getUrl(key: string, ttlMs: number): Promise<string>;
+  /** Stores a stream under a key that must not exist yet; answers size and `sha256:` hash. */
+  put(key: string, body: AsyncIterable<Uint8Array>, maxSizeBytes: number): Promise<{ sizeBytes: number; hash: string }>;
+  head(key: string): Promise<{ sizeBytes: number } | undefined>;
+  /** No error when it is not there. */
+  delete(key: string): Promise<void>;
+  list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }>;
+};

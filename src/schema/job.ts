@@ -1,0 +1,157 @@
+/** A job as the database holds it and the API shows it. */
+import { z } from 'zod';
+import { Artifact } from './artifact.ts';
+import { AttemptId, EffectId, JobId, MinerId, PieceId, RunnerId } from './ids.ts';
+import { SealProof } from './seal-proof.ts';
+import { Network, Stage, StoredFile } from './stage.ts';
+import { Commitment, Decimal, Epoch, Hex32, UnixMs } from './units.ts';
+
+export const PlanName = z.enum(['sealer']);
+export type PlanName = z.infer<typeof PlanName>;
+
+/** The four categories of `docs/operating.md`; a runner's fault is none of them. */
+export const ErrorCategory = z.enum(['temporary', 'permanent', 'critical', 'abort']);
+export type ErrorCategory = z.infer<typeof ErrorCategory>;
+
+/** Why a job is retried or paused, and what to do. */
+export const JobError = z.object({
+  category: ErrorCategory,
+  code: z.string(),
+  message: z.string(),
+  atMs: UnixMs,
+});
+export type JobError = z.infer<typeof JobError>;
+
+/** A deal's data attached to a sector. */
+export const AttachedPiece = z.object({
+  id: PieceId,
+  cid: z.string(),
+  paddedSizeBytes: Decimal,
+  sizeBytes: Decimal,
+  key: z.string(),
+  hash: z.string(),
+});
+export type AttachedPiece = z.infer<typeof AttachedPiece>;
+
+/** A piece's place in the sector, fillers included, as add-piece answered. */
+export const PlacedPiece = z.object({
+  cid: z.string(),
+  paddedSizeBytes: Decimal,
+  offsetBytes: Decimal,
+  filler: z.boolean().optional(),
+});
+export type PlacedPiece = z.infer<typeof PlacedPiece>;
+
+/** A chain message of this job, by step. */
+export const ChainMessage = z.object({
+  cid: z.string(),
+  nonce: z.number().int(),
+  try: z.number().int(),
+  landedEpoch: Epoch.optional(),
+  exitCode: z.number().int().optional(),
+});
+export type ChainMessage = z.infer<typeof ChainMessage>;
+
+/** What the states have made so far. Each field belongs to the state that made it. */
+export const JobData = z.object({
+  network: Network,
+  sealProof: SealProof,
+  pieces: z.array(AttachedPiece),
+  layout: z.array(PlacedPiece).optional(),
+  commD: Commitment.optional(),
+  ticket: z.object({ value: Hex32, epoch: Epoch }).optional(),
+  commR: Commitment.optional(),
+  /** The challenge C1 before the deposit: a seed only the control plane knew, and whether its answer held. */
+  challenge: z.object({ seed: Hex32, passed: z.boolean() }).optional(),
+  preCommit: ChainMessage.optional(),
+  stored: z.object({ storage: z.string(), root: z.string(), files: z.array(StoredFile) }).optional(),
+  storedChecked: z.boolean().optional(),
+  seed: z.object({ value: Hex32, epoch: Epoch }).optional(),
+  proof: z.string().optional(),
+  /** Who made the proof, to blame when it does not verify. */
+  proofBy: RunnerId.optional(),
+  proveCommit: ChainMessage.optional(),
+  artifacts: z.record(z.string(), Artifact),
+});
+export type JobData = z.infer<typeof JobData>;
+
+/** What a job waits for now. */
+export const Waiting = z.discriminatedUnion('for', [
+  z.object({ for: z.literal('thread') }),
+  z.object({ for: z.literal('runner'), stage: Stage, sinceMs: UnixMs }),
+  z.object({ for: z.literal('stage'), stage: Stage, attempt: AttemptId }),
+  z.object({ for: z.literal('effect'), effect: EffectId }),
+  z.object({ for: z.literal('retry'), untilMs: UnixMs }),
+  z.object({ for: z.literal('operator') }),
+  z.object({ for: z.literal('nothing') }),
+]);
+export type Waiting = z.infer<typeof Waiting>;
+
+export const Job = z.object({
+  id: JobId,
+  plan: PlanName,
+  miner: MinerId,
+  /** Null until Allocate. */
+  number: z.number().int().nonnegative().nullable(),
+  state: z.string(),
+  /** Rises each time the job goes back: late results of the old run are refused. */
+  generation: z.number().int().positive(),
+  paused: z.boolean(),
+  error: JobError.nullable(),
+  /** Failures in this state that counted; starts again when the job advances. */
+  retries: z.number().int().nonnegative(),
+  waiting: Waiting,
+  /** `worker/index` of the sealing_thread that took it. */
+  thread: z.string().nullable(),
+  /** Runner that holds a place for this job's PC1 while the ticket is drawn. */
+  reserved: z.object({ runner: RunnerId, untilMs: UnixMs }).nullable(),
+  createdMs: UnixMs,
+  updatedMs: UnixMs,
+  data: JobData,
+});
+export type Job = z.infer<typeof Job>;
+
+/** One line of the append-only history. */
+export const JobEvent = z.object({
+  seq: z.number().int().positive(),
+  job: JobId,
+  generation: z.number().int(),
+  atMs: UnixMs,
+  /** `engine`, `operator:<token>`, `runner:<id>`, `chain`. */
+  actor: z.string(),
+  kind: z.enum(['created', 'transition', 'went_back', 'aborted', 'paused', 'resumed', 'error', 'attempt', 'message', 'note']),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  event: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+});
+export type JobEvent = z.infer<typeof JobEvent>;
+
+/** An event before the store numbers it. */
+export type NewJobEvent = Omit<JobEvent, 'seq'>;
+
+export const AttemptStatus = z.enum(['running', 'done', 'failed', 'lost', 'cancelled', 'refused']);
+export type AttemptStatus = z.infer<typeof AttemptStatus>;
+
+export const Attempt = z.object({
+  id: AttemptId,
+  job: JobId,
+  stage: Stage,
+  /** Job state and generation it was granted in. */
+  state: z.string(),
+  generation: z.number().int(),
+  /** Lease epoch: rises with every grant of this stage of this job. */
+  epoch: z.number().int().positive(),
+  runner: RunnerId,
+  status: AttemptStatus,
+  leaseUntilMs: UnixMs,
+  grantedMs: UnixMs,
+  endedMs: UnixMs.nullable(),
+  fraction: z.number().nullable(),
+  secondsLeft: z.number().nullable(),
+  note: z.string().nullable(),
+  logTail: z.string(),
+  /** Why it ended when it did not end well. */
+  failure: z.string().nullable(),
+});
+export type Attempt = z.infer<typeof Attempt>;

@@ -1,0 +1,164 @@
+/** The protocol between control plane and runner: register, next, heartbeat. */
+import { z } from 'zod';
+import { ArtifactName } from './artifact.ts';
+import { AttemptId, RunnerId } from './ids.ts';
+import { Stage, Work } from './stage.ts';
+import { Decimal, Hash } from './units.ts';
+
+export const Trust = z.enum(['own', 'rented']);
+export type Trust = z.infer<typeof Trust>;
+
+/** What the machine has, as the agent measured it. */
+export const Resources = z.object({
+  cores: z.number().int().positive(),
+  ramBytes: z.number().int().positive(),
+  diskFreeBytes: z.number().int().nonnegative(),
+  gpus: z.array(z.object({ model: z.string().max(80), vramBytes: z.number().int().nonnegative() })).max(64),
+});
+export type Resources = z.infer<typeof Resources>;
+
+/** Printable text of at most `max` characters: a runner's words reach an operator's terminal and page. */
+const printable = (max: number) =>
+  z.string().max(max).transform((text) => text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ''));
+
+export const RegisterRequest = z.strictObject({
+  token: z.string().min(16).max(200),
+  name: printable(60),
+  bootId: z.string().min(8).max(64),
+  agentVersion: z.string().max(40),
+  stages: z.array(Stage).min(1),
+  /** Ids of the miner-storage roots this runner can write; only an `own` runner may have any. */
+  storage: z.array(z.string().max(60)).max(64),
+  resources: Resources,
+});
+export type RegisterRequest = z.infer<typeof RegisterRequest>;
+
+export const RegisterAnswer = z.object({
+  runnerId: RunnerId,
+  credential: z.string(),
+  heartbeatMs: z.number(),
+  leaseMs: z.number(),
+  pollMs: z.number(),
+});
+export type RegisterAnswer = z.infer<typeof RegisterAnswer>;
+
+/** A finished part of an upload. */
+export const UploadedPart = z.strictObject({ number: z.number().int().min(1).max(10_000), etag: z.string().max(200) });
+export type UploadedPart = z.infer<typeof UploadedPart>;
+
+export const ReportedOutput = z.strictObject({
+  name: ArtifactName,
+  sizeBytes: Decimal,
+  hash: Hash,
+  parts: z.array(UploadedPart).max(10_000),
+});
+export type ReportedOutput = z.infer<typeof ReportedOutput>;
+
+/** Why an attempt failed, in the prover's codes plus the agent's own. */
+export const FailureCode = z.enum([
+  'bad_request',
+  'input_differs',
+  'input_invalid',
+  'proof_invalid',
+  'parameters_missing',
+  'out_of_memory',
+  'out_of_disk',
+  'interrupted',
+  'internal',
+  'program_missing',
+  'transfer_failed',
+  'storage_full',
+]);
+export type FailureCode = z.infer<typeof FailureCode>;
+
+export const Report = z.discriminatedUnion('outcome', [
+  z.strictObject({
+    outcome: z.literal('done'),
+    attempt: AttemptId,
+    epoch: z.number().int().positive(),
+    outputs: z.array(ReportedOutput).max(200),
+    result: z.record(z.string(), z.unknown()),
+  }),
+  z.strictObject({
+    outcome: z.literal('failed'),
+    attempt: AttemptId,
+    epoch: z.number().int().positive(),
+    code: FailureCode,
+    message: printable(2000),
+    input: z.string().max(100).optional(),
+  }),
+]);
+export type Report = z.infer<typeof Report>;
+
+export const NextRequest = z.strictObject({
+  bootId: z.string().min(8).max(64),
+  /** How many more stages the runner would take now. */
+  freeSlots: z.number().int().min(0).max(64),
+  /** Attempts it is working on: one that the control plane does not know is cancelled. */
+  running: z.array(z.strictObject({ attempt: AttemptId, epoch: z.number().int() })).max(64),
+  reports: z.array(Report).max(64),
+  resources: Resources,
+  /** How long the answer may be held back when there is nothing to grant. */
+  waitMs: z.number().int().min(0).max(60_000),
+});
+export type NextRequest = z.infer<typeof NextRequest>;
+
+/** Where an input comes from. */
+export const InputFile = z.object({ name: ArtifactName, url: z.string(), sizeBytes: Decimal, hash: Hash });
+export type InputFile = z.infer<typeof InputFile>;
+
+/** Where an output goes: parts of `partSizeBytes` each, the last one shorter; part n to `partUrls[n-1]`. */
+export const OutputSlot = z.object({
+  name: ArtifactName,
+  maxSizeBytes: Decimal,
+  partSizeBytes: z.number().int().positive(),
+  partUrls: z.array(z.string()).min(1),
+  /** False for files that the stage may leave out. */
+  required: z.boolean(),
+});
+export type OutputSlot = z.infer<typeof OutputSlot>;
+
+export const Grant = z.object({
+  attempt: AttemptId,
+  epoch: z.number().int().positive(),
+  stage: Stage,
+  work: Work,
+  inputs: z.array(InputFile),
+  outputs: z.array(OutputSlot),
+  leaseMs: z.number(),
+});
+export type Grant = z.infer<typeof Grant>;
+
+/** `accepted`: applied. `duplicate`: applied before. `lease_lost`: another grant holds it. `refused`: not what was asked for. */
+export const ReportStatus = z.enum(['accepted', 'duplicate', 'lease_lost', 'refused', 'unknown_attempt', 'retry_later']);
+export type ReportStatus = z.infer<typeof ReportStatus>;
+
+export const NextAnswer = z.object({
+  reports: z.array(z.object({ attempt: AttemptId, status: ReportStatus, message: z.string() })),
+  grants: z.array(Grant),
+  /** Attempts the runner named as running but must stop. */
+  cancel: z.array(AttemptId),
+});
+export type NextAnswer = z.infer<typeof NextAnswer>;
+
+export const HeartbeatRequest = z.strictObject({
+  bootId: z.string().min(8).max(64),
+  attempts: z
+    .array(
+      z.strictObject({
+        attempt: AttemptId,
+        epoch: z.number().int(),
+        fraction: z.number().min(0).max(1).optional(),
+        secondsLeft: z.number().nonnegative().optional(),
+        note: printable(200).optional(),
+        logTail: printable(8000).optional(),
+      }),
+    )
+    .max(64),
+});
+export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
+
+export const HeartbeatAnswer = z.object({
+  attempts: z.array(z.object({ attempt: AttemptId, order: z.enum(['continue', 'cancel']), message: z.string() })),
+});
+export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;
