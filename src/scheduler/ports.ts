@@ -14,7 +14,7 @@ import type {
 import type { Attempt, Job, JobEvent, NewJobEvent, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { Stage } from '../schema/stage.ts';
-import type { EffectRow } from './effects.ts';
+import type { EffectRow, MessageWant, SignedMessage } from './effects.ts';
 
 /** Unix milliseconds now. */
 export type Clock = { now(): number };
@@ -90,6 +90,14 @@ export type ThreadRow = {
   readonly auto: boolean;
   readonly enabled: boolean;
   readonly job: JobId | null;
+};
+
+/** A multipart upload that was opened for an attempt's output. */
+export type UploadRow = {
+  readonly attempt: AttemptId;
+  readonly name: string;
+  readonly key: string;
+  readonly uploadId: string;
 };
 
 /** A page of a listing; `cursor` goes into the next call, null at the end. */
@@ -180,6 +188,10 @@ export type Tx = {
   effectsDue(nowMs: number, limit: number): readonly EffectRow[];
   openEffectsOfJob(job: JobId): readonly EffectRow[];
   effectsOfJob(job: JobId): readonly EffectRow[];
+  insertUpload(upload: UploadRow): void;
+  uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
+  deleteUploads(attempt: AttemptId): void;
+
   /** The highest nonce in a signed message of this sender; -1 when none. */
   lastNonce(sender: string): number;
 
@@ -219,4 +231,42 @@ export type ObjectStore = {
   /** No error when it is not there. */
   delete(key: string): Promise<void>;
   list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }>;
+};
+
+/** What is known of a message on the chain. */
+export type MessageState =
+  | { readonly state: 'unknown' }
+  | { readonly state: 'pending' }
+  | {
+      readonly state: 'landed';
+      readonly epoch: number;
+      /** Epochs between its tipset and the head. */
+      readonly confidence: number;
+      readonly exitCode: number;
+      /** Whether this sector of the batch succeeded (decoded from the receipt's return). */
+      readonly sectorOk: boolean;
+      /** What the receipt says when it failed. */
+      readonly detail: string;
+    };
+
+/** The chain as one sector needs it. Errors are `ChainError` with a category. */
+export type Chain = {
+  head(): Promise<{ epoch: number }>;
+  /** Length of an epoch and the pre-commit challenge delay, from the node. */
+  network(): Promise<{ epochMs: number; challengeDelay: number; name: string }>;
+  /** Ticket for the miner at head − 900. */
+  ticket(miner: MinerId): Promise<{ value: string; epoch: number }>;
+  /** Interactive seed at pre-commit epoch + delay, or how long until it exists. */
+  seed(miner: MinerId, number: number): Promise<{ value: string; epoch: number } | { waitEpochs: number }>;
+  /** The address that signs for the miner (its worker). */
+  sender(miner: MinerId): Promise<string>;
+  /** Builds, estimates and signs. Takes the nonce as the greater of the node's and `nonceFloor`. Does not push. */
+  sign(want: MessageWant, nonceFloor: number): Promise<SignedMessage>;
+  /** Pushes the very bytes; pushing what is already there is no error. */
+  push(message: SignedMessage): Promise<void>;
+  message(cid: string, want: { number: number }): Promise<MessageState>;
+  preCommit(miner: MinerId, number: number): Promise<{ commR: string; epoch: number } | undefined>;
+  sector(miner: MinerId, number: number): Promise<{ commR: string; activationEpoch: number } | undefined>;
+  /** Which of these numbers the chain has given out already. */
+  allocated(miner: MinerId, numbers: readonly number[]): Promise<readonly number[]>;
 };
