@@ -1,0 +1,173 @@
+/**
+ * The `Chain` port on a Lotus node. It decides nothing about sectors: it asks, builds, signs and pushes.
+ * Signing and pushing are two steps so that the signed bytes can be stored in between.
+ */
+import { z } from 'zod';
+import type { MinerId } from '../schema/ids.ts';
+import type { MessageWant, SignedMessage } from '../scheduler/effects.ts';
+import type { Chain, MessageState } from '../scheduler/ports.ts';
+import { actorId } from './addresses.ts';
+import { RANDOMNESS_TAG, randomnessEntropy } from './derivations.ts';
+import { ChainError } from './errors.ts';
+import {
+  MessageLookup,
+  MinerInfo,
+  NetworkParams,
+  PreCommitOnChain,
+  Randomness,
+  RunLengths,
+  SectorOnChain,
+  setBits,
+  TipSet,
+} from './lotus-answers.ts';
+import { LotusRpc, type LotusRpcOptions } from './lotus-rpc.ts';
+import { messageState } from './message-state.ts';
+import { type LotusMessage, LotusMessage as LotusMessageSchema, LotusSignedMessage, messageCid, signedMessageCbor, signedMessageCid } from './message.ts';
+import { buildMinerMessage } from './miner-messages.ts';
+import { pushSigned } from './push.ts';
+
+export type LotusChainOptions = LotusRpcOptions & {
+  /** From pre-commit to expiration; default 540 days of 30 s epochs. */
+  readonly sectorLifetimeEpochs?: number;
+  /** Signs for every miner instead of its worker; must be owner or control address. */
+  readonly sender?: string;
+};
+
+/** How far back the ticket is drawn: one finality, so that a reorg cannot change it. */
+const TICKET_LOOKBACK_EPOCHS = 900;
+const DEFAULT_LIFETIME_EPOCHS = 540 * 2880;
+const MAX_MESSAGE_BYTES = 65_536;
+
+/** The chain through one Lotus node. */
+export class LotusChain implements Chain {
+  readonly #rpc: LotusRpc;
+  readonly #options: LotusChainOptions;
+
+  constructor(options: LotusChainOptions) {
+    this.#options = options;
+    this.#rpc = new LotusRpc(options);
+  }
+
+  async close(): Promise<void> {
+    await this.#rpc.close();
+  }
+
+  async head(): Promise<{ epoch: number }> {
+    const head = await this.#rpc.call('ChainHead', [], TipSet);
+    return { epoch: head.Height };
+  }
+
+  async network(): Promise<{ epochMs: number; challengeDelay: number; name: string }> {
+    const params = await this.#rpc.call('StateGetNetworkParams', [], NetworkParams);
+    return { epochMs: params.BlockDelaySecs * 1000, challengeDelay: params.PreCommitChallengeDelay, name: params.NetworkName };
+  }
+
+  async ticket(miner: MinerId): Promise<{ value: string; epoch: number }> {
+    const { epoch: now } = await this.head();
+    const epoch = Math.max(0, now - TICKET_LOOKBACK_EPOCHS);
+    const entropy = entropyBase64(miner);
+    const value = await this.#rpc.call('StateGetRandomnessFromTickets', [RANDOMNESS_TAG.SealRandomness, epoch, entropy, []], Randomness);
+    return { value, epoch };
+  }
+
+  async seed(miner: MinerId, number: number): Promise<{ value: string; epoch: number } | { waitEpochs: number }> {
+    const [onChain, network, head] = await Promise.all([this.#preCommitInfo(miner, number), this.network(), this.head()]);
+    if (onChain === null) {
+      throw new ChainError('permanent', 'no_pre_commit', `sector ${number} of ${miner} has no pre-commit on chain, so it has no seed; look whether it landed or expired`);
+    }
+    const epoch = onChain.PreCommitEpoch + network.challengeDelay;
+    if (head.epoch <= epoch) return { waitEpochs: epoch - head.epoch + 1 };
+    const value = await this.#rpc.call(
+      'StateGetRandomnessFromBeacon',
+      [RANDOMNESS_TAG.InteractiveSealChallengeSeed, epoch, entropyBase64(miner), []],
+      Randomness,
+    );
+    return { value, epoch };
+  }
+
+  /** Owner, worker (as IDs), control addresses and sector size. */
+  async minerInfo(miner: MinerId): Promise<MinerInfo> {
+    return this.#rpc.call('StateMinerInfo', [miner, []], MinerInfo);
+  }
+
+  async sender(miner: MinerId): Promise<string> {
+    const info = await this.minerInfo(miner);
+    const chosen = this.#options.sender ?? info.Worker;
+    // A message from an ID address cannot be checked against a key by the mempool.
+    return this.#rpc.call('StateAccountKey', [chosen, []], z.string());
+  }
+
+  async sign(want: MessageWant, nonceFloor: number): Promise<SignedMessage> {
+    const [sender, built] = await Promise.all([
+      this.sender(want.miner),
+      buildMinerMessage(this.#rpc, want, this.#options.sectorLifetimeEpochs ?? DEFAULT_LIFETIME_EPOCHS),
+    ]);
+    const draft: LotusMessage = {
+      Version: 0,
+      To: `t0${actorId(want.miner)}`,
+      From: sender,
+      Nonce: 0,
+      Value: built.value,
+      GasLimit: 0,
+      GasFeeCap: '0',
+      GasPremium: '0',
+      Method: built.method,
+      Params: Buffer.from(built.params).toString('base64'),
+    };
+    const estimated = await this.#rpc.call('GasEstimateMessageGas', [draft, null, []], LotusMessageSchema);
+    const nodeNonce = await this.#rpc.call('MpoolGetNonce', [sender], z.number().int().nonnegative());
+    const message: LotusMessage = {
+      ...draft,
+      Nonce: Math.max(nodeNonce, nonceFloor),
+      GasLimit: estimated.GasLimit,
+      GasFeeCap: estimated.GasFeeCap,
+      GasPremium: estimated.GasPremium,
+    };
+    const answer = await this.#rpc.call('WalletSignMessage', [sender, message], LotusSignedMessage);
+    if (!messageCid(answer.Message).equals(messageCid(message))) {
+      throw new ChainError('permanent', 'signed_other_message', 'the wallet signed another message than it was given; do not use this node until that is explained');
+    }
+    const signed: LotusSignedMessage = { Message: message, Signature: answer.Signature };
+    const sizeBytes = signedMessageCbor(signed).length;
+    if (sizeBytes > MAX_MESSAGE_BYTES) {
+      throw new ChainError('permanent', 'message_too_large', `the message has ${sizeBytes} bytes, the mempool takes ${MAX_MESSAGE_BYTES}; send fewer sectors in one`);
+    }
+    return {
+      sender,
+      nonce: message.Nonce,
+      cid: signedMessageCid(signed).toString(),
+      signed: JSON.stringify(signed),
+      pushed: false,
+    };
+  }
+
+  async push(message: SignedMessage): Promise<void> {
+    await pushSigned(this.#rpc, message);
+  }
+
+  async message(cid: string, want: { number: number }): Promise<MessageState> {
+    return messageState(this.#rpc, cid, want.number);
+  }
+
+  async preCommit(miner: MinerId, number: number): Promise<{ commR: string; epoch: number } | undefined> {
+    const onChain = await this.#preCommitInfo(miner, number);
+    return onChain === null ? undefined : { commR: onChain.Info.SealedCID, epoch: onChain.PreCommitEpoch };
+  }
+
+  async sector(miner: MinerId, number: number): Promise<{ commR: string; activationEpoch: number } | undefined> {
+    const onChain = await this.#rpc.call('StateSectorGetInfo', [miner, number, []], z.nullable(SectorOnChain));
+    return onChain === null ? undefined : { commR: onChain.SealedCID, activationEpoch: onChain.Activation };
+  }
+
+  async allocated(miner: MinerId, numbers: readonly number[]): Promise<readonly number[]> {
+    return setBits(await this.#rpc.call('StateMinerAllocated', [miner, []], RunLengths), numbers);
+  }
+
+  async #preCommitInfo(miner: MinerId, number: number): Promise<PreCommitOnChain | null> {
+    return this.#rpc.call('StateSectorPreCommitInfo', [miner, number, []], z.nullable(PreCommitOnChain));
+  }
+}
+
+function entropyBase64(miner: MinerId): string {
+  return Buffer.from(randomnessEntropy(miner)).toString('base64');
+}

@@ -1,0 +1,115 @@
+/**
+ * One JSON-RPC call to a Lotus (or Venus) node: time-out, bearer token, answers checked by zod.
+ * Failures are `ChainError`: temporary when the same call may work later.
+ */
+import { Agent, request } from 'undici';
+import { z } from 'zod';
+import { ChainError, exitCodeIsRetried } from './errors.ts';
+
+export type LotusRpcOptions = {
+  /** `http://…/rpc/v1`. */
+  readonly url: string;
+  /** Bearer token; a function is asked before each call, so that a renewed file is seen. */
+  readonly token: string | (() => Promise<string>) | null;
+  /** How long one call may take; default 30,000. */
+  readonly timeoutMs?: number;
+};
+
+const Envelope = z.object({
+  result: z.unknown().optional(),
+  error: z.object({ code: z.number(), message: z.string() }).nullish(),
+});
+
+const METHOD_NOT_FOUND = -32601;
+const INVALID_PARAMS = -32602;
+
+/** Speaks to one node. `close()` frees its connections. */
+export class LotusRpc {
+  readonly #options: LotusRpcOptions;
+  readonly #timeoutMs: number;
+  readonly #agent: Agent;
+  #nextId = 1;
+
+  constructor(options: LotusRpcOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#agent = new Agent({ connect: { timeout: this.#timeoutMs } });
+  }
+
+  /** Calls `Filecoin.<method>` and parses its result. */
+  async call<T>(method: string, params: readonly unknown[], answer: z.ZodType<T>): Promise<T> {
+    const text = await this.#post(method, params);
+    const envelope = Envelope.safeParse(parseJson(method, text));
+    if (!envelope.success) {
+      throw new ChainError('temporary', 'rpc_bad_answer', `${method}: the node answered something that is not JSON-RPC; check that the URL ends in /rpc/v1`);
+    }
+    if (envelope.data.error) throw rpcError(method, envelope.data.error);
+    const result = answer.safeParse(envelope.data.result ?? null);
+    if (!result.success) {
+      throw new ChainError('permanent', 'rpc_unexpected_answer', `${method}: the node's answer has another shape than expected (${z.prettifyError(result.error)}); check the node's version`);
+    }
+    return result.data;
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #post(method: string, params: readonly unknown[]): Promise<string> {
+    const token = typeof this.#options.token === 'function' ? await this.#options.token() : this.#options.token;
+    const body = JSON.stringify({ jsonrpc: '2.0', id: this.#nextId++, method: `Filecoin.${method}`, params });
+    try {
+      const response = await request(this.#options.url, {
+        method: 'POST',
+        dispatcher: this.#agent,
+        headers: { 'content-type': 'application/json', ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
+        body,
+        // Covers the body as well: a node that stalls mid-answer must not hold the sender for ever.
+        signal: AbortSignal.timeout(this.#timeoutMs),
+      });
+      const text = await response.body.text();
+      if (response.statusCode === 401 || response.statusCode === 403) {
+        throw new ChainError('permanent', 'rpc_unauthorized', `${method}: the node refused the token (HTTP ${response.statusCode}); give one with sign permission`);
+      }
+      // Lotus answers some errors with status 500 and a JSON-RPC body: the body says more.
+      if (response.statusCode >= 400 && !text.startsWith('{')) {
+        throw new ChainError('temporary', 'rpc_http_status', `${method}: the node answered HTTP ${response.statusCode}; look at the node's log`);
+      }
+      return text;
+    } catch (cause) {
+      if (cause instanceof ChainError) throw cause;
+      const name = cause instanceof Error ? cause.name : '';
+      if (name === 'TimeoutError' || name === 'ConnectTimeoutError') {
+        throw new ChainError('temporary', 'rpc_timeout', `${method}: no answer within ${this.#timeoutMs} ms; look at the node's load`, { cause });
+      }
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ChainError('temporary', 'rpc_unreachable', `${method}: the node cannot be reached (${reason}); check that it runs and its URL`, { cause });
+    }
+  }
+}
+
+function parseJson(method: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ChainError('temporary', 'rpc_bad_answer', `${method}: the node answered something that is not JSON; check that the URL ends in /rpc/v1`, { cause });
+  }
+}
+
+/** The exit code in a node's sentence: `(RetCode=16)` of gas estimates, or `exit …(16)`. */
+function exitCodeIn(message: string): number | undefined {
+  const match = /RetCode=(\d+)/.exec(message) ?? /exit [A-Za-z]*\((\d+)\)/.exec(message);
+  return match === null ? undefined : Number(match[1]);
+}
+
+function rpcError(method: string, error: { code: number; message: string }): ChainError {
+  if (error.code === METHOD_NOT_FOUND || error.code === INVALID_PARAMS) {
+    return new ChainError('permanent', 'rpc_refused', `${method}: ${error.message}; check the node's version`, { rpcCode: error.code });
+  }
+  const exitCode = exitCodeIn(error.message);
+  if (exitCode !== undefined) {
+    const category = exitCodeIsRetried(exitCode) ? 'temporary' : 'permanent';
+    return new ChainError(category, 'actor_exit', `${method}: the actor would refuse the message: ${error.message}`, { exitCode, rpcCode: error.code });
+  }
+  return new ChainError('temporary', 'rpc_error', `${method}: the node answered: ${error.message}`, { rpcCode: error.code });
+}

@@ -1,0 +1,64 @@
+/** What became of a message: on chain with its receipt, still in the mempool, or not known to the node. */
+import { z } from 'zod';
+import type { MessageState } from '../scheduler/ports.ts';
+import { type MessageLookup, MessageLookup as MessageLookupSchema, TipSet } from './lotus-answers.ts';
+import type { LotusRpc } from './lotus-rpc.ts';
+import { LotusMessage, LotusSignedMessage, METHOD, signedMessageCid } from './message.ts';
+import { decodeActivationReturn, decodeProveCommitSectors3 } from './params-decode.ts';
+
+/** The receipt of a message or of its replacement (same call, other gas); `null` while there is none. */
+export async function searchMessage(rpc: LotusRpc, cid: string): Promise<MessageLookup | null> {
+  return rpc.call('StateSearchMsg', [[], { '/': cid }, -1, true], z.nullable(MessageLookupSchema));
+}
+
+/** Whether the node's mempool holds the message. */
+export async function isPending(rpc: LotusRpc, cid: string): Promise<boolean> {
+  const pending = await rpc.call('MpoolPending', [[]], z.array(LotusSignedMessage).nullable());
+  return (pending ?? []).some((signed) => signedMessageCid(signed).toString() === cid);
+}
+
+/** The state of a message as it concerns sector `number`. */
+export async function messageState(rpc: LotusRpc, cid: string, number: number): Promise<MessageState> {
+  const lookup = await searchMessage(rpc, cid);
+  if (lookup === null) return (await isPending(rpc, cid)) ? { state: 'pending' } : { state: 'unknown' };
+  const head = await rpc.call('ChainHead', [], TipSet);
+  const { ExitCode: exitCode } = lookup.Receipt;
+  const failedWith = exitCode === 0 ? await sectorExitCode(rpc, lookup, number) : exitCode;
+  return {
+    state: 'landed',
+    epoch: lookup.Height,
+    confidence: Math.max(0, head.Height - lookup.Height),
+    exitCode,
+    sectorOk: failedWith === 0,
+    detail: failedWith === 0 ? '' : `exit code ${failedWith}: ${exitCodeMeaning(failedWith)}`,
+  };
+}
+
+/** A receipt of 0 of method 34 may hide sectors that failed: its return names them by position. */
+async function sectorExitCode(rpc: LotusRpc, lookup: MessageLookup, number: number): Promise<number> {
+  const bytes = Buffer.from(lookup.Receipt.Return ?? '', 'base64');
+  if (bytes.length === 0) return 0;
+  const message = await rpc.call('ChainGetMessage', [{ '/': lookup.Message }], LotusMessage);
+  if (message.Method !== METHOD.ProveCommitSectors3) return 0;
+  const { failures } = decodeActivationReturn(Uint8Array.from(bytes));
+  if (failures.length === 0) return 0;
+  const params = decodeProveCommitSectors3(Uint8Array.from(Buffer.from(message.Params, 'base64')));
+  const index = params.sectors.findIndex((sector) => BigInt(sector.sectorNumber) === BigInt(number));
+  return failures.find((failure) => failure.index === index)?.exitCode ?? 0;
+}
+
+const MEANINGS: Readonly<Record<number, string>> = {
+  6: 'the sender had not the value it sent',
+  7: 'out of gas',
+  16: 'the actor refused an argument (proof, ticket, expiration or CommD)',
+  17: 'the sector is not where it should be on chain',
+  18: 'the sender or the moment is not allowed',
+  19: 'the miner had too little available balance',
+  20: 'the actor is in a state that forbids it',
+  21: 'the parameters could not be decoded',
+};
+
+/** A few words for an exit code of the chain. */
+export function exitCodeMeaning(exitCode: number): string {
+  return MEANINGS[exitCode] ?? 'see the actor error codes of the network';
+}
