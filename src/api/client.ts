@@ -1,0 +1,155 @@
+/**
+ * The typed client of the HTTP API, shared by the CLI, the agent and the page. Works wherever `fetch` does.
+ * A refusal is thrown as `ApiError` with the problem document; a server that cannot be reached as `Unreachable`.
+ */
+import type { Problem } from '../schema/problem.ts';
+import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../schema/runner.ts';
+import type { JobEvent } from '../schema/job.ts';
+import type { AbortRequest, ApiTokenRequest, JoinTokenRequest, PauseRequest, PledgeRequest, ResumeRequest } from './requests.ts';
+import type {
+  Explanation, JoinToken, NewToken, PieceView, RunnerView, SectorDetail, SectorPage, SectorView, TokenView, WorkerView,
+} from './views.ts';
+
+export type * from './views.ts';
+
+/** A refusal by the server. `problem.detail` is a sentence for people, `problem.code` for programs. */
+export class ApiError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.name = 'ApiError';
+    this.problem = problem;
+  }
+}
+
+/** The server did not answer at all, or not in its language. */
+export class Unreachable extends Error {
+  constructor(url: string, why: string) {
+    super(`${url} does not answer (${why}); start the control plane with \`sealpool serve\`, or name another one with --url`);
+    this.name = 'Unreachable';
+  }
+}
+
+/** A request as it is about to be sent; the token is left out. */
+export type Sent = { readonly method: string; readonly url: string; readonly body: unknown };
+
+export type ClientOptions = {
+  readonly baseUrl: string;
+  /** API token, or a runner's credential. */
+  readonly token?: string | undefined;
+  readonly fetch?: typeof fetch;
+  /** Called before each request, for `--verbose`. */
+  readonly onSend?: (sent: Sent) => void;
+};
+
+export type SectorFilter = {
+  readonly state?: string | undefined; readonly plan?: string | undefined; readonly miner?: string | undefined;
+  readonly paused?: boolean | undefined; readonly error?: string | undefined;
+  readonly cursor?: string | undefined; readonly limit?: number | undefined;
+};
+
+type Call = { query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined; body?: unknown; raw?: BodyInit | undefined; signal?: AbortSignal | undefined };
+
+const why = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  return cause instanceof Error ? ((cause as { code?: string }).code ?? cause.message) : error.message;
+};
+
+/** The API's calls as functions. One instance may be used for many calls at once. */
+export function createClient(options: ClientOptions) {
+  const base = options.baseUrl.replace(/\/+$/, '');
+  const send = options.fetch ?? fetch;
+
+  async function response(method: string, path: string, call: Call = {}, headers: Record<string, string> = {}): Promise<Response> {
+    const url = new URL(base + path);
+    for (const [key, value] of Object.entries(call.query ?? {})) if (value !== undefined) url.searchParams.set(key, String(value));
+    const body = call.raw ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
+    options.onSend?.({ method, url: url.href, body: call.raw === undefined ? call.body : undefined });
+    let answer: Response;
+    try {
+      answer = await send(url.href, {
+        method,
+        headers: {
+          accept: 'application/json',
+          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body, duplex: 'half' }),
+        ...(call.signal === undefined ? {} : { signal: call.signal }),
+      } as RequestInit);
+    } catch (error) {
+      if (call.signal?.aborted === true) throw error;
+      throw new Unreachable(base, why(error));
+    }
+    if (answer.ok) return answer;
+    const text = await answer.text();
+    if (!(answer.headers.get('content-type') ?? '').includes('application/problem+json')) {
+      throw new Unreachable(base, `it answered ${answer.status} without a problem document`);
+    }
+    throw new ApiError(JSON.parse(text) as Problem);
+  }
+
+  async function call<T>(method: string, path: string, options_: Call = {}): Promise<T> {
+    const answer = await response(method, path, options_);
+    return (answer.status === 204 ? undefined : await answer.json()) as T;
+  }
+
+  const at = encodeURIComponent;
+  const sector = (ref: string) => `/v1/sectors/${at(ref)}`;
+  const thread = (worker: string, index: number) => `/v1/workers/${at(worker)}/threads/${index}`;
+
+  return {
+    plans: () => call<Record<string, Record<string, Record<string, string>>>>('GET', '/v1/plans'),
+    pledge: (body: PledgeRequest) => call<{ items: SectorView[] }>('POST', '/v1/sectors', { body }),
+    sectors: (query: SectorFilter = {}) => call<SectorPage>('GET', '/v1/sectors', { query }),
+    sector: (ref: string) => call<SectorDetail>('GET', sector(ref)),
+    pause: (ref: string, body: PauseRequest = {}) => call<SectorView>('POST', `${sector(ref)}/pause`, { body }),
+    resume: (ref: string, body: ResumeRequest = {}) => call<SectorView>('POST', `${sector(ref)}/resume`, { body }),
+    abort: (ref: string, body: AbortRequest = {}) => call<SectorView>('POST', `${sector(ref)}/abort`, { body }),
+    explain: (ref: string) => call<Explanation>('GET', `${sector(ref)}/explain`),
+    workers: () => call<{ items: WorkerView[] }>('GET', '/v1/workers'),
+    worker: (name: string) => call<WorkerView>('GET', `/v1/workers/${at(name)}`),
+    pauseThread: (worker: string, index: number) => call<SectorView>('POST', `${thread(worker, index)}/pause`, { body: {} }),
+    resumeThread: (worker: string, index: number, body: ResumeRequest = {}) => call<SectorView>('POST', `${thread(worker, index)}/resume`, { body }),
+    createJoinToken: (body: JoinTokenRequest) => call<JoinToken>('POST', '/v1/runners/tokens', { body }),
+    runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
+    /** `drain`: finish what runs, take nothing new. `cordon`: the same until lifted. `ban`: its credential ends now. */
+    runnerAction: (id: string, action: 'drain' | 'cordon' | 'ban') => call<RunnerView>('POST', `/v1/runners/${at(id)}/${action}`, { body: {} }),
+    register: (body: RegisterRequest) => call<RegisterAnswer>('POST', '/v1/runners/register', { body }),
+    next: (body: NextRequest, signal?: AbortSignal) => call<NextAnswer>('POST', '/v1/runners/self/next', { body, signal }),
+    heartbeat: (body: HeartbeatRequest) => call<HeartbeatAnswer>('POST', '/v1/runners/self/heartbeat', { body }),
+    events: (after = 0, limit = 200) => call<{ items: JobEvent[]; after: number }>('GET', '/v1/events', { query: { after, limit } }),
+    /** Events as they happen, from `after` on, until the signal aborts or the server ends the stream. */
+    async *follow(after: number, signal?: AbortSignal): AsyncGenerator<JobEvent> {
+      const answer = await response('GET', '/v1/events', { query: { after }, signal }, { accept: 'text/event-stream' });
+      if (answer.body === null) return;
+      let text = '';
+      for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
+        text += chunk;
+        const blocks = text.split('\n\n');
+        text = blocks.pop() ?? '';
+        for (const block of blocks) {
+          const data = block.split('\n').filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trimStart());
+          if (data.length > 0) yield JSON.parse(data.join('\n')) as JobEvent;
+        }
+      }
+    },
+    /** Streams raw bytes; without `sizeBytes` a piece that is too large is noticed only under way. */
+    addPiece: async (miner: string, body: BodyInit, sizeBytes?: number) => {
+      const headers: Record<string, string> = { 'content-type': 'application/octet-stream' };
+      if (sizeBytes !== undefined) headers['x-piece-size'] = String(sizeBytes);
+      const answer = await response('POST', '/v1/pieces', { query: { miner }, raw: body }, headers);
+      return (await answer.json()) as PieceView;
+    },
+    pieces: (miner: string) => call<{ items: PieceView[] }>('GET', '/v1/pieces', { query: { miner } }),
+    createToken: (body: ApiTokenRequest) => call<NewToken>('POST', '/v1/tokens', { body }),
+    tokens: () => call<{ items: TokenView[] }>('GET', '/v1/tokens'),
+    revokeToken: (id: string) => call<TokenView>('DELETE', `/v1/tokens/${at(id)}`),
+    ready: () => call<{ ready: true }>('GET', '/readyz'),
+  };
+}
+
+export type Client = ReturnType<typeof createClient>;

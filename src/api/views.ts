@@ -1,0 +1,112 @@
+/** What the API shows: rows of the database without their secrets. Client, CLI and page share these types. */
+import { z } from 'zod';
+import { Artifact } from '../schema/artifact.ts';
+import { JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
+import { Attempt, Job, JobEvent, PlanName } from '../schema/job.ts';
+import { Resources, Trust } from '../schema/runner.ts';
+import { Stage } from '../schema/stage.ts';
+import { Decimal, UnixMs } from '../schema/units.ts';
+
+export const Role = z.enum(['viewer', 'operator', 'admin']);
+export type Role = z.infer<typeof Role>;
+
+/** A job with the name of its sector (null until Allocate). */
+export const SectorView = Job.extend({ sector: z.string().nullable() });
+export type SectorView = z.infer<typeof SectorView>;
+
+export const SectorPage = z.object({ items: z.array(SectorView), cursor: z.string().nullable() });
+export type SectorPage = z.infer<typeof SectorPage>;
+
+/** A message of the job, newest last. The signed bytes stay inside. */
+export const MessageView = z.object({
+  step: z.string(),
+  generation: z.number().int(),
+  try: z.number().int(),
+  method: z.string(),
+  status: z.enum(['open', 'done', 'failed', 'cancelled']),
+  cid: z.string().nullable(),
+  nonce: z.number().int().nullable(),
+  sender: z.string().nullable(),
+  lastError: z.string().nullable(),
+});
+export type MessageView = z.infer<typeof MessageView>;
+
+export const SectorDetail = z.object({
+  job: SectorView,
+  events: z.array(JobEvent),
+  attempts: z.array(Attempt),
+  artifacts: z.array(Artifact.extend({ name: z.string() })),
+  messages: z.array(MessageView),
+});
+export type SectorDetail = z.infer<typeof SectorDetail>;
+
+export const Explanation = z.object({
+  waitsFor: z.string(),
+  sentence: z.string(),
+  candidates: z.array(z.object({ runner: z.string(), fits: z.boolean(), why: z.string() })),
+});
+export type Explanation = z.infer<typeof Explanation>;
+
+/** One sealing_thread and the job in it. */
+export const ThreadView = z.object({
+  index: z.number().int().nonnegative(),
+  plan: PlanName,
+  miner: MinerId.nullable(),
+  auto: z.boolean(),
+  enabled: z.boolean(),
+  job: JobId.nullable(),
+  sector: z.string().nullable(),
+  state: z.string().nullable(),
+  paused: z.boolean(),
+  error: z.string().nullable(),
+});
+export type ThreadView = z.infer<typeof ThreadView>;
+
+export const WorkerView = z.object({ worker: z.string(), threads: z.array(ThreadView) });
+export type WorkerView = z.infer<typeof WorkerView>;
+
+export const RunnerView = z.object({
+  id: RunnerId,
+  name: z.string(),
+  trust: Trust,
+  labels: z.array(z.string()),
+  stages: z.array(Stage),
+  storage: z.array(z.string()),
+  resources: Resources,
+  status: z.enum(['ready', 'draining', 'cordoned', 'quarantined', 'banned']),
+  reason: z.string().nullable(),
+  strikes: z.number().int(),
+  lastSeenMs: UnixMs,
+  registeredMs: UnixMs,
+  running: z.array(z.object({ attempt: z.string(), job: JobId, stage: Stage, fraction: z.number().nullable() })),
+});
+export type RunnerView = z.infer<typeof RunnerView>;
+
+export const PieceView = z.object({
+  id: PieceId,
+  miner: MinerId,
+  sizeBytes: Decimal,
+  paddedSizeBytes: Decimal,
+  hash: z.string(),
+  cid: z.string().nullable(),
+  job: JobId.nullable(),
+  createdMs: UnixMs,
+});
+export type PieceView = z.infer<typeof PieceView>;
+
+export const TokenView = z.object({
+  id: TokenId,
+  name: z.string(),
+  role: Role,
+  miners: z.array(MinerId).nullable(),
+  createdMs: UnixMs,
+  revokedMs: UnixMs.nullable(),
+});
+export type TokenView = z.infer<typeof TokenView>;
+
+/** The secret is answered once, here, and never again: only its hash is kept. */
+export const NewToken = TokenView.extend({ token: z.string() });
+export type NewToken = z.infer<typeof NewToken>;
+
+export const JoinToken = z.object({ token: z.string(), trust: Trust, labels: z.array(z.string()), expiresMs: UnixMs });
+export type JoinToken = z.infer<typeof JoinToken>;
