@@ -1,0 +1,91 @@
+/** Attempts, their leases, and the uploads opened for them. */
+import { and, asc, eq, lt, sql } from 'drizzle-orm';
+import type { AttemptId, JobId, RunnerId } from '../schema/ids.ts';
+import type { Attempt, AttemptStatus } from '../schema/job.ts';
+import type { Stage } from '../schema/stage.ts';
+import type { Tx, UploadRow } from '../scheduler/ports.ts';
+import { type Db, prepareInsert, prepareUpdate } from './db.ts';
+import { attempts, uploads } from './tables.ts';
+
+const p = sql.placeholder;
+/** Spelt as the partial indexes spell it, so that they are used. */
+const RUNNING = sql`${attempts.status} = 'running'`;
+
+function attemptOf(row: typeof attempts.$inferSelect): Attempt {
+  const { seq: _seq, ...rest } = row;
+  return {
+    ...rest,
+    id: row.id as AttemptId,
+    job: row.job as JobId,
+    stage: row.stage as Stage,
+    runner: row.runner as RunnerId,
+    status: row.status as AttemptStatus,
+  };
+}
+
+/** The part of `Tx` about attempts. */
+export function attemptsPart(db: Db) {
+  const insert = prepareInsert(db, attempts);
+  const update = prepareUpdate(db, attempts, attempts.id);
+  const byId = db.select().from(attempts).where(eq(attempts.id, p('id'))).prepare();
+  const ofJob = db.select().from(attempts).where(eq(attempts.job, p('job'))).orderBy(asc(attempts.seq)).prepare();
+  const running = db
+    .select()
+    .from(attempts)
+    .where(and(RUNNING, eq(attempts.runner, p('runner'))))
+    .orderBy(asc(attempts.seq))
+    .prepare();
+  const lastEpoch = db
+    .select({ epoch: sql<number | null>`max(${attempts.epoch})` })
+    .from(attempts)
+    .where(and(eq(attempts.job, p('job')), eq(attempts.stage, p('stage'))))
+    .prepare();
+  const expired = db
+    .select()
+    .from(attempts)
+    .where(and(RUNNING, lt(attempts.leaseUntilMs, p('nowMs'))))
+    .orderBy(asc(attempts.leaseUntilMs), asc(attempts.seq))
+    .limit(p('limit'))
+    .prepare();
+  const extend = db
+    .update(attempts)
+    .set({ leaseUntilMs: sql`${attempts.leaseUntilMs} + ${p('byMs')}` })
+    .where(RUNNING)
+    .prepare();
+  const nextEnd = db
+    .select({ ms: sql<number | null>`min(${attempts.leaseUntilMs})` })
+    .from(attempts)
+    .where(RUNNING)
+    .prepare();
+
+  const part = {
+    attempt(id) {
+      const row = byId.get({ id });
+      return row === undefined ? undefined : attemptOf(row);
+    },
+    insertAttempt: (attempt) => insert(attempt),
+    updateAttempt: (attempt) => update(attempt),
+    attemptsOfJob: (job) => ofJob.all({ job }).map(attemptOf),
+    runningAttempts: (runner) => running.all({ runner }).map(attemptOf),
+    lastEpoch: (job, stage) => lastEpoch.get({ job, stage })?.epoch ?? 0,
+    expiredAttempts: (nowMs, limit) => expired.all({ nowMs, limit }).map(attemptOf),
+    extendLeases(byMs) {
+      extend.run({ byMs });
+    },
+  } satisfies Partial<Tx>;
+  return { part, nextLeaseEndMs: () => nextEnd.get()?.ms ?? undefined };
+}
+
+/** The part of `Tx` about open uploads. */
+export function uploadsPart(db: Db) {
+  const insert = prepareInsert(db, uploads);
+  const of = db.select().from(uploads).where(eq(uploads.attempt, p('attempt'))).orderBy(asc(uploads.name)).prepare();
+  const remove = db.delete(uploads).where(eq(uploads.attempt, p('attempt'))).prepare();
+  return {
+    insertUpload: (upload) => insert(upload),
+    uploadsOfAttempt: (attempt) => of.all({ attempt }) as UploadRow[],
+    deleteUploads(attempt) {
+      remove.run({ attempt });
+    },
+  } satisfies Partial<Tx>;
+}

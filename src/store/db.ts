@@ -1,0 +1,49 @@
+/** The one database type that both Drizzle drivers have, and prepared statements over whole rows. */
+import { sql, type InferInsertModel, type InferSelectModel, type Table, getTableColumns } from 'drizzle-orm';
+import type { BaseSQLiteDatabase, SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core';
+import type * as tables from './tables.ts';
+
+/** better-sqlite3 and the Durable Object's SQLite under one synchronous type. */
+export type Db = BaseSQLiteDatabase<'sync', unknown, typeof tables>;
+
+/** A row as it is written: every column but the counter, nothing left to a default. */
+export type Written<T extends Table> = Omit<InferSelectModel<T>, 'seq'>;
+
+function names(table: Table): string[] {
+  return Object.keys(getTableColumns(table)).filter((name) => name !== 'seq');
+}
+
+/** Inserts one whole row; throws when a key or a unique index stands against it. */
+export function prepareInsert<T extends SQLiteTable>(db: Db, table: T): (row: Written<T>) => void {
+  const values = Object.fromEntries(names(table).map((name) => [name, sql.placeholder(name)]));
+  const statement = db.insert(table).values(values as unknown as InferInsertModel<T>).prepare();
+  return (row) => {
+    statement.run(row);
+  };
+}
+
+/**
+ * Overwrites one whole row by its key column; throws when it is not there. Durable Objects do not say how
+ * many rows an UPDATE met, so the key is returned and counted.
+ */
+export function prepareUpdate<T extends SQLiteTable>(db: Db, table: T, key: SQLiteColumn & { name: string }): (row: Written<T>) => void {
+  const columns: Record<string, SQLiteColumn> = getTableColumns(table);
+  const keyName = Object.keys(columns).find((name) => columns[name] === key) ?? key.name;
+  const set = Object.fromEntries(
+    names(table)
+      .filter((name) => name !== keyName)
+      .map((name) => [name, sql`${sql.placeholder(name)}`]),
+  );
+  const statement = db
+    .update(table)
+    .set(set as Parameters<ReturnType<Db['update']>['set']>[0])
+    .where(sql`${key} = ${sql.placeholder(keyName)}`)
+    .returning({ key })
+    .prepare();
+  return (row) => {
+    const met = statement.all(row).length;
+    if (met !== 1) {
+      throw new Error(`no row ${String((row as Record<string, unknown>)[keyName])} to update; insert it first`);
+    }
+  };
+}

@@ -1,0 +1,131 @@
+/** Jobs: the statements of `Tx` over them. */
+import { and, asc, desc, eq, getTableColumns, gt, gte, isNotNull, isNull, lt, lte, sql, type SQL } from 'drizzle-orm';
+import type { JobId } from '../schema/ids.ts';
+import type { JobFilter, Tx } from '../scheduler/ports.ts';
+import { type Db, prepareInsert, prepareUpdate } from './db.ts';
+import { jobOf, jobRow } from './job-rows.ts';
+import { jobs } from './tables.ts';
+
+const p = sql.placeholder;
+/** States that no job leaves. */
+const LIVE = sql`${jobs.state} not in ('Finished', 'Aborted')`;
+
+/** A list as one bound value: the number of parameters stays the same however long it is. */
+function inList(column: SQL | typeof jobs.miner | typeof jobs.waitingStage, list: SQL | ReturnType<typeof p>): SQL {
+  return sql`${column} in (select value from json_each(${list}))`;
+}
+
+function conditions(filter: JobFilter, cursor: string | null): SQL | undefined {
+  const all: SQL[] = [];
+  if (filter.state !== undefined) all.push(eq(jobs.state, filter.state));
+  if (filter.plan !== undefined) all.push(eq(jobs.plan, filter.plan));
+  if (filter.miner !== undefined) all.push(eq(jobs.miner, filter.miner));
+  if (filter.miners !== undefined) all.push(inList(jobs.miner, sql`${JSON.stringify(filter.miners)}`));
+  if (filter.paused !== undefined) all.push(eq(jobs.paused, filter.paused ? 1 : 0));
+  if (filter.error !== undefined) all.push(eq(jobs.errorCode, filter.error));
+  if (cursor !== null) all.push(lt(jobs.seq, Number(cursor)));
+  return and(...all);
+}
+
+/** Queues read only jobs that are not paused: a paused one keeps what it waits for and is passed over. */
+function prepareQueues(db: Db) {
+  const queued = (kind: 'thread' | 'runner' | 'retry') => and(eq(jobs.waitingFor, sql.raw(`'${kind}'`)), eq(jobs.paused, sql.raw('0')));
+  const forThread = (miner: SQL | undefined) =>
+    db
+      .select()
+      .from(jobs)
+      .where(and(queued('thread'), isNull(jobs.waitingMs), eq(jobs.plan, p('plan')), LIVE, miner))
+      .orderBy(asc(jobs.seq))
+      .limit(p('limit'))
+      .prepare();
+  return {
+    forThread: forThread(undefined),
+    forThreadOfMiner: forThread(eq(jobs.miner, p('miner'))),
+    forRunner: db
+      .select()
+      .from(jobs)
+      .where(and(queued('runner'), inList(jobs.waitingStage, p('stages'))))
+      .orderBy(asc(jobs.waitingMs), asc(jobs.seq))
+      .limit(p('limit'))
+      .prepare(),
+    due: db
+      .select()
+      .from(jobs)
+      .where(and(queued('retry'), lte(jobs.waitingMs, p('nowMs'))))
+      .orderBy(asc(jobs.waitingMs), asc(jobs.seq))
+      .limit(p('limit'))
+      .prepare(),
+    reservedOn: db
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(isNotNull(jobs.reservedRunner), eq(jobs.reservedRunner, p('runner')), gt(jobs.reservedUntilMs, p('nowMs'))))
+      .orderBy(asc(jobs.seq))
+      .prepare(),
+    nextRetry: db
+      .select({ ms: sql<number | null>`min(${jobs.waitingMs})` })
+      .from(jobs)
+      .where(queued('retry'))
+      .prepare(),
+  };
+}
+
+/** The part of `Tx` about jobs. */
+export function jobsPart(db: Db) {
+  const insert = prepareInsert(db, jobs);
+  const update = prepareUpdate(db, jobs, jobs.id);
+  const byId = db.select().from(jobs).where(eq(jobs.id, p('id'))).prepare();
+  const bySector = db
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.miner, p('miner')), eq(jobs.number, p('number'))))
+    .orderBy(sql`${LIVE} desc`, desc(jobs.seq))
+    .limit(1)
+    .prepare();
+  const counts = db
+    .select({ state: jobs.state, paused: jobs.paused, count: sql<number>`count(*)` })
+    .from(jobs)
+    .groupBy(jobs.state, jobs.paused)
+    .prepare();
+  const lastNumber = db
+    .select({ number: sql<number | null>`max(${jobs.number})` })
+    .from(jobs)
+    .where(and(eq(jobs.miner, p('miner')), gte(jobs.number, p('start'))))
+    .prepare();
+  const queues = prepareQueues(db);
+
+  const part = {
+    job(id) {
+      const row = byId.get({ id });
+      return row === undefined ? undefined : jobOf(row);
+    },
+    jobOfSector(miner, number) {
+      const row = bySector.get({ miner, number });
+      return row === undefined ? undefined : jobOf(row);
+    },
+    insertJob: (job) => insert(jobRow(job)),
+    updateJob: (job) => update(jobRow(job)),
+    jobs(filter, limit, cursor) {
+      // One more than asked for tells whether there is a next page.
+      const rows = db
+        .select(getTableColumns(jobs))
+        .from(jobs)
+        .where(conditions(filter, cursor))
+        .orderBy(desc(jobs.seq))
+        .limit(limit + 1)
+        .all();
+      const items = rows.slice(0, limit);
+      const last = rows.length > limit ? items.at(-1) : undefined;
+      return { items: items.map(jobOf), cursor: last === undefined ? null : String(last.seq) };
+    },
+    jobsForThread(plan, miner, limit) {
+      const rows = miner === null ? queues.forThread.all({ plan, limit }) : queues.forThreadOfMiner.all({ plan, miner, limit });
+      return rows.map(jobOf);
+    },
+    jobsForRunner: (stages, limit) => queues.forRunner.all({ stages: JSON.stringify(stages), limit }).map(jobOf),
+    jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),
+    reservedOn: (runner, nowMs) => queues.reservedOn.all({ runner, nowMs }).map((row) => row.id as JobId),
+    countJobs: () => counts.all().map((row) => ({ ...row, paused: row.paused === 1 })),
+    nextSectorNumber: (miner, start) => (lastNumber.get({ miner, start })?.number ?? start - 1) + 1,
+  } satisfies Partial<Tx>;
+  return { part, nextRetryMs: () => queues.nextRetry.get()?.ms ?? undefined };
+}

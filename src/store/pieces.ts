@@ -1,0 +1,73 @@
+/** Uploaded pieces of client data, and the sealing threads. */
+import { and, asc, eq, isNull, sql } from 'drizzle-orm';
+import type { JobId, MinerId } from '../schema/ids.ts';
+import type { PlanName } from '../schema/job.ts';
+import type { PieceRow, ThreadRow, Tx } from '../scheduler/ports.ts';
+import { type Db, prepareInsert, prepareUpdate } from './db.ts';
+import { pieces, threads } from './tables.ts';
+
+const p = sql.placeholder;
+
+function pieceOf(row: typeof pieces.$inferSelect): PieceRow {
+  const { seq: _seq, ...rest } = row;
+  return rest as PieceRow;
+}
+
+/** The part of `Tx` about pieces. */
+export function piecesPart(db: Db) {
+  const insert = prepareInsert(db, pieces);
+  const update = prepareUpdate(db, pieces, pieces.id);
+  const byId = db.select().from(pieces).where(eq(pieces.id, p('id'))).prepare();
+  const waiting = db
+    .select()
+    .from(pieces)
+    .where(and(eq(pieces.miner, p('miner')), isNull(pieces.job)))
+    .orderBy(asc(pieces.seq))
+    .limit(p('limit'))
+    .prepare();
+  return {
+    insertPiece: (piece) => insert(piece),
+    updatePiece: (piece) => update(piece),
+    piece(id) {
+      const row = byId.get({ id });
+      return row === undefined ? undefined : pieceOf(row);
+    },
+    waitingPieces: (miner, limit) => waiting.all({ miner, limit }).map(pieceOf),
+  } satisfies Partial<Tx>;
+}
+
+function threadOf(row: typeof threads.$inferSelect): ThreadRow {
+  return {
+    id: row.id,
+    worker: row.worker,
+    index: row.position,
+    plan: row.plan as PlanName,
+    miner: row.miner as MinerId | null,
+    auto: row.auto === 1,
+    enabled: row.enabled === 1,
+    job: row.job as JobId | null,
+  };
+}
+
+/** The part of `Tx` about threads. */
+export function threadsPart(db: Db) {
+  const insert = prepareInsert(db, threads);
+  const remove = db.delete(threads).where(eq(threads.id, p('id'))).prepare();
+  const byId = db.select().from(threads).where(eq(threads.id, p('id'))).prepare();
+  const all = db.select().from(threads).orderBy(asc(threads.worker), asc(threads.position)).prepare();
+  return {
+    threads: () => all.all().map(threadOf),
+    thread(id) {
+      const row = byId.get({ id });
+      return row === undefined ? undefined : threadOf(row);
+    },
+    putThread(thread) {
+      const { index, auto, enabled, ...rest } = thread;
+      remove.run({ id: thread.id });
+      insert({ ...rest, position: index, auto: auto ? 1 : 0, enabled: enabled ? 1 : 0 });
+    },
+    deleteThread(id) {
+      remove.run({ id });
+    },
+  } satisfies Partial<Tx>;
+}

@@ -1,0 +1,102 @@
+/** Runners and the tokens of runners and people. */
+import { and, asc, eq, isNull, sql } from 'drizzle-orm';
+import type { MinerId, RunnerId, TokenId } from '../schema/ids.ts';
+import type { Resources, Trust } from '../schema/runner.ts';
+import type { Stage } from '../schema/stage.ts';
+import type { ApiTokenRow, JoinTokenRow, RunnerRow, Tx } from '../scheduler/ports.ts';
+import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
+import { apiTokens, joinTokens, runners } from './tables.ts';
+
+const p = sql.placeholder;
+
+function runnerColumns(runner: RunnerRow): Written<typeof runners> {
+  return {
+    ...runner,
+    labels: JSON.stringify(runner.labels),
+    stages: JSON.stringify(runner.stages),
+    storage: JSON.stringify(runner.storage),
+    resources: JSON.stringify(runner.resources),
+  };
+}
+
+function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
+  const { seq: _seq, ...rest } = row;
+  return {
+    ...rest,
+    id: row.id as RunnerId,
+    trust: row.trust as Trust,
+    labels: JSON.parse(row.labels) as string[],
+    stages: JSON.parse(row.stages) as Stage[],
+    storage: JSON.parse(row.storage) as string[],
+    resources: JSON.parse(row.resources) as Resources,
+    status: row.status as RunnerRow['status'],
+  };
+}
+
+/** The part of `Tx` about runners and join tokens. */
+export function runnersPart(db: Db) {
+  const insert = prepareInsert(db, runners);
+  const update = prepareUpdate(db, runners, runners.id);
+  const byId = db.select().from(runners).where(eq(runners.id, p('id'))).prepare();
+  const byCredential = db.select().from(runners).where(eq(runners.credentialHash, p('hash'))).prepare();
+  const all = db.select().from(runners).orderBy(asc(runners.seq)).prepare();
+  const insertJoin = prepareInsert(db, joinTokens);
+  const joinByHash = db.select().from(joinTokens).where(eq(joinTokens.hash, p('hash'))).prepare();
+  const burn = db
+    .update(joinTokens)
+    .set({ usedBy: sql`${p('by')}` })
+    .where(and(eq(joinTokens.hash, p('hash')), isNull(joinTokens.usedBy)))
+    .returning({ hash: joinTokens.hash })
+    .prepare();
+  return {
+    runner(id) {
+      const row = byId.get({ id });
+      return row === undefined ? undefined : runnerOf(row);
+    },
+    runnerByCredential(hash) {
+      const row = byCredential.get({ hash });
+      return row === undefined ? undefined : runnerOf(row);
+    },
+    insertRunner: (runner) => insert(runnerColumns(runner)),
+    updateRunner: (runner) => update(runnerColumns(runner)),
+    runners: () => all.all().map(runnerOf),
+    insertJoinToken: (token) => insertJoin({ ...token, labels: JSON.stringify(token.labels) }),
+    joinToken(hash) {
+      const row = joinByHash.get({ hash });
+      return row === undefined ? undefined : ({ ...row, labels: JSON.parse(row.labels) as string[] } as JoinTokenRow);
+    },
+    burnJoinToken: (hash, by) => burn.all({ hash, by }).length === 1,
+  } satisfies Partial<Tx>;
+}
+
+function apiTokenOf(row: typeof apiTokens.$inferSelect): ApiTokenRow {
+  const { seq: _seq, ...rest } = row;
+  return {
+    ...rest,
+    id: row.id as TokenId,
+    role: row.role as ApiTokenRow['role'],
+    miners: row.miners === null ? null : (JSON.parse(row.miners) as MinerId[]),
+  };
+}
+
+/** The part of `Tx` about API tokens. */
+export function apiTokensPart(db: Db) {
+  const insert = prepareInsert(db, apiTokens);
+  const byHash = db.select().from(apiTokens).where(eq(apiTokens.hash, p('hash'))).prepare();
+  const all = db.select().from(apiTokens).orderBy(asc(apiTokens.seq)).prepare();
+  const revoke = db
+    .update(apiTokens)
+    .set({ revokedMs: sql`${p('nowMs')}` })
+    .where(and(eq(apiTokens.id, p('id')), isNull(apiTokens.revokedMs)))
+    .returning({ id: apiTokens.id })
+    .prepare();
+  return {
+    insertApiToken: (token) => insert({ ...token, miners: token.miners === null ? null : JSON.stringify(token.miners) }),
+    apiTokenByHash(hash) {
+      const row = byHash.get({ hash });
+      return row === undefined ? undefined : apiTokenOf(row);
+    },
+    apiTokens: () => all.all().map(apiTokenOf),
+    revokeApiToken: (id, nowMs) => revoke.all({ id, nowMs }).length === 1,
+  } satisfies Partial<Tx>;
+}

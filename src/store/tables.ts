@@ -1,0 +1,205 @@
+/**
+ * The tables behind `Tx`, one set for both engines. Every column holds text, a number or null, so that the
+ * same values bind on better-sqlite3 and on a Durable Object; booleans are 0 and 1, lists and documents are
+ * JSON text. What is searched has its own column, what is only read is JSON.
+ */
+import { sql } from 'drizzle-orm';
+import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
+
+/** Small facts: fencing epoch, when the control plane was last alive. */
+export const meta = sqliteTable('meta', { key: text('key').primaryKey(), value: text('value').notNull() });
+
+export const jobs = sqliteTable(
+  'jobs',
+  {
+    /** Order of creation, and the cursor of listings. */
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    id: text('id').notNull().unique(),
+    plan: text('plan').notNull(),
+    miner: text('miner').notNull(),
+    number: integer('number'),
+    state: text('state').notNull(),
+    generation: integer('generation').notNull(),
+    paused: integer('paused').notNull(),
+    errorCategory: text('error_category'),
+    errorCode: text('error_code'),
+    errorMessage: text('error_message'),
+    errorAtMs: integer('error_at_ms'),
+    retries: integer('retries').notNull(),
+    waitingFor: text('waiting_for').notNull(),
+    /** The stage waited for or running. */
+    waitingStage: text('waiting_stage'),
+    /** The attempt or effect waited for. */
+    waitingId: text('waiting_id'),
+    /** Waiting for a runner: since; for a retry: until. */
+    waitingMs: integer('waiting_ms'),
+    thread: text('thread'),
+    reservedRunner: text('reserved_runner'),
+    reservedUntilMs: integer('reserved_until_ms'),
+    createdMs: integer('created_ms').notNull(),
+    updatedMs: integer('updated_ms').notNull(),
+    data: text('data').notNull(),
+  },
+  (t) => [
+    uniqueIndex('jobs_one_live_per_sector')
+      .on(t.miner, t.number)
+      .where(sql`number is not null and state not in ('Finished', 'Aborted')`),
+    index('jobs_sector').on(t.miner, t.number),
+    index('jobs_state').on(t.state, t.paused),
+    index('jobs_error').on(t.errorCode).where(sql`error_code is not null`),
+    index('jobs_waiting').on(t.waitingFor, t.waitingMs).where(sql`paused = 0`),
+    index('jobs_reserved').on(t.reservedRunner, t.reservedUntilMs).where(sql`reserved_runner is not null`),
+  ],
+);
+
+/** Append-only. */
+export const events = sqliteTable(
+  'events',
+  {
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    job: text('job').notNull().references(() => jobs.id),
+    generation: integer('generation').notNull(),
+    atMs: integer('at_ms').notNull(),
+    actor: text('actor').notNull(),
+    kind: text('kind').notNull(),
+    fromState: text('from_state'),
+    toState: text('to_state'),
+    event: text('event'),
+    detail: text('detail').notNull(),
+  },
+  (t) => [index('events_job').on(t.job)],
+);
+
+export const attempts = sqliteTable(
+  'attempts',
+  {
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    id: text('id').notNull().unique(),
+    job: text('job').notNull().references(() => jobs.id),
+    stage: text('stage').notNull(),
+    state: text('state').notNull(),
+    generation: integer('generation').notNull(),
+    epoch: integer('epoch').notNull(),
+    runner: text('runner').notNull(),
+    status: text('status').notNull(),
+    leaseUntilMs: integer('lease_until_ms').notNull(),
+    grantedMs: integer('granted_ms').notNull(),
+    endedMs: integer('ended_ms'),
+    fraction: real('fraction'),
+    secondsLeft: real('seconds_left'),
+    note: text('note'),
+    logTail: text('log_tail').notNull(),
+    failure: text('failure'),
+  },
+  (t) => [
+    uniqueIndex('attempts_epoch').on(t.job, t.stage, t.epoch),
+    index('attempts_running').on(t.runner).where(sql`status = 'running'`),
+    index('attempts_lease').on(t.leaseUntilMs).where(sql`status = 'running'`),
+  ],
+);
+
+/** Multipart uploads opened for an attempt's outputs. */
+export const uploads = sqliteTable(
+  'uploads',
+  {
+    attempt: text('attempt').notNull().references(() => attempts.id),
+    name: text('name').notNull(),
+    key: text('key').notNull(),
+    uploadId: text('upload_id').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.attempt, t.name] })],
+);
+
+export const runners = sqliteTable('runners', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }),
+  id: text('id').notNull().unique(),
+  name: text('name').notNull(),
+  trust: text('trust').notNull(),
+  labels: text('labels').notNull(),
+  stages: text('stages').notNull(),
+  storage: text('storage').notNull(),
+  resources: text('resources').notNull(),
+  credentialHash: text('credential_hash').notNull().unique(),
+  bootId: text('boot_id').notNull(),
+  status: text('status').notNull(),
+  reason: text('reason'),
+  strikes: integer('strikes').notNull(),
+  lastSeenMs: integer('last_seen_ms').notNull(),
+  registeredMs: integer('registered_ms').notNull(),
+});
+
+export const joinTokens = sqliteTable('join_tokens', {
+  hash: text('hash').primaryKey(),
+  trust: text('trust').notNull(),
+  labels: text('labels').notNull(),
+  expiresMs: integer('expires_ms').notNull(),
+  usedBy: text('used_by'),
+});
+
+export const apiTokens = sqliteTable('api_tokens', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }),
+  id: text('id').notNull().unique(),
+  hash: text('hash').notNull().unique(),
+  name: text('name').notNull(),
+  role: text('role').notNull(),
+  miners: text('miners'),
+  createdMs: integer('created_ms').notNull(),
+  revokedMs: integer('revoked_ms'),
+});
+
+export const pieces = sqliteTable(
+  'pieces',
+  {
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    id: text('id').notNull().unique(),
+    miner: text('miner').notNull(),
+    key: text('key').notNull(),
+    sizeBytes: text('size_bytes').notNull(),
+    hash: text('hash').notNull(),
+    paddedSizeBytes: text('padded_size_bytes').notNull(),
+    cid: text('cid'),
+    job: text('job'),
+    createdMs: integer('created_ms').notNull(),
+  },
+  (t) => [index('pieces_waiting').on(t.miner).where(sql`job is null`)],
+);
+
+export const threads = sqliteTable('threads', {
+  id: text('id').primaryKey(),
+  worker: text('worker').notNull(),
+  position: integer('position').notNull(),
+  plan: text('plan').notNull(),
+  miner: text('miner'),
+  auto: integer('auto').notNull(),
+  enabled: integer('enabled').notNull(),
+  job: text('job'),
+});
+
+/** The outbox. */
+export const effects = sqliteTable(
+  'effects',
+  {
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    id: text('id').notNull().unique(),
+    job: text('job'),
+    step: text('step').notNull(),
+    generation: integer('generation').notNull(),
+    try: integer('try').notNull(),
+    want: text('want').notNull(),
+    status: text('status').notNull(),
+    sender: text('sender'),
+    nonce: integer('nonce'),
+    messageCid: text('message_cid'),
+    signed: text('signed'),
+    pushed: integer('pushed').notNull(),
+    dueMs: integer('due_ms').notNull(),
+    failures: integer('failures').notNull(),
+    lastError: text('last_error'),
+    createdMs: integer('created_ms').notNull(),
+  },
+  (t) => [
+    uniqueIndex('effects_once').on(t.job, t.step, t.generation, t.try),
+    index('effects_due').on(t.dueMs).where(sql`status = 'open'`),
+    index('effects_nonce').on(t.sender, t.nonce).where(sql`sender is not null`),
+  ],
+);

@@ -1,0 +1,35 @@
+/** `Tx` over either engine: statements are prepared once per connection and used inside every transaction. */
+import type { Tx } from '../scheduler/ports.ts';
+import { attemptsPart, uploadsPart } from './attempts.ts';
+import type { Db } from './db.ts';
+import { effectsPart } from './effects.ts';
+import { eventsPart, metaPart } from './events.ts';
+import { jobsPart } from './jobs.ts';
+import { piecesPart, threadsPart } from './pieces.ts';
+import { apiTokensPart, runnersPart } from './runners.ts';
+
+/**
+ * Everything a transaction may do, over a database whose migrations have run. The adapter opens and closes
+ * the transaction around each use.
+ */
+export function makeTx(db: Db): Tx {
+  const jobs = jobsPart(db);
+  const attempts = attemptsPart(db);
+  const effects = effectsPart(db);
+  return {
+    ...metaPart(db),
+    ...jobs.part,
+    ...eventsPart(db),
+    ...attempts.part,
+    ...uploadsPart(db),
+    ...runnersPart(db),
+    ...apiTokensPart(db),
+    ...piecesPart(db),
+    ...threadsPart(db),
+    ...effects.part,
+    nextWakeMs() {
+      const times = [jobs.nextRetryMs(), attempts.nextLeaseEndMs(), effects.nextDueMs()].filter((ms) => ms !== undefined);
+      return times.length === 0 ? undefined : Math.min(...times);
+    },
+  };
+}
