@@ -4,6 +4,8 @@ import type { ErrorCategory } from '../schema/job.ts';
 
 /** What to do. Chain steps carry all they need, so that the performer decides nothing. */
 export type EffectWant =
+  /** Ask the chain whether the number was given out already (the miner may share numbers with other software). */
+  | { readonly kind: 'number'; readonly miner: MinerId; readonly number: number }
   /** Draw the ticket: randomness at head − 900. */
   | { readonly kind: 'ticket'; readonly miner: MinerId }
   /** Wait for the seed epoch of the pre-commit, then draw it. */
@@ -66,6 +68,7 @@ export type EffectRow = {
 
 /** What a performer reports. `wait` is not a failure and is not counted. */
 export type EffectOutcome =
+  | { readonly outcome: 'number'; readonly taken: boolean }
   | { readonly outcome: 'ticket'; readonly value: string; readonly epoch: number }
   | { readonly outcome: 'seed'; readonly value: string; readonly epoch: number }
   | { readonly outcome: 'pushed' }

@@ -57,19 +57,27 @@ export const JobData = z.object({
   network: Network,
   sealProof: SealProof,
   pieces: z.array(AttachedPiece),
+  /** The chain has not given the number to anybody. */
+  numberFree: z.boolean().optional(),
   layout: z.array(PlacedPiece).optional(),
   commD: Commitment.optional(),
+  treeD: z.boolean().optional(),
   ticket: z.object({ value: Hex32, epoch: Epoch }).optional(),
+  layers: z.boolean().optional(),
   commR: Commitment.optional(),
+  /** Set when a live pre-commit binds us: a new run must give this CommR again. */
+  boundCommR: Commitment.optional(),
   /** The challenge C1 before the deposit: a seed only the control plane knew, and whether its answer held. */
   challenge: z.object({ seed: Hex32, passed: z.boolean() }).optional(),
   preCommit: ChainMessage.optional(),
   stored: z.object({ storage: z.string(), root: z.string(), files: z.array(StoredFile) }).optional(),
   storedChecked: z.boolean().optional(),
   seed: z.object({ value: Hex32, epoch: Epoch }).optional(),
+  vanilla: z.boolean().optional(),
   proof: z.string().optional(),
   /** Who made the proof, to blame when it does not verify. */
   proofBy: RunnerId.optional(),
+  proofChecked: z.boolean().optional(),
   proveCommit: ChainMessage.optional(),
   artifacts: z.record(z.string(), Artifact),
 });

@@ -1,0 +1,48 @@
+/** The one door to the engine: commits, then wakes whoever waits for what changed. */
+import type { Context, Settings, Signal } from '../scheduler/context.ts';
+import type { Clock, Ids, Store } from '../scheduler/ports.ts';
+
+type Waiter = { readonly signal: Signal; readonly wake: () => void };
+
+export type Door = {
+  /** Runs `fn` in a transaction of the store; resolves when it is durable. */
+  run<T>(fn: (ctx: Context) => T extends PromiseLike<unknown> ? never : T): Promise<T>;
+  /** Resolves at the next change of that kind, or when `abort` fires. Ask before you read, lest you miss one. */
+  changed(signal: Signal, abort: AbortSignal): Promise<void>;
+};
+
+/** A door over a store. */
+export function openDoor(parts: { store: Store; clock: Clock; ids: Ids; settings: Settings }): Door {
+  const waiters = new Set<Waiter>();
+  const wake = (signals: ReadonlySet<Signal>): void => {
+    for (const waiter of waiters) {
+      if (!signals.has(waiter.signal)) continue;
+      waiters.delete(waiter);
+      waiter.wake();
+    }
+  };
+  return {
+    async run(fn) {
+      const signals = new Set<Signal>();
+      const result = await parts.store.commit((tx) => fn({ tx, nowMs: parts.clock.now(), ids: parts.ids, settings: parts.settings, signals }));
+      if (signals.size > 0) wake(signals);
+      return result;
+    },
+    changed(signal, abort) {
+      return new Promise((resolve) => {
+        const done = (): void => {
+          waiters.delete(waiter);
+          abort.removeEventListener('abort', done);
+          resolve();
+        };
+        const waiter: Waiter = { signal, wake: done };
+        if (abort.aborted) {
+          resolve();
+          return;
+        }
+        waiters.add(waiter);
+        abort.addEventListener('abort', done, { once: true });
+      });
+    },
+  };
+}

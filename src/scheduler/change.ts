@@ -1,0 +1,129 @@
+/** Changes of one job: every one writes the row and its event in the same transaction. */
+import type { EffectId } from '../schema/ids.ts';
+import type { Job, JobData, JobEvent } from '../schema/job.ts';
+import type { Context } from './context.ts';
+import type { EffectWant } from './effects.ts';
+import { isFinal, next } from './machine.ts';
+import { dataBefore } from './plan.ts';
+import { planOf } from './plans/all.ts';
+
+/** Appends an event of this job. */
+export function note(ctx: Context, job: Job, event: Pick<JobEvent, 'actor' | 'kind'> & Partial<JobEvent>): void {
+  ctx.tx.appendEvent({
+    job: job.id,
+    generation: job.generation,
+    atMs: ctx.nowMs,
+    actor: event.actor,
+    kind: event.kind,
+    from: event.from ?? null,
+    to: event.to ?? null,
+    event: event.event ?? null,
+    detail: event.detail ?? {},
+  });
+  ctx.signals.add('events');
+}
+
+/** Writes the job with some fields changed and answers it. */
+export function change(ctx: Context, job: Job, fields: Partial<Job>): Job {
+  const changed = { ...job, ...fields, updatedMs: ctx.nowMs };
+  ctx.tx.updateJob(changed);
+  return changed;
+}
+
+/** Adds an effect to the outbox; its try is one more than the last of this step and generation. */
+export function want(ctx: Context, job: Job, step: string, effect: EffectWant): EffectId {
+  const id = ctx.ids.next('e') as EffectId;
+  const before = ctx.tx.effectsOfJob(job.id).filter((row) => row.step === step && row.generation === job.generation);
+  ctx.tx.insertEffect({
+    id,
+    job: job.id,
+    step,
+    generation: job.generation,
+    try: before.reduce((most, row) => Math.max(most, row.try), 0) + 1,
+    want: effect,
+    status: 'open',
+    signed: null,
+    dueMs: ctx.nowMs,
+    failures: 0,
+    lastError: null,
+    createdMs: ctx.nowMs,
+  });
+  ctx.signals.add('effects');
+  return id;
+}
+
+/** Objects that no state of the job needs any more are deleted by an effect of the same transaction. */
+export function discard(ctx: Context, job: Job, keys: readonly string[]): void {
+  if (keys.length > 0) want(ctx, job, 'Delete', { kind: 'delete', keys });
+}
+
+/** Takes an event of the table. Retries and error start again: the job advanced. */
+export function transition(ctx: Context, job: Job, event: string, clear: readonly (keyof JobData)[] = []): Job {
+  const plan = planOf(job.plan);
+  const to = next(plan.table, job.state, event);
+  const data = { ...job.data };
+  for (const field of clear) delete (data as Partial<JobData>)[field];
+  const changed = change(ctx, job, { state: to, data, retries: 0, error: null });
+  note(ctx, changed, { actor: 'engine', kind: 'transition', from: job.state, to, event });
+  return isFinal(to) ? finish(ctx, changed) : changed;
+}
+
+/** A job that ended lets its thread, reservation, files and pieces' objects go. */
+function finish(ctx: Context, job: Job): Job {
+  releaseThread(ctx, job);
+  const keys = Object.values(job.data.artifacts).map(({ key }) => key);
+  const pieces = job.state === 'Finished' ? job.data.pieces.map(({ key }) => key) : [];
+  discard(ctx, job, [...keys, ...pieces]);
+  return change(ctx, job, { waiting: { for: 'nothing' }, reserved: null, paused: false, data: { ...job.data, artifacts: {} } });
+}
+
+function releaseThread(ctx: Context, job: Job): void {
+  const thread = job.thread === null ? undefined : ctx.tx.thread(job.thread);
+  if (thread !== undefined && thread.job === job.id) ctx.tx.putThread({ ...thread, job: null });
+}
+
+/** Ends a job in Aborted. With `keepFiles` its intermediates stay: a live pre-commit may still be rescued. */
+export function toAborted(ctx: Context, job: Job, actor: string, reason: string, keepFiles: boolean): Job {
+  fence(ctx, job, 'the job was aborted');
+  for (const piece of job.data.pieces) {
+    const row = ctx.tx.piece(piece.id);
+    if (row !== undefined && row.job === job.id) ctx.tx.updatePiece({ ...row, job: null });
+  }
+  const aborted = change(ctx, job, { state: 'Aborted', generation: job.generation + 1 });
+  note(ctx, aborted, { actor, kind: 'aborted', from: job.state, to: 'Aborted', detail: { reason, filesKept: keepFiles } });
+  if (!keepFiles) return finish(ctx, aborted);
+  releaseThread(ctx, aborted);
+  return change(ctx, aborted, { waiting: { for: 'nothing' }, reserved: null, paused: false });
+}
+
+/** Running attempts are cancelled, open effects that have not signed anything are withdrawn. */
+export function fence(ctx: Context, job: Job, reason: string): void {
+  for (const attempt of ctx.tx.attemptsOfJob(job.id)) {
+    if (attempt.status !== 'running') continue;
+    ctx.tx.updateAttempt({ ...attempt, status: 'cancelled', endedMs: ctx.nowMs, failure: reason });
+    note(ctx, job, { actor: 'engine', kind: 'attempt', detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, status: 'cancelled', reason } });
+  }
+  for (const effect of ctx.tx.openEffectsOfJob(job.id)) {
+    if (effect.want.kind !== 'delete' && effect.signed === null) ctx.tx.updateEffect({ ...effect, status: 'cancelled', lastError: reason });
+  }
+}
+
+/**
+ * Puts the job back to `state`: what that state and later ones made is dropped and the generation rises, so
+ * that late results are refused. A pre-commit that is not provably dead stays and binds the next CommR.
+ */
+export function goBack(ctx: Context, job: Job, state: string, actor: string, reason: string): Job {
+  fence(ctx, job, reason);
+  const plan = planOf(job.plan);
+  const kept = dataBefore(plan, job.data, state);
+  const live = job.data.preCommit;
+  if (live !== undefined && (live.exitCode ?? 0) === 0) {
+    kept.preCommit = live;
+    if (job.data.commR !== undefined) kept.boundCommR = job.data.commR;
+  }
+  const keys = new Set(Object.values(kept.artifacts).map(({ key }) => key));
+  discard(ctx, job, Object.values(job.data.artifacts).flatMap(({ key }) => (keys.has(key) ? [] : [key])));
+  const back = change(ctx, job, { state, generation: job.generation + 1, data: kept, retries: 0, error: null, reserved: null });
+  note(ctx, back, { actor, kind: 'went_back', from: job.state, to: state, detail: { reason } });
+  return back;
+}

@@ -1,0 +1,122 @@
+/**
+ * One transaction: read → decide → write → outbox. `settle` is the heart: it takes every event whose
+ * condition holds, and leaves the job waiting for exactly one thing (`job.waiting`).
+ */
+import type { Job, JobError } from '../schema/job.ts';
+import { change, note, toAborted, transition, want } from './change.ts';
+import type { Context } from './context.ts';
+import { SealpoolError } from '../schema/problem.ts';
+import { acquirePieces, allocateNumber, minerSettings } from './allocate.ts';
+import { isFinal } from './machine.ts';
+import type { Todo } from './plan.ts';
+import { planOf } from './plans/all.ts';
+import { jitterOf, waitMs } from './retry.ts';
+
+/** Most events one settle may take: more is a table that goes round in circles. */
+const MOST_STEPS = 64;
+
+/** Brings the job as far as it gets without the outside, and records what it then waits for. */
+export function settle(ctx: Context, job: Job): Job {
+  let current = job;
+  for (let step = 0; step < MOST_STEPS; step += 1) {
+    const stop = standing(ctx, current);
+    if (stop !== undefined) return stop;
+    const todo = planOf(current.plan).todo(current);
+    if (todo.do === 'advance') {
+      current = transition(ctx, current, todo.event, todo.clear);
+      continue;
+    }
+    const moved = prepare(ctx, current, todo);
+    if (moved === undefined) return await_(ctx, current, todo);
+    current = moved;
+  }
+  throw new Error(`job ${job.id} took ${MOST_STEPS} events in a row; its plan's table or todo goes round in circles`);
+}
+
+/** Why the job stays where it is, if it does: final, paused, without a thread, or something is under way. */
+function standing(ctx: Context, job: Job): Job | undefined {
+  if (isFinal(job.state)) return job;
+  if (job.paused) return job.waiting.for === 'operator' ? job : change(ctx, job, { waiting: { for: 'operator' } });
+  if (job.thread === null) return job.waiting.for === 'thread' ? job : change(ctx, job, { waiting: { for: 'thread' } });
+  const running = ctx.tx.attemptsOfJob(job.id).find(({ status }) => status === 'running');
+  if (running !== undefined) {
+    return change(ctx, job, { waiting: { for: 'stage', stage: running.stage, attempt: running.id } });
+  }
+  const open = ctx.tx.openEffectsOfJob(job.id).find(({ want: { kind }, step }) => kind !== 'delete' && belongs(job, step));
+  return open === undefined ? undefined : change(ctx, job, { waiting: { for: 'effect', effect: open.id } });
+}
+
+/** Whether an open effect of this step holds the job where it is: a signed pre-commit does so in PC2Done only. */
+function belongs(job: Job, step: string): boolean {
+  const todo = planOf(job.plan).todo(job);
+  if (step === 'SubmitPC') return job.state === 'PC2Done';
+  if (step === 'SubmitProof') return job.state === 'C2Done';
+  return (todo.do === 'effect' || todo.do === 'reserve') && todo.step === step;
+}
+
+/** Data that only the database or randomness can give; undefined: nothing of that kind is wanted. */
+function prepare(ctx: Context, job: Job, todo: Todo): Job | undefined {
+  switch (todo.do) {
+    case 'allocate':
+      return refusedPauses(ctx, job, () => allocateNumber(ctx, job));
+    case 'acquire': {
+      const filled = acquirePieces(ctx, job);
+      const empty = filled.data.pieces.length === 0;
+      return empty && !minerSettings(ctx, job.miner).allowCc ? undefined : transition(ctx, filled, 'AcquireDeals');
+    }
+    case 'challenge':
+      return change(ctx, job, { data: { ...job.data, challenge: { seed: challengeSeed(ctx), passed: false } } });
+    default:
+      return undefined;
+  }
+}
+
+/** What the configuration refuses pauses this one job; it never stops the engine. */
+function refusedPauses(ctx: Context, job: Job, step: () => Job): Job {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof SealpoolError)) throw error;
+    return fail(ctx, job, { category: 'permanent', code: error.code, message: error.message });
+  }
+}
+
+/** 32 random bytes below the field's modulus, as chain randomness is used (the top two bits cleared). */
+function challengeSeed(ctx: Context): string {
+  const hex = ctx.ids.hex(32);
+  return hex.slice(0, 62) + (Number.parseInt(hex.slice(62), 16) & 0x3f).toString(16).padStart(2, '0');
+}
+
+function await_(ctx: Context, job: Job, todo: Todo): Job {
+  switch (todo.do) {
+    case 'stage':
+    case 'reserve':
+      ctx.signals.add('runners');
+      return change(ctx, job, { waiting: { for: 'runner', stage: todo.stage, sinceMs: ctx.nowMs } });
+    case 'acquire':
+      return fail(ctx, job, { category: 'temporary', code: 'no_deals', message: `no piece waits for ${job.miner} and committed capacity is switched off; upload a piece or allow CC` }, false);
+    case 'effect':
+      return change(ctx, job, { waiting: { for: 'effect', effect: want(ctx, job, todo.step, todo.want) } });
+    default:
+      return change(ctx, job, { waiting: { for: 'nothing' } });
+  }
+}
+
+/**
+ * An error of the four categories. Temporary: waits and goes on by itself, until its retries are used up.
+ * `counted` false: only waiting was needed, or a runner was at fault; the job's retries stay as they are.
+ */
+export function fail(ctx: Context, job: Job, error: Omit<JobError, 'atMs'>, counted = true): Job {
+  const full: JobError = { ...error, atMs: ctx.nowMs };
+  if (error.category === 'abort') return toAborted(ctx, change(ctx, job, { error: full }), 'engine', error.message, false);
+  const retries = job.retries + (counted ? 1 : 0);
+  const again = error.category === 'temporary' && retries <= ctx.settings.retry.maxRetries;
+  note(ctx, job, { actor: 'engine', kind: 'error', from: job.state, detail: { ...error, retries, pauses: !again } });
+  if (!again) {
+    const paused = change(ctx, job, { error: full, retries, paused: true, waiting: { for: 'operator' } });
+    note(ctx, paused, { actor: 'engine', kind: 'paused', from: job.state, detail: { reason: error.message, code: error.code } });
+    return paused;
+  }
+  const wait = waitMs(ctx.settings.retry, Math.max(retries, 1), jitterOf(ctx.ids.hex(4)));
+  return change(ctx, job, { error: full, retries, waiting: job.paused ? { for: 'operator' } : { for: 'retry', untilMs: ctx.nowMs + wait } });
+}

@@ -1,0 +1,29 @@
+/** Which runner may take which stage. Pure; used by grants and by `explain`. */
+import type { Attempt, Job } from '../schema/job.ts';
+import type { Stage } from '../schema/stage.ts';
+import type { StageWork } from './plan.ts';
+import type { RunnerRow } from './ports.ts';
+
+/** Why this runner cannot take the stage now, as a clause; undefined: it can. */
+export function misfit(runner: RunnerRow, stage: Stage, work: StageWork, job: Job, nowMs: number): string | undefined {
+  if (runner.status !== 'ready') return `it is ${runner.status}${runner.reason === null ? '' : ` (${runner.reason})`}`;
+  if (!runner.stages.includes(stage)) return `it does not do ${stage}`;
+  if (work.trust === 'own' && runner.trust !== 'own') return 'it is rented, and this step runs on own runners only';
+  if (work.storage === 'any' && runner.storage.length === 0) return 'it has no miner storage';
+  if (work.storage !== null && work.storage !== 'any' && !runner.storage.includes(work.storage)) return `it does not have storage ${work.storage}`;
+  const { reserved } = job;
+  if (stage === 'PC1' && reserved !== null && reserved.untilMs > nowMs && reserved.runner !== runner.id) {
+    return `a place on ${reserved.runner} is held for it`;
+  }
+  return undefined;
+}
+
+/** Runners that failed this stage in this state and generation: others go first. */
+export function failedOn(attempts: readonly Attempt[], job: Job, stage: Stage): ReadonlySet<string> {
+  return new Set(
+    attempts
+      .filter((attempt) => attempt.stage === stage && attempt.state === job.state && attempt.generation === job.generation)
+      .filter(({ status }) => status === 'failed' || status === 'refused')
+      .map(({ runner }) => runner),
+  );
+}

@@ -1,0 +1,119 @@
+/** Runners: registration, heartbeats, strikes. */
+import type { AttemptId, RunnerId } from '../schema/ids.ts';
+import type { Attempt } from '../schema/job.ts';
+import type { HeartbeatAnswer, HeartbeatRequest, RegisterRequest, Resources } from '../schema/runner.ts';
+import { SealpoolError } from '../schema/problem.ts';
+import { note } from './change.ts';
+import type { Context } from './context.ts';
+import { settle } from './engine.ts';
+import { leaseMs } from './grants.ts';
+import type { RunnerRow } from './ports.ts';
+
+/** Burns the join token and makes the runner. Of many calls with one token exactly one succeeds. */
+export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash: string, credentialHash: string): RunnerRow {
+  const id = ctx.ids.next('r') as RunnerId;
+  const token = ctx.tx.joinToken(tokenHash);
+  const refused = new SealpoolError('unauthorized', 'join_token', 'this join token is unknown, used or expired; ask the operator for a new one (sealpool runners token)');
+  if (token === undefined || token.expiresMs < ctx.nowMs || !ctx.tx.burnJoinToken(tokenHash, id)) throw refused;
+  if (token.trust === 'rented' && request.storage.length > 0) {
+    throw new SealpoolError('forbidden', 'storage_is_own', 'a rented runner cannot offer miner storage; register it with a token for own runners, or without storage');
+  }
+  const runner: RunnerRow = {
+    id,
+    name: request.name,
+    trust: token.trust,
+    labels: token.labels,
+    stages: request.stages,
+    storage: request.storage,
+    resources: request.resources,
+    credentialHash,
+    bootId: request.bootId,
+    status: 'ready',
+    reason: null,
+    strikes: 0,
+    lastSeenMs: ctx.nowMs,
+    registeredMs: ctx.nowMs,
+  };
+  ctx.tx.insertRunner(runner);
+  ctx.signals.add('runners');
+  return runner;
+}
+
+/**
+ * The runner spoke. A new boot id means its process started anew: what it was working on is gone and is
+ * granted again at once, without waiting for the lease to run out.
+ */
+export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?: Resources): RunnerRow {
+  const changed = { ...runner, bootId, lastSeenMs: ctx.nowMs, ...(resources === undefined ? {} : { resources }) };
+  if (bootId !== runner.bootId) {
+    for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner started anew');
+  }
+  if (bootId !== runner.bootId || resources !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.updateRunner(changed);
+  return changed;
+}
+
+/** An attempt that will not be heard of again; its stage is granted anew. */
+export function lose(ctx: Context, attempt: Attempt, reason: string): void {
+  ctx.tx.updateAttempt({ ...attempt, status: 'lost', endedMs: ctx.nowMs, failure: reason });
+  const job = ctx.tx.job(attempt.job);
+  if (job === undefined) return;
+  note(ctx, job, { actor: 'engine', kind: 'attempt', detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, epoch: attempt.epoch, status: 'lost', reason } });
+  if (job.generation === attempt.generation) settle(ctx, job);
+}
+
+/** A fault of the runner. A lie quarantines a rented one at once, faults in a row after `maxStrikes`; the evidence is kept. */
+export function strike(ctx: Context, runner: RunnerRow, reason: string, lied: boolean): void {
+  const strikes = runner.strikes + 1;
+  const out = runner.trust === 'rented' && (lied || strikes >= ctx.settings.maxStrikes);
+  ctx.tx.updateRunner({ ...runner, strikes, ...(out ? { status: 'quarantined' as const, reason } : {}) });
+}
+
+/** Extends leases of the attempts the runner works on, keeps their progress, and says which to stop. */
+export function heartbeat(ctx: Context, runner: RunnerRow, request: HeartbeatRequest): HeartbeatAnswer {
+  seen(ctx, runner, request.bootId);
+  return {
+    attempts: request.attempts.map((beat) => {
+      const attempt = ctx.tx.attempt(beat.attempt);
+      if (attempt === undefined || attempt.runner !== runner.id || attempt.epoch !== beat.epoch || attempt.status !== 'running') {
+        return { attempt: beat.attempt, order: 'cancel' as const, message: 'this lease is over; stop the stage and drop its files' };
+      }
+      ctx.tx.updateAttempt({
+        ...attempt,
+        leaseUntilMs: ctx.nowMs + leaseMs(ctx, attempt.stage),
+        fraction: beat.fraction ?? attempt.fraction,
+        secondsLeft: beat.secondsLeft ?? attempt.secondsLeft,
+        note: beat.note ?? attempt.note,
+        logTail: beat.logTail ?? attempt.logTail,
+      });
+      return { attempt: beat.attempt, order: 'continue' as const, message: '' };
+    }),
+  };
+}
+
+/** Of the attempts the runner says it works on, those it must stop. */
+export function cancelledOf(ctx: Context, runner: RunnerRow, running: readonly { attempt: AttemptId; epoch: number }[]): AttemptId[] {
+  return running
+    .filter(({ attempt, epoch }) => {
+      const row = ctx.tx.attempt(attempt);
+      return row === undefined || row.runner !== runner.id || row.epoch !== epoch || row.status !== 'running';
+    })
+    .map(({ attempt }) => attempt);
+}
+
+/** An operator drains, cordons, bans or readmits a runner; a ban takes its stages away at once. */
+export function setRunnerStatus(ctx: Context, id: RunnerId, status: RunnerRow['status'], reason: string | null): RunnerRow {
+  const runner = ctx.tx.runner(id);
+  if (runner === undefined) throw new SealpoolError('not_found', 'not_found', `there is no runner ${id}; sealpool runners list shows them`);
+  const changed = { ...runner, status, reason };
+  ctx.tx.updateRunner(changed);
+  if (status === 'banned') for (const attempt of ctx.tx.runningAttempts(id)) lose(ctx, attempt, 'the runner was banned');
+  ctx.signals.add('runners');
+  return changed;
+}
+
+/** Grants whose answer never reached the runner: it neither works on them nor reports them. They are granted anew at once. */
+export function loseUnknown(ctx: Context, runner: RunnerRow, known: ReadonlySet<AttemptId>): void {
+  for (const attempt of ctx.tx.runningAttempts(runner.id)) {
+    if (!known.has(attempt.id)) lose(ctx, attempt, 'the runner does not know of it');
+  }
+}

@@ -1,0 +1,149 @@
+/** Grants: which stages a runner gets when it asks. A grant never moves; a new attempt has a higher lease epoch. */
+import { maxSizeBytes } from '../schema/artifact.ts';
+import type { AttemptId } from '../schema/ids.ts';
+import type { Attempt, Job } from '../schema/job.ts';
+import type { Stage, Work } from '../schema/stage.ts';
+import { change, note, want } from './change.ts';
+import type { Context } from './context.ts';
+import { fail, settle } from './engine.ts';
+import { failedOn, misfit } from './feasible.ts';
+import type { StageWork } from './plan.ts';
+import { planOf } from './plans/all.ts';
+import { made } from './plans/sealer-todo.ts';
+import type { RunnerRow } from './ports.ts';
+
+/** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
+const LOOK_AT = 200;
+
+export type GrantPlan = {
+  readonly attempt: AttemptId;
+  readonly epoch: number;
+  readonly stage: Stage;
+  readonly work: Work;
+  readonly leaseMs: number;
+  readonly inputs: readonly { readonly name: string; readonly key: string; readonly sizeBytes: string; readonly hash: string }[];
+  readonly outputs: readonly { readonly name: string; readonly key: string; readonly maxSizeBytes: number; readonly required: boolean }[];
+};
+
+/** Lease of a stage in milliseconds: the heartbeat lease plus what its lost work is worth waiting for. */
+export function leaseMs(ctx: Context, stage: Stage): number {
+  return ctx.settings.leaseMs + (ctx.settings.graceMs[stage] ?? 0);
+}
+
+/** Stages for up to `freeSlots` places of this runner, longest waiting first. */
+export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number): GrantPlan[] {
+  if (runner.status !== 'ready' || freeSlots <= 0) return [];
+  const grants: GrantPlan[] = [];
+  let places = freeSlots;
+  const reserved = new Set(ctx.tx.reservedOn(runner.id, ctx.nowMs));
+  for (const job of ctx.tx.jobsForRunner(runner.stages, LOOK_AT)) {
+    if (job.waiting.for !== 'runner') continue;
+    // Places held for tickets that are being drawn count as taken, except for the job they are held for.
+    const held = [...reserved].filter((id) => id !== job.id).length;
+    if (places - held <= 0) continue;
+    const todo = planOf(job.plan).todo(job);
+    if (todo.do !== 'stage' && todo.do !== 'reserve') {
+      settle(ctx, job);
+      continue;
+    }
+    if (todo.do === 'reserve') {
+      if (misfit(runner, todo.stage, RESERVING, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, RESERVING)) continue;
+      reserve(ctx, job, runner, todo);
+      reserved.add(job.id);
+      continue;
+    }
+    const work = planOf(job.plan).work(job, todo.stage);
+    if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, work)) continue;
+    grants.push(grant(ctx, runner, job, todo.stage, work));
+    reserved.delete(job.id);
+    places -= 1;
+  }
+  return grants;
+}
+
+/** What PC1 asks of a runner, known before there is a ticket to put into its request. */
+const RESERVING: StageWork = {
+  work: { kind: 'check-stored', storage: '', files: [] },
+  inputs: [],
+  pieces: false,
+  outputs: [],
+  trust: 'rented',
+  storage: null,
+};
+
+function reserve(ctx: Context, job: Job, runner: RunnerRow, todo: { step: string; want: Parameters<typeof want>[3] }): void {
+  const reserved = { runner: runner.id, untilMs: ctx.nowMs + ctx.settings.reservationMs };
+  const held = change(ctx, job, { reserved });
+  change(ctx, held, { waiting: { for: 'effect', effect: want(ctx, held, todo.step, todo.want) } });
+}
+
+/** True when this runner failed the stage before and another ready one that did not would take it. */
+function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork): boolean {
+  const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, stage);
+  if (!failed.has(runner.id)) return false;
+  const aliveSince = ctx.nowMs - ctx.settings.pollMs - ctx.settings.leaseMs;
+  return ctx.tx
+    .runners()
+    .some((other) => !failed.has(other.id) && other.lastSeenMs >= aliveSince && misfit(other, stage, work, job, ctx.nowMs) === undefined);
+}
+
+function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork): GrantPlan {
+  const id = ctx.ids.next('a') as AttemptId;
+  const epoch = ctx.tx.lastEpoch(job.id, stage) + 1;
+  const lease = leaseMs(ctx, stage);
+  const attempt: Attempt = {
+    id,
+    job: job.id,
+    stage,
+    state: job.state,
+    generation: job.generation,
+    epoch,
+    runner: runner.id,
+    status: 'running',
+    leaseUntilMs: ctx.nowMs + lease,
+    grantedMs: ctx.nowMs,
+    endedMs: null,
+    fraction: null,
+    secondsLeft: null,
+    note: null,
+    logTail: '',
+    failure: null,
+  };
+  ctx.tx.insertAttempt(attempt);
+  const running = change(ctx, job, { waiting: { for: 'stage', stage, attempt: id }, ...(stage === 'PC1' ? { reserved: null } : {}) });
+  note(ctx, running, { actor: `runner:${runner.id}`, kind: 'attempt', detail: { attempt: id, stage, runner: runner.id, epoch, status: 'running' } });
+  return { attempt: id, epoch, stage, work: work.work, leaseMs: lease, inputs: inputsOf(job, work), outputs: outputsOf(job, work, id) };
+}
+
+function inputsOf(job: Job, work: StageWork): GrantPlan['inputs'] {
+  const files = work.inputs.map(({ name, artifact }) => {
+    const { key, sizeBytes, hash } = made(job, job.data.artifacts[artifact], `artifact ${artifact}`);
+    return { name, key, sizeBytes, hash };
+  });
+  const pieces = work.pieces ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({ name: `piece-${at}`, key, sizeBytes, hash })) : [];
+  return [...files, ...pieces];
+}
+
+/** Keys contain the attempt: a late upload of an old one can never touch a file that counts. */
+export function outputKey(job: Job, attempt: AttemptId, artifact: string): string {
+  return `jobs/${job.id}/${attempt}/${artifact}`;
+}
+
+function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['outputs'] {
+  return work.outputs.map(({ name, artifact, required }) => ({
+    name,
+    key: outputKey(job, attempt, artifact),
+    maxSizeBytes: maxSizeBytes(name, job.data.sealProof),
+    required,
+  }));
+}
+
+/** A grant that could not be handed out (no upload could be opened): nobody's fault, the stage waits a little. */
+export function handBack(ctx: Context, attempt: AttemptId, reason: string): void {
+  const row = ctx.tx.attempt(attempt);
+  if (row === undefined || row.status !== 'running') return;
+  ctx.tx.updateAttempt({ ...row, status: 'cancelled', endedMs: ctx.nowMs, failure: reason });
+  const job = ctx.tx.job(row.job);
+  if (job === undefined || job.generation !== row.generation) return;
+  fail(ctx, job, { category: 'temporary', code: 'object_store', message: `${reason}; the stage is granted again by itself` }, false);
+}

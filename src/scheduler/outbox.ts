@@ -1,0 +1,89 @@
+/** What became of an effect. A signed message is stored before it is pushed, and is never signed twice. */
+import type { EffectId } from '../schema/ids.ts';
+import type { Job, JobData } from '../schema/job.ts';
+import { numberTaken } from './allocate.ts';
+import { change, note } from './change.ts';
+import type { Context } from './context.ts';
+import type { EffectOutcome, EffectRow, SignedMessage } from './effects.ts';
+import { fail, settle } from './engine.ts';
+import { planOf } from './plans/all.ts';
+import { act } from './reports.ts';
+import { jitterOf, waitMs } from './retry.ts';
+
+const FIELD = { SubmitPC: 'preCommit', SubmitProof: 'proveCommit' } as const;
+
+/**
+ * Stores the signed bytes. False: the effect was withdrawn meanwhile (abort, going back): these bytes must
+ * not be pushed. From here on the message counts as on chain until it is provably dead.
+ */
+export function effectSigned(ctx: Context, id: EffectId, signed: SignedMessage): boolean {
+  const effect = ctx.tx.effect(id);
+  if (effect === undefined || effect.status !== 'open') return false;
+  if (effect.signed !== null) return effect.signed.cid === signed.cid;
+  const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
+  ctx.tx.updateEffect({ ...effect, signed });
+  const field = FIELD[effect.step as keyof typeof FIELD];
+  if (job !== undefined && field !== undefined) {
+    const message = { cid: signed.cid, nonce: signed.nonce, try: effect.try };
+    change(ctx, job, { data: { ...job.data, [field]: message } });
+    note(ctx, job, { actor: 'engine', kind: 'message', detail: { step: effect.step, ...message, sender: signed.sender } });
+  }
+  return true;
+}
+
+/** Records an outcome and lets the job go on. An effect that is not open any more changes nothing. */
+export function effectDone(ctx: Context, id: EffectId, outcome: EffectOutcome): void {
+  const effect = ctx.tx.effect(id);
+  if (effect === undefined || effect.status !== 'open') return;
+  if (outcome.outcome === 'wait') {
+    ctx.tx.updateEffect({ ...effect, dueMs: ctx.nowMs + outcome.forMs, lastError: outcome.reason });
+    ctx.signals.add('effects');
+    return;
+  }
+  const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
+  if (outcome.outcome === 'error') {
+    broke(ctx, effect, job, outcome);
+    return;
+  }
+  const signed = effect.signed === null ? null : { ...effect.signed, pushed: true };
+  ctx.tx.updateEffect({ ...effect, status: 'done', signed, lastError: null });
+  if (job === undefined || outcome.outcome === 'deleted') return;
+  // A withdrawn generation's outcome says nothing about the new one; a pushed message is in the data already.
+  if (effect.generation !== job.generation) {
+    settle(ctx, job);
+    return;
+  }
+  const known = outcome.outcome === 'number' && outcome.taken ? numberTaken(ctx, job) : job;
+  act(ctx, known, planOf(job.plan).applyEffect(known, effect.step, outcome));
+}
+
+/** An effect that failed: temporary ones stay open and are tried again, growing apart; others pause the job. */
+function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Extract<EffectOutcome, { outcome: 'error' }>): void {
+  const failures = effect.failures + 1;
+  const wait = waitMs(ctx.settings.retry, failures, jitterOf(ctx.ids.hex(4)));
+  // A signed message is out of our hands: it is pushed until the chain has it, whatever the errors.
+  const keepsTrying = error.category === 'temporary' && (failures <= ctx.settings.retry.maxRetries || effect.want.kind === 'delete' || effect.signed !== null);
+  const known = job !== undefined && effect.generation === job.generation && effect.want.kind !== 'delete' ? job : undefined;
+  if (keepsTrying) {
+    ctx.tx.updateEffect({ ...effect, failures, dueMs: ctx.nowMs + wait, lastError: error.message });
+    ctx.signals.add('effects');
+    if (known === undefined) return;
+    change(ctx, known, { error: { category: 'temporary', code: error.code, message: error.message, atMs: ctx.nowMs } });
+    note(ctx, known, { actor: 'engine', kind: 'error', from: known.state, detail: { step: effect.step, code: error.code, message: error.message, failures, pauses: false } });
+    return;
+  }
+  ctx.tx.updateEffect({ ...effect, status: 'failed', failures, lastError: error.message });
+  if (known === undefined) return;
+  // Retries were the effect's own and are used up: what is left is an operator.
+  const category = error.category === 'temporary' ? 'permanent' : error.category;
+  const cleared = effect.signed === null ? known : change(ctx, known, { data: dropUnsent(known.data, effect) });
+  fail(ctx, cleared, { category, code: error.code, message: error.message });
+}
+
+/** A node that refuses the signed bytes for good has no such message: the step may sign a new one. */
+function dropUnsent(data: JobData, effect: EffectRow): JobData {
+  const kept = { ...data };
+  const field = FIELD[effect.step as keyof typeof FIELD];
+  if (field !== undefined && kept[field]?.cid === effect.signed?.cid) delete kept[field];
+  return kept;
+}

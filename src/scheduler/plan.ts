@@ -1,0 +1,79 @@
+/**
+ * What the engine needs to know of a plan. A plan is a table and pure functions of a job: what is to be
+ * done now (`todo`), what a runner is asked for (`work`), and what an answer means (`applyStage`,
+ * `applyEffect`). Answers only ever patch the job's data; the table's events follow from the data, so a
+ * result that arrives while the job is paused is kept, and a crash between two steps loses nothing.
+ */
+import type { ErrorCategory, Job, JobData, PlanName } from '../schema/job.ts';
+import type { Trust } from '../schema/runner.ts';
+import type { Stage, Work } from '../schema/stage.ts';
+import type { EffectOutcome, EffectWant } from './effects.ts';
+import type { AnyTable } from './machine.ts';
+
+export type Todo =
+  /** The event's condition holds: take it. `clear` drops data that the event makes void. */
+  | { readonly do: 'advance'; readonly event: string; readonly clear?: readonly (keyof JobData)[] }
+  /** Take a sector number (needs the database). */
+  | { readonly do: 'allocate' }
+  /** Attach waiting pieces (needs the database). */
+  | { readonly do: 'acquire' }
+  /** Pick the random seed of the challenge. */
+  | { readonly do: 'challenge' }
+  | { readonly do: 'stage'; readonly stage: Stage }
+  /** Hold a place on a runner for `stage` first, then perform the effect. */
+  | { readonly do: 'reserve'; readonly stage: Stage; readonly step: string; readonly want: EffectWant }
+  | { readonly do: 'effect'; readonly step: string; readonly want: EffectWant }
+  | { readonly do: 'nothing' };
+
+/** An input or output: the prover's name for it, and the name it has among the job's artifacts. */
+export type NamedFile = { readonly name: string; readonly artifact: string };
+
+export type StageWork = {
+  readonly work: Work;
+  readonly inputs: readonly NamedFile[];
+  /** Client data: fetched by piece, not by artifact. */
+  readonly pieces: boolean;
+  readonly outputs: readonly (NamedFile & { readonly required: boolean })[];
+  /** Least trust of the runner. */
+  readonly trust: Trust;
+  /** The runner must hold this storage; `any`: one at least. */
+  readonly storage: string | 'any' | null;
+};
+
+export type Verdict =
+  /** The answer holds: these fields are new. */
+  | { readonly verdict: 'ok'; readonly data: Partial<JobData> }
+  /** The runner that answered is at fault; `lied`: its result was wrong, not just missing. */
+  | { readonly verdict: 'runner_fault'; readonly lied: boolean; readonly reason: string }
+  /** What was made from `backTo` on is bad: its makers are at fault. */
+  | { readonly verdict: 'bad_results'; readonly backTo: string; readonly reason: string }
+  | { readonly verdict: 'error'; readonly category: ErrorCategory; readonly code: string; readonly message: string; /** What is known all the same. */ readonly data?: Partial<JobData> };
+
+export type Plan = {
+  readonly name: PlanName;
+  readonly table: AnyTable;
+  /** States in the order a job goes through them, without Aborted: going back means to an earlier one. */
+  readonly order: readonly string[];
+  /** The state whose work makes a field: going back to it or before drops the field. */
+  readonly madeIn: Readonly<Partial<Record<keyof JobData, string>>>;
+  todo(job: Job): Todo;
+  work(job: Job, stage: Stage): StageWork;
+  applyStage(job: Job, stage: Stage, result: Readonly<Record<string, unknown>>, by: string): Verdict;
+  /** What a failed check means; undefined: the usual reading of the code. */
+  readFailure(job: Job, stage: Stage, code: string): Verdict | undefined;
+  applyEffect(job: Job, step: string, outcome: EffectOutcome): Verdict;
+};
+
+/** Data fields that a job still needs when it starts again from `state`. */
+export function dataBefore(plan: Plan, data: JobData, state: string): JobData {
+  const from = plan.order.indexOf(state);
+  const kept: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(data)) {
+    const made = plan.madeIn[field as keyof JobData];
+    if (made === undefined || plan.order.indexOf(made) < from) kept[field] = value;
+  }
+  const artifacts = Object.fromEntries(
+    Object.entries(data.artifacts).filter(([, artifact]) => plan.order.indexOf(artifact.madeIn) < from),
+  );
+  return { ...(kept as JobData), artifacts };
+}

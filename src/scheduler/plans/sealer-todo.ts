@@ -1,0 +1,127 @@
+/** What a sealer job does next: a function of its state and data alone. */
+import type { Job } from '../../schema/job.ts';
+import { sealProofInfo } from '../../schema/seal-proof.ts';
+import type { Todo } from '../plan.ts';
+
+const stage = (name: Extract<Todo, { do: 'stage' }>['stage']): Todo => ({ do: 'stage', stage: name });
+const advance = (event: string): Todo => ({ do: 'advance', event });
+const nothing: Todo = { do: 'nothing' };
+
+/** The artifact that the challenge C1 answers with. */
+export const CHALLENGE_PROOFS = 'challenge-proofs.json';
+
+/** A number and a field that the state before must have made; a gap is a bug of ours. */
+export function made<T>(job: Job, value: T | null | undefined, what: string): T {
+  if (value === null || value === undefined) {
+    throw new Error(`job ${job.id} is in ${job.state} without ${what}, which an earlier state must have made`);
+  }
+  return value;
+}
+
+const preCommitWant = (job: Job): Todo => ({
+  do: 'effect',
+  step: 'SubmitPC',
+  want: {
+    kind: 'message',
+    message: {
+      method: 'PreCommitSectorBatch2',
+      miner: job.miner,
+      number: made(job, job.number, 'a number'),
+      sealProof: sealProofInfo(job.data.sealProof).number,
+      commR: made(job, job.data.commR, 'CommR').cid,
+      commD: job.data.pieces.length === 0 ? null : made(job, job.data.commD, 'CommD').cid,
+      ticketEpoch: made(job, job.data.ticket, 'a ticket').epoch,
+    },
+  },
+});
+
+const proveCommitWant = (job: Job): Todo => ({
+  do: 'effect',
+  step: 'SubmitProof',
+  want: {
+    kind: 'message',
+    message: {
+      method: 'ProveCommitSectors3',
+      miner: job.miner,
+      number: made(job, job.number, 'a number'),
+      pieces:
+        job.data.pieces.length === 0
+          ? []
+          : made(job, job.data.layout, 'a layout of pieces')
+              .filter((piece) => piece.filler !== true)
+              .map(({ cid, paddedSizeBytes }) => ({ cid, paddedSizeBytes })),
+      proofBase64: made(job, job.data.proof, 'a proof'),
+    },
+  },
+});
+
+const landedWant = (job: Job, step: string, what: 'preCommit' | 'proveCommit'): Todo => ({
+  do: 'effect',
+  step,
+  want: {
+    kind: 'landed',
+    miner: job.miner,
+    number: made(job, job.number, 'a number'),
+    message: made(job, job.data[what], `a ${what} message`).cid,
+    what,
+    commR: made(job, job.data.commR, 'CommR').cid,
+  },
+});
+
+const followed = (job: Job, step: string, what: 'preCommit' | 'proveCommit', landed: string, again: string): Todo => {
+  const message = job.data[what];
+  if (message?.exitCode === 0) return advance(landed);
+  // A message that failed on chain is provably dead: only then may the step be tried again.
+  if (message?.exitCode !== undefined) return { do: 'advance', event: again, clear: [what] };
+  return landedWant(job, step, what);
+};
+
+/** See `Plan.todo`. */
+export function sealerTodo(job: Job): Todo {
+  const { data } = job;
+  switch (job.state) {
+    case 'Empty':
+      if (job.number === null) return { do: 'allocate' };
+      return data.numberFree === true ? advance('Allocate') : { do: 'effect', step: 'CheckNumber', want: { kind: 'number', miner: job.miner, number: job.number } };
+    case 'Allocated':
+      return { do: 'acquire' };
+    case 'DealsAcquired':
+      return data.layout === undefined ? stage('AddPiece') : advance('AddPiece');
+    case 'PieceAdded':
+      return data.treeD === true ? advance('BuildTreeD') : stage('BuildTreeD');
+    case 'TreeDBuilt':
+      return data.ticket === undefined
+        ? { do: 'reserve', stage: 'PC1', step: 'AssignTicket', want: { kind: 'ticket', miner: job.miner } }
+        : advance('AssignTicket');
+    case 'TicketAssigned':
+      return data.layers === true ? advance('PC1') : stage('PC1');
+    case 'PC1Done':
+      return data.commR === undefined ? stage('PC2') : advance('PC2');
+    case 'PC2Done':
+      if (data.preCommit !== undefined) return advance('SubmitPC');
+      if (data.challenge === undefined) return { do: 'challenge' };
+      if (data.artifacts[CHALLENGE_PROOFS] === undefined) return stage('C1');
+      return data.challenge.passed ? preCommitWant(job) : stage('Verify');
+    case 'PCSubmitted':
+      return followed(job, 'CheckPC', 'preCommit', 'CheckPC', 'ReSubmitPC');
+    case 'PCLanded':
+      return data.stored === undefined ? stage('Persist') : advance('Persist');
+    case 'Persisted':
+      return data.storedChecked === true ? advance('SubmitPersistance') : stage('Verify');
+    case 'PersistanceSubmitted':
+      return data.seed === undefined
+        ? { do: 'effect', step: 'AssignSeed', want: { kind: 'seed', miner: job.miner, number: made(job, job.number, 'a number') } }
+        : advance('AssignSeed');
+    case 'SeedAssigned':
+      return data.vanilla === true ? advance('C1') : stage('C1');
+    case 'C1Done':
+      if (data.proof === undefined) return stage('C2');
+      return data.proofChecked === true ? advance('C2') : stage('Verify');
+    case 'C2Done':
+      return data.proveCommit === undefined ? proveCommitWant(job) : advance('SubmitProof');
+    case 'ProofSubmitted':
+      return followed(job, 'Finish', 'proveCommit', 'Finish', 'ReSubmitProof');
+    default:
+      return nothing;
+  }
+}

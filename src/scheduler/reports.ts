@@ -1,0 +1,193 @@
+/** Reports of runners. Fencing: an attempt that is not the running one of the job's generation changes nothing. */
+import type { Attempt, Job } from '../schema/job.ts';
+import type { Report, ReportStatus } from '../schema/runner.ts';
+import { change, discard, goBack, note } from './change.ts';
+import type { Context } from './context.ts';
+import { fail, settle } from './engine.ts';
+import { outputKey } from './grants.ts';
+import type { StageWork, Verdict } from './plan.ts';
+import { planOf } from './plans/all.ts';
+import type { RunnerRow } from './ports.ts';
+import { strike } from './fleet.ts';
+
+export type ReportAnswer = { readonly status: ReportStatus; readonly message: string };
+
+const answer = (status: ReportStatus, message: string): ReportAnswer => ({ status, message });
+
+/** Where a report stands before its uploads are completed: to be applied, or answered at once. */
+export function checkReport(ctx: Context, runner: RunnerRow, report: Report): { readonly status: 'apply' } | ReportAnswer {
+  const attempt = ctx.tx.attempt(report.attempt);
+  if (attempt === undefined || attempt.runner !== runner.id) return answer('unknown_attempt', `there is no attempt ${report.attempt} of this runner; drop it`);
+  const job = ctx.tx.job(attempt.job);
+  if (attempt.epoch === report.epoch && (attempt.status === 'done' || attempt.status === 'failed' || attempt.status === 'refused')) {
+    return answer('duplicate', `attempt ${attempt.id} was reported before and counts once`);
+  }
+  if (job === undefined || attempt.status !== 'running' || attempt.epoch !== report.epoch || attempt.generation !== job.generation) {
+    const current = ctx.tx.lastEpoch(attempt.job, attempt.stage);
+    return answer('lease_lost', `attempt ${attempt.id}: lease epoch ${report.epoch} is over (the last granted is ${current}); stop the stage and claim new work`);
+  }
+  return { status: 'apply' };
+}
+
+/** Applies a report whose uploads are complete. Checks again: time has passed since `checkReport`. */
+export function applyReport(ctx: Context, runner: RunnerRow, report: Report): ReportAnswer {
+  const standing = checkReport(ctx, runner, report);
+  if (standing.status !== 'apply') return standing;
+  const attempt = ctx.tx.attempt(report.attempt) as Attempt;
+  const job = ctx.tx.job(attempt.job) as Job;
+  if (report.outcome === 'failed') {
+    end(ctx, job, attempt, 'failed', `${report.code}: ${report.message}`);
+    failed(ctx, runner, job, attempt, report);
+    return answer('accepted', 'the failure is recorded');
+  }
+  const work = planOf(job.plan).work(job, attempt.stage);
+  const wrong = wrongFiles(job, work, report);
+  if (wrong !== undefined) return refuse(ctx, runner, job, attempt, wrong, true);
+  const verdict = planOf(job.plan).applyStage(job, attempt.stage, report.result, runner.id);
+  if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied);
+  end(ctx, job, attempt, 'done', null);
+  if (runner.strikes > 0) ctx.tx.updateRunner({ ...runner, strikes: 0 });
+  const withFiles = verdict.verdict === 'ok' ? keepOutputs(ctx, job, attempt, work, report) : job;
+  act(ctx, withFiles, verdict);
+  return answer('accepted', 'the result counts');
+}
+
+function end(ctx: Context, job: Job, attempt: Attempt, status: 'done' | 'failed' | 'refused', failure: string | null): void {
+  ctx.tx.updateAttempt({ ...attempt, status, endedMs: ctx.nowMs, failure });
+  ctx.tx.deleteUploads(attempt.id);
+  note(ctx, job, {
+    actor: `runner:${attempt.runner}`,
+    kind: 'attempt',
+    detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, epoch: attempt.epoch, status, durationMs: ctx.nowMs - attempt.grantedMs, ...(failure === null ? {} : { failure }) },
+  });
+}
+
+/** A result that does not hold costs the runner, not the job: the stage goes elsewhere. */
+function refuse(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string, lied: boolean): ReportAnswer {
+  end(ctx, job, attempt, 'refused', reason);
+  strike(ctx, runner, `${attempt.stage} of ${job.id}: ${reason}`, lied);
+  discardOutputs(ctx, job, attempt);
+  again(ctx, job, attempt, reason);
+  return answer('refused', `the result of attempt ${attempt.id} is refused: ${reason}`);
+}
+
+/** Whatever the attempt may have uploaded goes. */
+function discardOutputs(ctx: Context, job: Job, attempt: Attempt): void {
+  const { outputs } = planOf(job.plan).work(job, attempt.stage);
+  discard(ctx, job, outputs.map(({ artifact }) => outputKey(job, attempt.id, artifact)));
+}
+
+/** The stage waits for another runner; when all have failed, longer each time, without costing the job a retry. */
+function again(ctx: Context, job: Job, attempt: Attempt, reason: string): void {
+  const tries = ctx.tx.attemptsOfJob(job.id).filter((other) => other.stage === attempt.stage && other.state === attempt.state && other.generation === attempt.generation).length;
+  if (tries <= 1) {
+    settle(ctx, change(ctx, job, { error: { category: 'temporary', code: 'runner_fault', message: reason, atMs: ctx.nowMs } }));
+    return;
+  }
+  fail(ctx, job, { category: 'temporary', code: 'runner_fault', message: `${attempt.stage} failed on ${tries} attempts, last: ${reason}; it goes to the next runner by itself` }, false);
+}
+
+/** Exactly the files that were asked for: server-made names, none missing, none besides. */
+function wrongFiles(job: Job, work: StageWork, report: Extract<Report, { outcome: 'done' }>): string | undefined {
+  const given = new Set<string>();
+  for (const output of report.outputs) {
+    if (given.has(output.name)) return `it names ${output.name} twice`;
+    given.add(output.name);
+    if (!work.outputs.some(({ name }) => name === output.name)) return `it returned ${output.name}, which was not asked for`;
+  }
+  const missing = work.outputs.find(({ name, required }) => required && !given.has(name));
+  return missing === undefined ? undefined : `its output ${missing.name} is missing`;
+}
+
+/** Takes the outputs among the job's artifacts. A file with the same bytes as before keeps its first object. */
+function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, report: Extract<Report, { outcome: 'done' }>): Job {
+  const artifacts = { ...job.data.artifacts };
+  const superseded: string[] = [];
+  for (const { name, sizeBytes, hash } of report.outputs) {
+    const artifact = work.outputs.find((output) => output.name === name)?.artifact ?? name;
+    const key = outputKey(job, attempt.id, artifact);
+    const before = artifacts[artifact];
+    if (before !== undefined && before.hash === hash) {
+      superseded.push(key);
+      continue;
+    }
+    if (before !== undefined) superseded.push(before.key);
+    artifacts[artifact] = { key, sizeBytes, hash, madeIn: before?.madeIn ?? attempt.state, madeBy: attempt.runner };
+  }
+  discard(ctx, job, superseded);
+  return change(ctx, job, { data: { ...job.data, artifacts } });
+}
+
+/** Carries a verdict out. */
+export function act(ctx: Context, job: Job, verdict: Verdict): Job {
+  switch (verdict.verdict) {
+    case 'ok':
+      return settle(ctx, change(ctx, job, { data: { ...job.data, ...verdict.data } }));
+    case 'bad_results':
+      return badResults(ctx, job, verdict.backTo, verdict.reason);
+    case 'error': {
+      const known = verdict.data === undefined ? job : change(ctx, job, { data: { ...job.data, ...verdict.data } });
+      return fail(ctx, known, { category: verdict.category, code: verdict.code, message: verdict.message });
+    }
+    case 'runner_fault':
+      throw new Error('a runner fault is dealt with where the runner is known');
+  }
+}
+
+/** Rented makers of what was found bad are struck as liars; the job makes it again from `backTo`. */
+function badResults(ctx: Context, job: Job, backTo: string, reason: string): Job {
+  const { order } = planOf(job.plan);
+  const from = order.indexOf(backTo);
+  const makers = new Set(
+    ctx.tx
+      .attemptsOfJob(job.id)
+      .filter((attempt) => attempt.status === 'done' && attempt.generation === job.generation && order.indexOf(attempt.state) >= from && attempt.stage !== 'Verify')
+      .map(({ runner }) => runner),
+  );
+  for (const id of makers) {
+    const maker = ctx.tx.runner(id);
+    if (maker?.trust === 'rented') strike(ctx, maker, `${job.id}: ${reason}`, true);
+  }
+  const lived = [...makers].some((id) => ctx.tx.runner(id)?.trust === 'rented');
+  const back = goBack(ctx, job, backTo, 'engine', reason);
+  // Nobody rented made it: our own machine did, and would again at once. That counts as a failure.
+  return lived ? settle(ctx, back) : fail(ctx, back, { category: 'temporary', code: 'bad_result', message: `${reason}; it is made again by itself` });
+}
+
+/** Codes that mean our own request or data is wrong, when an own runner says so. */
+const OURS: ReadonlySet<string> = new Set(['bad_request', 'input_invalid']);
+
+function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Extract<Report, { outcome: 'failed' }>): void {
+  const reason = `${attempt.stage} on ${runner.name}: ${report.message}`;
+  discardOutputs(ctx, job, attempt);
+  if (report.code === 'interrupted') {
+    settle(ctx, job);
+    return;
+  }
+  if (report.code === 'storage_full') {
+    fail(ctx, job, { category: 'temporary', code: 'storage_full', message: `${reason}; free space or attach another path, it goes on by itself` }, false);
+    return;
+  }
+  // Only an own runner's word can put the blame elsewhere: a rented one would say anything.
+  if (runner.trust === 'own') {
+    const read = planOf(job.plan).readFailure(job, attempt.stage, report.code) ?? damagedInput(job, runner, report);
+    if (read !== undefined) {
+      act(ctx, job, read);
+      return;
+    }
+    if (OURS.has(report.code)) {
+      fail(ctx, job, { category: 'permanent', code: report.code, message: `${reason}; mend the cause, then resume` });
+      return;
+    }
+  }
+  strike(ctx, runner, reason, false);
+  again(ctx, job, attempt, reason);
+}
+
+/** An input that differs from its recorded hash: whoever else made it uploaded something else. */
+function damagedInput(job: Job, runner: RunnerRow, report: Extract<Report, { outcome: 'failed' }>): Verdict | undefined {
+  if (report.code !== 'input_differs' || report.input === undefined) return undefined;
+  const artifact = job.data.artifacts[report.input] ?? Object.values(job.data.artifacts).find(({ key }) => key.endsWith(`/${report.input}`));
+  if (artifact === undefined || artifact.madeBy === runner.id) return undefined;
+  return { verdict: 'bad_results', backTo: artifact.madeIn, reason: `stored ${report.input} differs from the hash its maker reported` };
+}

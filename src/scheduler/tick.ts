@@ -1,0 +1,33 @@
+/** What time alone brings about: leases that ran out, retries that are due, free threads. */
+import { change } from './change.ts';
+import type { Context } from './context.ts';
+import { settle } from './engine.ts';
+import { lose } from './fleet.ts';
+import { assignThreads, syncThreads } from './threads.ts';
+
+/** Rows handled per tick: a tick is short, the next one follows at once when there is more. */
+const BATCH = 200;
+const ALIVE = 'alive_ms';
+/** How often the time is written down, so that a restart knows how long it was away. */
+const ALIVE_EVERY_MS = 5_000;
+
+/** Does what is due; answers when it should be called again (Unix milliseconds). */
+export function tick(ctx: Context): { readonly wakeAtMs: number } {
+  const expired = ctx.tx.expiredAttempts(ctx.nowMs, BATCH);
+  for (const attempt of expired) lose(ctx, attempt, 'its lease ran out without a heartbeat');
+  const due = ctx.tx.jobsDue(ctx.nowMs, BATCH);
+  for (const job of due) settle(ctx, change(ctx, job, { waiting: { for: 'nothing' } }));
+  assignThreads(ctx);
+  if (ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? 0) >= ALIVE_EVERY_MS) ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
+  if (expired.length === BATCH || due.length === BATCH) return { wakeAtMs: ctx.nowMs };
+  return { wakeAtMs: Math.min(ctx.tx.nextWakeMs() ?? Number.POSITIVE_INFINITY, ctx.nowMs + ALIVE_EVERY_MS) };
+}
+
+/** Once at start: leases are extended by the time the control plane itself was away, threads follow the configuration. */
+export function restarted(ctx: Context): void {
+  const alive = ctx.tx.meta(ALIVE);
+  if (alive !== undefined) ctx.tx.extendLeases(Math.max(0, ctx.nowMs - Number(alive)));
+  ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
+  syncThreads(ctx);
+  assignThreads(ctx);
+}
