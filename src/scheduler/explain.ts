@@ -1,7 +1,7 @@
 /** Why a job waits, in a sentence, and which runner its stage would go to. */
 import type { Job } from '../schema/job.ts';
 import type { Context } from './context.ts';
-import { failedOn, misfit } from './feasible.ts';
+import { RESERVING, failedOn, misfit } from './feasible.ts';
 import { planOf } from './plans/all.ts';
 
 export type Explanation = {
@@ -37,7 +37,7 @@ export function explain(ctx: Context, job: Job): Explanation {
 
 function runnerWanted(ctx: Context, job: Job, stage: Parameters<typeof misfit>[1], because: string): Explanation {
   const todo = planOf(job.plan).todo(job);
-  const work = todo.do === 'stage' ? planOf(job.plan).work(job, stage) : { work: { kind: 'check-stored', storage: '', files: [] }, inputs: [], pieces: false, outputs: [], trust: 'rented', storage: null } as const;
+  const work = todo.do === 'stage' ? planOf(job.plan).work(job, stage) : RESERVING;
   const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, stage);
   const goneMs = ctx.settings.pollMs + ctx.settings.leaseMs;
   const candidates = ctx.tx.runners().map((runner) => {

@@ -4,6 +4,16 @@ import type { Stage } from '../schema/stage.ts';
 import type { StageWork } from './plan.ts';
 import type { RunnerRow } from './ports.ts';
 
+/** What PC1 asks of a runner, known before there is a ticket to put into its request. */
+export const RESERVING: StageWork = {
+  work: { kind: 'check-stored', storage: '', files: [] },
+  inputs: [],
+  pieces: false,
+  outputs: [],
+  trust: 'rented',
+  storage: null,
+};
+
 /** Why this runner cannot take the stage now, as a clause; undefined: it can. */
 export function misfit(runner: RunnerRow, stage: Stage, work: StageWork, job: Job, nowMs: number): string | undefined {
   if (runner.status !== 'ready') return `it is ${runner.status}${runner.reason === null ? '' : ` (${runner.reason})`}`;

@@ -6,7 +6,7 @@ import type { Stage, Work } from '../schema/stage.ts';
 import { change, note, want } from './change.ts';
 import type { Context } from './context.ts';
 import { fail, settle } from './engine.ts';
-import { failedOn, misfit } from './feasible.ts';
+import { RESERVING, failedOn, misfit } from './feasible.ts';
 import type { StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { made } from './plans/sealer-todo.ts';
@@ -60,16 +60,6 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
   }
   return grants;
 }
-
-/** What PC1 asks of a runner, known before there is a ticket to put into its request. */
-const RESERVING: StageWork = {
-  work: { kind: 'check-stored', storage: '', files: [] },
-  inputs: [],
-  pieces: false,
-  outputs: [],
-  trust: 'rented',
-  storage: null,
-};
 
 function reserve(ctx: Context, job: Job, runner: RunnerRow, todo: { step: string; want: Parameters<typeof want>[3] }): void {
   const reserved = { runner: runner.id, untilMs: ctx.nowMs + ctx.settings.reservationMs };

@@ -6,9 +6,11 @@ import { change, note } from './change.ts';
 import type { Context } from './context.ts';
 import type { EffectOutcome, EffectRow, SignedMessage } from './effects.ts';
 import { fail, settle } from './engine.ts';
+import { isFinal } from './machine.ts';
 import { planOf } from './plans/all.ts';
 import { act } from './reports.ts';
 import { jitterOf, waitMs } from './retry.ts';
+import { assignThreads } from './threads.ts';
 
 const FIELD = { SubmitPC: 'preCommit', SubmitProof: 'proveCommit' } as const;
 
@@ -54,7 +56,8 @@ export function effectDone(ctx: Context, id: EffectId, outcome: EffectOutcome): 
     return;
   }
   const known = outcome.outcome === 'number' && outcome.taken ? numberTaken(ctx, job) : job;
-  act(ctx, known, planOf(job.plan).applyEffect(known, effect.step, outcome));
+  const after = act(ctx, known, planOf(job.plan).applyEffect(known, effect.step, outcome));
+  if (isFinal(after.state)) assignThreads(ctx);
 }
 
 /** An effect that failed: temporary ones stay open and are tried again, growing apart; others pause the job. */
