@@ -1,5 +1,5 @@
 /**
- * Writes `src/store/migrations.ts` from `migrations/*.sql`, so that both engines run the same compiled-in
+ * Writes `src/store/migrations.gen.ts` from `migrations/*.sql`, so that both engines run the same compiled-in
  * SQL and nothing is read from disk. `node scripts/generate-migrations.ts` writes, `--check` only compares.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Where the compiled-in SQL stands. */
-export const MIGRATIONS_FILE = join(ROOT, 'src/store/migrations.ts');
+export const MIGRATIONS_FILE = join(ROOT, 'src/store/migrations.gen.ts');
 const FOLDER = join(ROOT, 'migrations');
 
 const text = (value: string): string => `\`${value.replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${')}\``;
@@ -37,7 +37,7 @@ if (import.meta.main) {
   const fresh = migrationsModule();
   if (process.argv.includes('--check')) {
     if (readFileSync(MIGRATIONS_FILE, 'utf8') !== fresh) {
-      console.error('src/store/migrations.ts is older than migrations/*.sql; run node scripts/generate-migrations.ts');
+      console.error('src/store/migrations.gen.ts is older than migrations/*.sql; run node scripts/generate-migrations.ts');
       process.exitCode = 1;
     }
   } else {

@@ -3,7 +3,8 @@
  * This is the only place that puts the parts together there, as `node.ts` is on Node.
  */
 import { DurableObject } from 'cloudflare:workers';
-import { type DrizzleSqliteDODatabase, drizzle } from 'drizzle-orm/durable-sqlite';
+import type { Store } from '../scheduler/ports.ts';
+import { openDurableStore } from '../store/durable.ts';
 
 /** What `wrangler.toml` binds. */
 export interface WorkerEnv {
@@ -12,11 +13,11 @@ export interface WorkerEnv {
 
 /** One shard's control plane; its database is the object's own SQLite. */
 export class ControlPlaneObject extends DurableObject<WorkerEnv> {
-  readonly db: DrizzleSqliteDODatabase;
+  readonly store: Store;
 
   constructor(state: DurableObjectState, env: WorkerEnv) {
     super(state, env);
-    this.db = drizzle(state.storage);
+    this.store = openDurableStore(state.storage);
   }
 }
 
