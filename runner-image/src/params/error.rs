@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// A failure of a `params` command or of [`super::use_for`]. Each message is a full sentence: what
 /// happened, then what to do.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum ParamsError {
     /// The arguments are wrong.
     BadRequest(String),

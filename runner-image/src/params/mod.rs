@@ -6,7 +6,9 @@
 //! made on any network (`parents`). The library names official and dev-network files alike, so the
 //! dev ones live in a folder of their own and `use_for` alone decides which folder a process sees.
 
+pub mod args;
 pub mod cli;
+pub mod dev;
 pub mod error;
 pub mod files;
 pub mod folders;
@@ -14,6 +16,7 @@ pub mod names;
 pub mod parents;
 pub mod progress;
 mod selection;
+pub mod setup;
 
 pub use error::ParamsError;
 pub use selection::{Need, use_for};
