@@ -49,7 +49,10 @@ export type SectorFilter = {
   readonly cursor?: string | undefined; readonly limit?: number | undefined;
 };
 
-type Call = { query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined; body?: unknown; raw?: BodyInit | undefined; signal?: AbortSignal | undefined };
+/** Raw bytes to send: whole, or as a stream. */
+export type RawBody = Uint8Array | ReadableStream<Uint8Array>;
+
+type Call = { query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined; body?: unknown; raw?: RawBody | undefined; signal?: AbortSignal | undefined };
 
 const why = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
@@ -138,7 +141,7 @@ export function createClient(options: ClientOptions) {
       }
     },
     /** Streams raw bytes; without `sizeBytes` a piece that is too large is noticed only under way. */
-    addPiece: async (miner: string, body: BodyInit, sizeBytes?: number) => {
+    addPiece: async (miner: string, body: RawBody, sizeBytes?: number) => {
       const headers: Record<string, string> = { 'content-type': 'application/octet-stream' };
       if (sizeBytes !== undefined) headers['x-piece-size'] = String(sizeBytes);
       const answer = await response('POST', '/v1/pieces', { query: { miner }, raw: body }, headers);

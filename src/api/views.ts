@@ -43,7 +43,7 @@ export type SectorDetail = z.infer<typeof SectorDetail>;
 export const Explanation = z.object({
   waitsFor: z.string(),
   sentence: z.string(),
-  candidates: z.array(z.object({ runner: z.string(), fits: z.boolean(), why: z.string() })),
+  candidates: z.array(z.object({ runner: z.string(), name: z.string(), fits: z.boolean(), why: z.string() })),
 });
 export type Explanation = z.infer<typeof Explanation>;
 

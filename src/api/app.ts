@@ -1,0 +1,52 @@
+/** The HTTP API: middleware, routes, description. Put together by `src/main`; knows no runtime. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
+import { SealpoolError } from '../schema/problem.ts';
+import type { ApiParts, Env } from './parts.ts';
+import { problemAnswer, refuseInvalid } from './problems.ts';
+import { agentRoutes } from './routes/agent.ts';
+import { eventRoutes } from './routes/events.ts';
+import { fleetRoutes } from './routes/fleet.ts';
+import { healthRoutes } from './routes/health.ts';
+import { pieceRoutes } from './routes/pieces.ts';
+import { planRoutes } from './routes/plans.ts';
+import { sectorRoutes } from './routes/sectors.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+import { workerRoutes } from './routes/workers.ts';
+
+/** Bodies are small JSON, except pieces, which have their sector's limit, and object parts, which have their own. */
+const MAX_BODY_BYTES = 256 * 2 ** 10;
+/** 64 reports of some hundred outputs with their parts. */
+const MAX_AGENT_BODY_BYTES = 16 * 2 ** 20;
+
+const limit = (maxSize: number) =>
+  bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new SealpoolError('too_large', 'too_large', `the body is larger than the ${maxSize} bytes this route takes; send less at once`);
+    },
+  });
+
+/** The app with every route of the API. */
+export function createApp(parts: ApiParts): OpenAPIHono<Env> {
+  const app = new OpenAPIHono<Env>({ defaultHook: refuseInvalid });
+  app.use('*', async (c, next) => {
+    const requestId = parts.requestId();
+    c.set('requestId', requestId);
+    await next();
+    c.res.headers.set('x-request-id', requestId);
+    // Only the path: queries of signed URLs are permissions.
+    parts.log.debug({ requestId, method: c.req.method, path: c.req.path, status: c.res.status }, 'request');
+  });
+  const [small, agent] = [limit(MAX_BODY_BYTES), limit(MAX_AGENT_BODY_BYTES)];
+  app.use('/v1/*', (c, next) => {
+    if (c.req.path === '/v1/pieces') return next();
+    return c.req.path.startsWith('/v1/runners/self/') ? agent(c, next) : small(c, next);
+  });
+  app.onError((error, c) => problemAnswer(parts, c, error));
+  app.notFound((c) => problemAnswer(parts, c, new SealpoolError('not_found', 'no_such_route', `there is no ${c.req.method} ${c.req.path}; see /openapi.json`)));
+  for (const add of [healthRoutes, planRoutes, sectorRoutes, workerRoutes, fleetRoutes, agentRoutes, eventRoutes, pieceRoutes, tokenRoutes]) add(app, parts);
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Sealpool', version: '1' } });
+  return app;
+}

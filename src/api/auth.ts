@@ -1,0 +1,78 @@
+/** Who asks, and what they may: API tokens with a role and, if wanted, a list of miners; runners by credential. */
+import type { MiddlewareHandler } from 'hono';
+import type { MinerId, TokenId } from '../schema/ids.ts';
+import { SealpoolError } from '../schema/problem.ts';
+import type { ApiTokenRow, RunnerRow, Tx } from '../scheduler/ports.ts';
+import type { ApiParts, Env } from './parts.ts';
+import { hashSecret, sameHash, secretKind } from './secrets.ts';
+import type { Role } from './views.ts';
+
+/** The holder of an API token. */
+export type Principal = {
+  readonly token: TokenId;
+  /** As events name it: `operator:<name>`. */
+  readonly actor: string;
+  readonly role: Role;
+  /** Null: all miners. */
+  readonly miners: readonly MinerId[] | null;
+};
+
+const RANK: Readonly<Record<Role, number>> = { viewer: 0, operator: 1, admin: 2 };
+
+const unknownToken = (): SealpoolError =>
+  new SealpoolError('unauthorized', 'unauthorized', 'the bearer token is missing, unknown or revoked; send `Authorization: Bearer <token>` (the first admin token is in DATA/admin.token)');
+
+const forbidden = (what: string): SealpoolError => new SealpoolError('forbidden', 'forbidden', what);
+
+/** The secret of the Authorization header. Throws 401. */
+export function bearer(header: string | undefined): string {
+  const secret = /^Bearer ([\x21-\x7e]{16,200})$/i.exec(header ?? '')?.[1];
+  if (secret === undefined) throw unknownToken();
+  return secret;
+}
+
+function principalOf(row: ApiTokenRow | undefined, hash: string): Principal {
+  if (row === undefined || !sameHash(row.hash, hash) || row.revokedMs !== null) throw unknownToken();
+  return { token: row.id, actor: `operator:${row.name}`, role: row.role, miners: row.miners };
+}
+
+/** Lets an API token of at least this role pass. A runner's credential never does. */
+export function needs(parts: ApiParts, role: Role): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const secret = bearer(c.req.header('authorization'));
+    if (secretKind(secret) === 'runner') throw forbidden("a runner's credential reaches /v1/runners/self/ only; use an API token here");
+    const hash = hashSecret(secret);
+    const principal = principalOf(await parts.door.run((ctx) => ctx.tx.apiTokenByHash(hash)), hash);
+    if (RANK[principal.role] < RANK[role]) {
+      throw forbidden(`this needs a token of the role ${role} and yours is ${principal.role}; ask an admin for one (sealpool tokens create)`);
+    }
+    c.set('principal', principal);
+    return next();
+  };
+}
+
+/** Refuses tokens that are bound to some miners: the route is about the whole control plane. */
+export function wholeOnly(principal: Principal): void {
+  if (principal.miners !== null) throw forbidden('this token is for some miners only and this is about the whole control plane; use a token for all miners');
+}
+
+/** Whether the token may see things of this miner. */
+export function mayMiner(principal: Principal, miner: MinerId): boolean {
+  return principal.miners === null || principal.miners.includes(miner);
+}
+
+/** The runner with this credential. Throws 401, also for a banned one. */
+export function runnerOf(tx: Tx, hash: string): RunnerRow {
+  const runner = tx.runnerByCredential(hash);
+  if (runner === undefined || !sameHash(runner.credentialHash, hash) || runner.status === 'banned') {
+    throw new SealpoolError('unauthorized', 'unauthorized', 'this runner credential is unknown or was revoked; register again with a new join token (sealpool runners token)');
+  }
+  return runner;
+}
+
+/** Hash of a runner's credential. Throws 401 without one, 403 for an API token. */
+export function runnerCredential(header: string | undefined): string {
+  const secret = bearer(header);
+  if (secretKind(secret) === 'api') throw forbidden('this route is for registered runners; an API token does not reach it');
+  return hashSecret(secret);
+}

@@ -1,0 +1,144 @@
+/**
+ * The fused `next`: check every report → complete its uploads → apply it; then grant, or hold the answer
+ * back until there is something to grant. Each report is answered on its own: a bad one costs no other.
+ */
+import { SealpoolError } from '../schema/problem.ts';
+import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
+import { cancelledOf, seen } from '../scheduler/fleet.ts';
+import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
+import type { UploadRow } from '../scheduler/ports.ts';
+import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
+import { runnerOf } from './auth.ts';
+import type { ApiParts } from './parts.ts';
+
+/** URLs of a grant live this long: a stage's transfers at either end, and the stage. */
+const URL_TTL_MS = 24 * 60 * 60 * 1000;
+
+type Checked = { readonly report: Report; readonly standing: { status: 'apply' } | ReportAnswer; readonly uploads: readonly UploadRow[] };
+
+/** Answers a runner's `next`. Throws 401 for an unknown credential. */
+export async function answerNext(parts: ApiParts, credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
+  const reports = await takeReports(parts, credential, request);
+  // Reports are answered at once; only an empty question waits.
+  const waitMs = reports.length > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
+  const { cancel, grants } = await grantOrWait(parts, credential, request, waitMs, gone);
+  return { reports, grants, cancel };
+}
+
+async function takeReports(parts: ApiParts, credential: string, request: NextRequest): Promise<NextAnswer['reports']> {
+  const checked = await parts.door.run((ctx) => {
+    const runner = seen(ctx, runnerOf(ctx.tx, credential), request.bootId, request.resources);
+    return request.reports.map((report): Checked => ({
+      report,
+      standing: checkReport(ctx, runner, report),
+      uploads: ctx.tx.uploadsOfAttempt(report.attempt),
+    }));
+  });
+  if (checked.length === 0) return [];
+  const completed = await Promise.all(checked.map((item) => completeUploads(parts, item)));
+  return parts.door.run((ctx) =>
+    completed.map(({ report, answer }) => {
+      // Read anew each time: a report before this one may have struck the runner.
+      const settled = answer ?? applyReport(ctx, runnerOf(ctx.tx, credential), report);
+      return { attempt: report.attempt, ...settled };
+    }),
+  );
+}
+
+/** Makes objects of what was uploaded. What the runner did wrong becomes its failure, what is ours it is asked to report again. */
+async function completeUploads(parts: ApiParts, { report, standing, uploads }: Checked): Promise<{ report: Report; answer?: ReportAnswer }> {
+  if (standing.status !== 'apply') return { report, answer: standing };
+  const named = report.outcome === 'done' ? report.outputs : [];
+  try {
+    for (const output of named) {
+      const upload = uploads.find(({ name }) => name === output.name);
+      // A name that was never asked for has no upload; applying the report refuses it.
+      if (upload === undefined) continue;
+      await parts.objects.completeUpload(upload.key, upload.uploadId, output.parts, Number(output.sizeBytes));
+    }
+  } catch (error) {
+    if (!(error instanceof SealpoolError) || error.status >= 500) {
+      parts.log.warn({ err: error, attempt: report.attempt }, 'uploads of an attempt could not be completed');
+      return { report, answer: { status: 'retry_later', message: 'the object store cannot take the files now; report the same again in a few seconds' } };
+    }
+    const { attempt, epoch } = report;
+    return { report: { outcome: 'failed', attempt, epoch, code: 'transfer_failed', message: `its uploads do not make what it reported: ${error.message}` } };
+  }
+  const unused = uploads.filter(({ name }) => !named.some((output) => output.name === name));
+  await Promise.allSettled(unused.map(({ key, uploadId }) => parts.objects.abortUpload(key, uploadId)));
+  return { report };
+}
+
+async function grantOrWait(parts: ApiParts, credential: string, request: NextRequest, waitMs: number, gone: AbortSignal): Promise<Pick<NextAnswer, 'cancel' | 'grants'>> {
+  const over = new AbortController();
+  const stop = AbortSignal.any([over.signal, parts.ending, gone]);
+  const waited = parts.sleep(waitMs, stop).then(() => over.abort());
+  try {
+    for (;;) {
+      // Asked before reading, so that no change between the two is missed.
+      const changed = parts.door.changed('runners', stop);
+      const { cancel, plans } = await parts.door.run((ctx) => {
+        const runner = runnerOf(ctx.tx, credential);
+        // An asker that hung up, or a server about to end, would lose what is granted now.
+        const slots = gone.aborted || parts.ending.aborted ? 0 : request.freeSlots;
+        return { cancel: cancelledOf(ctx, runner, request.running), plans: grantStages(ctx, runner, slots) };
+      });
+      const grants = await openGrants(parts, plans);
+      if (grants.length > 0 && gone.aborted) {
+        await giveBack(parts, plans, 'the runner hung up before it got the grant');
+        return { cancel, grants: [] };
+      }
+      if (grants.length > 0 || cancel.length > 0 || waitMs === 0 || stop.aborted) return { cancel, grants };
+      await changed;
+    }
+  } finally {
+    over.abort();
+    await waited;
+  }
+}
+
+/** Uploads and URLs for what was granted; what cannot be handed out goes back. */
+async function openGrants(parts: ApiParts, plans: readonly GrantPlan[]): Promise<Grant[]> {
+  const opened = await Promise.all(
+    plans.map(async (plan) => {
+      try {
+        return await openGrant(parts, plan);
+      } catch (error) {
+        parts.log.warn({ err: error, attempt: plan.attempt }, 'a grant could not be handed out');
+        const sentence = error instanceof SealpoolError ? error.message : 'the object store failed';
+        await giveBack(parts, [plan], sentence);
+        return undefined;
+      }
+    }),
+  );
+  return opened.filter((grant) => grant !== undefined);
+}
+
+async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
+  const { attempt, epoch, stage, work, leaseMs } = plan;
+  const inputs = await Promise.all(plan.inputs.map(async ({ name, key, sizeBytes, hash }) => ({ name, url: await parts.objects.getUrl(key, URL_TTL_MS), sizeBytes, hash })));
+  const slots = await Promise.all(
+    plan.outputs.map(async ({ name, key, maxSizeBytes, required }) => ({ name, key, maxSizeBytes, required, upload: await parts.objects.createUpload(key, maxSizeBytes, URL_TTL_MS) })),
+  );
+  if (slots.length > 0) {
+    await parts.door.run((ctx) => {
+      for (const { name, key, upload } of slots) ctx.tx.insertUpload({ attempt, name, key, uploadId: upload.uploadId });
+    });
+  }
+  const outputs = slots.map(({ name, maxSizeBytes, required, upload }) => ({
+    name, maxSizeBytes: String(maxSizeBytes), partSizeBytes: upload.partSizeBytes, partUrls: [...upload.partUrls], required,
+  }));
+  return { attempt, epoch, stage, work, leaseMs, inputs, outputs };
+}
+
+async function giveBack(parts: ApiParts, plans: readonly GrantPlan[], reason: string): Promise<void> {
+  const uploads = await parts.door.run((ctx) =>
+    plans.flatMap(({ attempt }) => {
+      const rows = ctx.tx.uploadsOfAttempt(attempt);
+      ctx.tx.deleteUploads(attempt);
+      handBack(ctx, attempt, reason);
+      return rows;
+    }),
+  );
+  await Promise.allSettled(uploads.map(({ key, uploadId }) => parts.objects.abortUpload(key, uploadId)));
+}

@@ -1,0 +1,24 @@
+/** What the API is put together from. Everything that touches the machine is handed in. */
+import type { Logger } from 'pino';
+import type { ObjectStore } from '../scheduler/ports.ts';
+import type { Settings } from '../scheduler/context.ts';
+import type { Principal } from './auth.ts';
+import type { Door } from './door.ts';
+
+export type ApiParts = {
+  readonly door: Door;
+  readonly objects: ObjectStore;
+  readonly settings: Settings;
+  readonly log: Logger;
+  /** Fresh request ids. */
+  readonly requestId: () => string;
+  /** Resolves after `ms` or when the signal aborts, whichever comes first; never rejects. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Aborts when the process is asked to end: long polls and streams then answer at once. */
+  readonly ending: AbortSignal;
+  /** Why the control plane cannot serve now, if so (database, objects). */
+  readonly notReady: () => Promise<string | undefined>;
+};
+
+/** What middleware leaves for handlers. */
+export type Env = { Variables: { requestId: string; principal: Principal } };

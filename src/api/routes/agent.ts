@@ -1,0 +1,37 @@
+/** For agents: register, the fused next, heartbeat. A runner sees nothing but its own attempts. */
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { heartbeat, registerRunner } from '../../scheduler/fleet.ts';
+import { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../../schema/runner.ts';
+import { runnerCredential, runnerOf } from '../auth.ts';
+import { answerNext } from '../next.ts';
+import { operation } from '../operation.ts';
+import type { ApiParts, Env } from '../parts.ts';
+import { hashSecret, newSecret } from '../secrets.ts';
+
+export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
+  const { door, settings } = parts;
+  app.openapi(
+    operation(parts, { method: 'post', path: '/v1/runners/register', who: 'none', summary: 'Join with a single-use token', body: RegisterRequest, answer: RegisterAnswer }),
+    async (c) => {
+      const request = c.req.valid('json');
+      const { runner, secret } = await door.run((ctx) => {
+        const made = newSecret(ctx.ids, 'runner');
+        return { runner: registerRunner(ctx, request, hashSecret(request.token), made.hash), secret: made.secret };
+      });
+      const { heartbeatMs, leaseMs, pollMs } = settings;
+      return c.json({ runnerId: runner.id, credential: secret, heartbeatMs, leaseMs, pollMs }, 200);
+    },
+  );
+  app.openapi(
+    operation(parts, { method: 'post', path: '/v1/runners/self/next', who: 'runner', summary: 'Reports in, grants out; held back while there is nothing to grant', body: NextRequest, answer: NextAnswer }),
+    async (c) => c.json(await answerNext(parts, runnerCredential(c.req.header('authorization')), c.req.valid('json'), c.req.raw.signal), 200),
+  );
+  app.openapi(
+    operation(parts, { method: 'post', path: '/v1/runners/self/heartbeat', who: 'runner', summary: 'Keeps leases; says which attempts to stop', body: HeartbeatRequest, answer: HeartbeatAnswer }),
+    async (c) => {
+      const credential = runnerCredential(c.req.header('authorization'));
+      const request = c.req.valid('json');
+      return c.json(await door.run((ctx) => heartbeat(ctx, runnerOf(ctx.tx, credential), request)), 200);
+    },
+  );
+}

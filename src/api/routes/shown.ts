@@ -1,0 +1,61 @@
+/** Rows of the database as the API shows them. Secrets' hashes, object keys of pieces and signed bytes stay inside. */
+import { sectorName } from '../../schema/ids.ts';
+import type { Job } from '../../schema/job.ts';
+import type { EffectRow } from '../../scheduler/effects.ts';
+import type { ApiTokenRow, PieceRow, RunnerRow, ThreadRow, Tx } from '../../scheduler/ports.ts';
+import { type Principal, mayMiner } from '../auth.ts';
+import type { MessageView, PieceView, RunnerView, SectorDetail, SectorView, ThreadView, TokenView } from '../views.ts';
+
+/** Most events of one sector shown at once; older pages come through /v1/events. */
+const EVENTS_SHOWN = 1_000;
+
+export function sectorView(job: Job): SectorView {
+  return { ...job, sector: job.number === null ? null : sectorName(job.miner, job.number) };
+}
+
+export function messageView(effect: EffectRow): MessageView[] {
+  if (effect.want.kind !== 'message') return [];
+  const { step, generation, status, lastError, signed, want } = effect;
+  return [{ step, generation, try: effect.try, method: want.message.method, status, cid: signed?.cid ?? null, nonce: signed?.nonce ?? null, sender: signed?.sender ?? null, lastError }];
+}
+
+export function sectorDetail(tx: Tx, job: Job): SectorDetail {
+  return {
+    job: sectorView(job),
+    events: [...tx.eventsOfJob(job.id, 0, EVENTS_SHOWN)],
+    attempts: [...tx.attemptsOfJob(job.id)],
+    artifacts: Object.entries(job.data.artifacts).map(([name, artifact]) => ({ name, ...artifact })),
+    messages: tx.effectsOfJob(job.id).flatMap(messageView),
+  };
+}
+
+/** A thread; a job of a miner that the token is not for stays hidden. */
+export function threadView(tx: Tx, thread: ThreadRow, principal: Principal): ThreadView {
+  const found = thread.job === null ? undefined : tx.job(thread.job);
+  const job = found !== undefined && mayMiner(principal, found.miner) ? found : undefined;
+  const { index, plan, miner, auto, enabled } = thread;
+  return {
+    index, plan, miner, auto, enabled,
+    job: job?.id ?? null,
+    sector: job === undefined ? null : sectorView(job).sector,
+    state: job?.state ?? null,
+    paused: job?.paused ?? false,
+    error: job?.error?.message ?? null,
+  };
+}
+
+export function runnerView(tx: Tx, row: RunnerRow): RunnerView {
+  const { credentialHash: _hash, bootId: _boot, ...shown } = row;
+  const running = tx.runningAttempts(row.id).map(({ id, job, stage, fraction }) => ({ attempt: id, job, stage, fraction }));
+  return { ...shown, labels: [...row.labels], stages: [...row.stages], storage: [...row.storage], running };
+}
+
+export function pieceView(row: PieceRow): PieceView {
+  const { key: _key, ...shown } = row;
+  return shown;
+}
+
+export function tokenView(row: ApiTokenRow): TokenView {
+  const { hash: _hash, ...shown } = row;
+  return { ...shown, miners: row.miners === null ? null : [...row.miners] };
+}
