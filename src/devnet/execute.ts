@@ -1,0 +1,97 @@
+/** Executes one message on the state: value, actor method, gas; an abort takes everything but gas and nonce back. */
+import { type LotusMessage, METHOD } from '../chain/message.ts';
+import { decodePreCommitSectorBatch2, decodeProveCommitSectors3 } from '../chain/params-decode.ts';
+import { type Account, findAccount, findMiner, setAccount, setMinerFunds } from './accounts.ts';
+import { ActorAbort, EXIT } from './actor/abort.ts';
+import type { ActorContext } from './actor/context.ts';
+import { BASE_FEE, gasUsed } from './actor/economics.ts';
+import { preCommitSectorBatch2 } from './actor/pre-commit.ts';
+import { claimsOf, proveCommitSectors3 } from './actor/prove-commit.ts';
+import type { Ledger } from './ledger.ts';
+import type { Receipt } from './messages.ts';
+import type { Policy } from './options.ts';
+import type { SealClaim } from './seal-claim.ts';
+
+export type Execution = {
+  readonly ledger: Ledger;
+  readonly policy: Policy;
+  /** The epoch that the message executes in. */
+  readonly epoch: number;
+  readonly verdictOf: (claim: SealClaim) => boolean;
+};
+
+/** Executes a message of `sender`. Throws only `MissingVerdict` and real faults; an actor's refusal is a receipt. */
+export function executeMessage(execution: Execution, sender: Account, message: LotusMessage): Receipt {
+  const { ledger } = execution;
+  const params = Uint8Array.from(Buffer.from(message.Params, 'base64'));
+  const needed = gasUsed(params.length, sectorCount(message.Method, params));
+  const used = Math.min(needed, message.GasLimit);
+  const fee = BigInt(used) * BASE_FEE + BigInt(message.GasLimit) * BigInt(message.GasPremium);
+  const paid = sender.balance > fee ? sender.balance - fee : 0n;
+  setAccount(ledger, sender.id, paid, sender.nonce + 1);
+  try {
+    const returned = ledger.transaction(() => {
+      if (needed > message.GasLimit) throw new ActorAbort(EXIT.SysOutOfGas, `out of gas: needs ${needed}, limit is ${message.GasLimit}`);
+      return transferAndCall(execution, { ...sender, balance: paid, nonce: sender.nonce + 1 }, message, params);
+    });
+    return { exitCode: EXIT.Ok, returned, gasUsed: used, reason: '' };
+  } catch (error) {
+    if (!(error instanceof ActorAbort)) throw error;
+    return { exitCode: error.exitCode, returned: new Uint8Array(), gasUsed: used, reason: error.message };
+  }
+}
+
+/** The seals that executing this message would have to verify. */
+export function claimsOfMessage(execution: Omit<Execution, 'verdictOf'>, sender: Account, message: LotusMessage): SealClaim[] {
+  const miner = findMiner(execution.ledger, message.To);
+  if (miner === undefined || message.Method !== METHOD.ProveCommitSectors3) return [];
+  return claimsOf({ ...execution, caller: sender, miner }, Uint8Array.from(Buffer.from(message.Params, 'base64')));
+}
+
+/** Gas the message would use, for the estimate. */
+export function gasNeeded(message: LotusMessage): number {
+  const params = Uint8Array.from(Buffer.from(message.Params, 'base64'));
+  return gasUsed(params.length, sectorCount(message.Method, params));
+}
+
+function transferAndCall(execution: Execution, sender: Account, message: LotusMessage, params: Uint8Array): Uint8Array {
+  const { ledger } = execution;
+  const value = BigInt(message.Value);
+  if (sender.balance < value) {
+    throw new ActorAbort(EXIT.SysInsufficientFunds, `sender has ${sender.balance} attoFIL, the message sends ${value}`);
+  }
+  setAccount(ledger, sender.id, sender.balance - value, sender.nonce);
+  const miner = findMiner(ledger, message.To);
+  if (miner === undefined) return payAccount(ledger, message, value);
+  const credited = { ...miner, balance: miner.balance + value };
+  setMinerFunds(ledger, miner.id, credited.balance, miner.locked);
+  const context: ActorContext = { ...execution, caller: sender, miner: credited };
+  switch (message.Method) {
+    case METHOD.Send:
+      return new Uint8Array();
+    case METHOD.PreCommitSectorBatch2:
+      return preCommitSectorBatch2(context, params);
+    case METHOD.ProveCommitSectors3:
+      return proveCommitSectors3(context, params);
+    default:
+      throw new ActorAbort(EXIT.UnhandledMessage, `the miner actor of this dev chain has no method ${message.Method}`);
+  }
+}
+
+function payAccount(ledger: Ledger, message: LotusMessage, value: bigint): Uint8Array {
+  const receiver = findAccount(ledger, message.To);
+  if (receiver === undefined) throw new ActorAbort(EXIT.SysInvalidReceiver, `there is no actor ${message.To}`);
+  if (message.Method !== METHOD.Send) throw new ActorAbort(EXIT.UnhandledMessage, `an account has no method ${message.Method}`);
+  setAccount(ledger, receiver.id, receiver.balance + value, receiver.nonce);
+  return new Uint8Array();
+}
+
+function sectorCount(method: number, params: Uint8Array): number {
+  try {
+    if (method === METHOD.PreCommitSectorBatch2) return decodePreCommitSectorBatch2(params).length;
+    if (method === METHOD.ProveCommitSectors3) return decodeProveCommitSectors3(params).sectors.length;
+  } catch {
+    // The actor refuses it later; it still costs its bytes.
+  }
+  return 0;
+}

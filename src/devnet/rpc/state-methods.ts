@@ -1,0 +1,138 @@
+/** Miners, sectors, balances. */
+import { z } from 'zod';
+import { commitmentCid } from '../../chain/cids.ts';
+import { allAccounts, createAccount, findAccount, findMiner, type Miner } from '../accounts.ts';
+import { initialPledge, preCommitDeposit, withMargin } from '../actor/economics.ts';
+import type { Ledger } from '../ledger.ts';
+import { allocatedNumbers, findPreCommit, findSector, type SectorRow } from '../sectors.ts';
+import { HeadKey, IdAddress, method, type RpcMethod, RpcRefused, SectorNumber } from './method.ts';
+
+const SectorParams = z.tuple([IdAddress, SectorNumber, HeadKey]);
+/** Window PoSt proof types V1_1 by sector size. */
+const WINDOW_POST: Readonly<Record<number, number>> = { [2 ** 11]: 10, [2 ** 23]: 11, [2 ** 29]: 12, [2 ** 35]: 13, [2 ** 36]: 14 };
+const DEADLINES = 48;
+
+export const STATE_METHODS: Readonly<Record<string, RpcMethod>> = {
+  StateMinerInfo: method(z.tuple([IdAddress, HeadKey]), ({ ledger }, [address]) => minerInfo(needMiner(ledger, address.text))),
+  StateAccountKey: method(z.tuple([z.string(), HeadKey]), ({ ledger }, [address]) => needAccount(ledger, address).address),
+  StateLookupID: method(z.tuple([z.string(), HeadKey]), ({ ledger }, [address]) => `t0${needAccount(ledger, address).id}`),
+  StateMinerAvailableBalance: method(z.tuple([IdAddress, HeadKey]), ({ ledger }, [address]) => {
+    const miner = needMiner(ledger, address.text);
+    return (miner.balance - miner.locked).toString();
+  }),
+  StateSectorPreCommitInfo: method(SectorParams, ({ ledger }, [address, number]) => {
+    const sector = findPreCommit(ledger, needMiner(ledger, address.text).id, number);
+    return sector === undefined ? null : preCommitOnChain(sector);
+  }),
+  StateSectorGetInfo: method(SectorParams, ({ ledger }, [address, number]) => {
+    const sector = findSector(ledger, needMiner(ledger, address.text).id, number);
+    return sector?.status === 'proven' ? sectorOnChain(sector) : null;
+  }),
+  StateSectorPartition: method(SectorParams, ({ ledger }, [address, number]) => {
+    const sector = findSector(ledger, needMiner(ledger, address.text).id, number);
+    if (sector?.status !== 'proven') throw new RpcRefused(`sector ${number} not found in any partition`);
+    return { Deadline: number % DEADLINES, Partition: 0 };
+  }),
+  StateMinerAllocated: method(z.tuple([IdAddress, HeadKey]), ({ ledger }, [address]) =>
+    runLengths(allocatedNumbers(ledger, needMiner(ledger, address.text).id)),
+  ),
+  StateMinerPreCommitDepositForPower: method(
+    z.tuple([IdAddress, z.object({ SealProof: z.number().int(), Expiration: z.number().int() }), HeadKey]),
+    ({ ledger }, [address]) => withMargin(preCommitDeposit(needMiner(ledger, address.text).sectorSizeBytes)).toString(),
+  ),
+  StateMinerInitialPledgeForSector: method(
+    z.tuple([z.number().int(), z.number().int().positive(), z.number().int().nonnegative(), HeadKey]),
+    (_context, [duration, sizeBytes]) => {
+      if (duration <= 0) throw new RpcRefused(`sector duration must be greater than 0, it is ${duration}`);
+      return withMargin(initialPledge(sizeBytes)).toString();
+    },
+  ),
+  WalletBalance: method(z.tuple([z.string()]), ({ ledger }, [address]) => (findAccount(ledger, address)?.balance ?? 0n).toString()),
+  WalletList: method(z.tuple([]), ({ ledger }) => allAccounts(ledger).map((account) => account.address)),
+  WalletNew: method(z.tuple([z.literal('secp256k1')]), ({ ledger }) => ledger.transaction(() => createAccount(ledger, 0n)).address),
+};
+
+/** An account, or a refusal that says so. */
+export function needAccount(ledger: Ledger, address: string): NonNullable<ReturnType<typeof findAccount>> {
+  const account = findAccount(ledger, address);
+  if (account === undefined) throw new RpcRefused(`there is no account ${address}: actor not found`);
+  return account;
+}
+
+function needMiner(ledger: Ledger, address: string): Miner {
+  const miner = findMiner(ledger, address);
+  if (miner === undefined) throw new RpcRefused(`there is no miner ${address}: actor not found`);
+  return miner;
+}
+
+function minerInfo(miner: Miner): unknown {
+  return {
+    Owner: `t0${miner.owner}`,
+    Worker: `t0${miner.worker}`,
+    NewWorker: '<empty>',
+    ControlAddresses: [],
+    WorkerChangeEpoch: -1,
+    PeerId: null,
+    Multiaddrs: [],
+    WindowPoStProofType: WINDOW_POST[miner.sectorSizeBytes],
+    SectorSize: miner.sectorSizeBytes,
+    WindowPoStPartitionSectors: 2,
+    ConsensusFaultElapsed: -1,
+  };
+}
+
+function preCommitOnChain(sector: SectorRow): unknown {
+  return {
+    PreCommitDeposit: sector.deposit.toString(),
+    PreCommitEpoch: sector.preCommitEpoch,
+    Info: {
+      SealProof: sector.sealProof,
+      SectorNumber: sector.number,
+      SealedCID: link('sealed', sector.commR),
+      SealRandEpoch: sector.ticketEpoch,
+      DealIDs: [],
+      Expiration: sector.expiration,
+      UnsealedCid: sector.commDGiven ? link('unsealed', sector.commD) : null,
+    },
+  };
+}
+
+function sectorOnChain(sector: SectorRow): unknown {
+  return {
+    SectorNumber: sector.number,
+    SealProof: sector.sealProof,
+    SealedCID: link('sealed', sector.commR),
+    DeprecatedDealIDs: [],
+    Activation: sector.activationEpoch,
+    Expiration: sector.expiration,
+    DealWeight: '0',
+    VerifiedDealWeight: '0',
+    InitialPledge: (sector.pledge ?? 0n).toString(),
+    ExpectedDayReward: null,
+    ExpectedStoragePledge: null,
+    PowerBaseEpoch: sector.activationEpoch,
+    ReplacedDayReward: null,
+    SectorKeyCID: null,
+    Flags: 1,
+    DailyFee: '0',
+  };
+}
+
+function link(kind: 'sealed' | 'unsealed', hex: string): { '/': string } {
+  return { '/': commitmentCid(kind, hex).toString() };
+}
+
+/** A bit field in Lotus' JSON: run lengths, the first of unset bits. `numbers` rise. */
+function runLengths(numbers: readonly number[]): number[] {
+  const runs = [0];
+  let end = 0;
+  for (const number of numbers) {
+    const gap = number - end;
+    if (gap > 0 && runs.length % 2 === 1) runs[runs.length - 1] = (runs.at(-1) as number) + gap;
+    else if (gap > 0) runs.push(gap);
+    if (runs.length % 2 === 0) runs[runs.length - 1] = (runs.at(-1) as number) + 1;
+    else runs.push(1);
+    end = number + 1;
+  }
+  return runs;
+}

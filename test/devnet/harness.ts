@@ -1,0 +1,111 @@
+/** A dev chain in this process that stands still unless told, a client of it, and a sector to send. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { LotusChain } from '../../src/chain/lotus-chain.ts';
+import { LotusRpc } from '../../src/chain/lotus-rpc.ts';
+import type { DevnetOptions } from '../../src/devnet/options.ts';
+import { replayProof } from '../../src/devnet/replay-proof.ts';
+import { type RunningDevnet, runDevnet } from '../../src/devnet/run-devnet.ts';
+import type { MessageWant } from '../../src/scheduler/effects.ts';
+import { MinerId } from '../../src/schema/ids.ts';
+
+export const MINER = MinerId.parse('t01000');
+export const COMM_R = '11'.repeat(31) + '01';
+/** CommD of 2 KiB of zeros (vectors/chain-derivations.jsonl). */
+export const ZERO_COMM_D = 'fc7e928296e516faade986b28f92d44a4f24b935485223376a799027bc18f833';
+
+export type Bench = {
+  readonly dataDir: string;
+  readonly devnet: RunningDevnet;
+  readonly chain: LotusChain;
+  readonly rpc: LotusRpc;
+  readonly token: string;
+  control(body: unknown): Promise<{ epoch: number }>;
+  messages(): Promise<Record<string, unknown>[]>;
+  /** Stops it; the data folder stays. */
+  stop(): Promise<void>;
+  /** Stops it and deletes the data folder. */
+  end(): Promise<void>;
+};
+
+export async function bench(options: Partial<DevnetOptions> = {}): Promise<Bench> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sealpool-devnet-')));
+  const devnet = await runDevnet({ port: 0, paused: true, acceptReplay: true, ...options, dataDir });
+  const token = (await readFile(devnet.tokenFile, 'utf8')).trim();
+  const url = `${devnet.url}/rpc/v1`;
+  const chain = new LotusChain({ url, token });
+  const rpc = new LotusRpc({ url, token });
+  const stop = async (): Promise<void> => {
+    await Promise.all([chain.close(), rpc.close()]);
+    await devnet.close();
+  };
+  return {
+    dataDir,
+    devnet,
+    chain,
+    rpc,
+    token,
+    control: async (body) => {
+      const response = await fetch(`${devnet.url}/control`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+        body: JSON.stringify(body),
+      });
+      if (!response.ok) throw new Error(await response.text());
+      return (await response.json()) as { epoch: number };
+    },
+    messages: async () => {
+      const text = await (await fetch(`${devnet.url}/messages`)).text();
+      return text.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>);
+    },
+    stop,
+    end: async () => {
+      await stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A pre-commit of a CC sector. */
+export function preCommitWant(number: number, ticketEpoch: number, overrides: Partial<MessageWant> = {}): MessageWant {
+  return {
+    method: 'PreCommitSectorBatch2',
+    miner: MINER,
+    number,
+    sealProof: 5,
+    commR: COMM_R,
+    commD: null,
+    ticketEpoch,
+    ...overrides,
+  } as MessageWant;
+}
+
+/** Signs and pushes; answers the message's CID. */
+export async function send(b: Bench, want: MessageWant): Promise<string> {
+  const message = await b.chain.sign(want, 0);
+  await b.chain.push(message);
+  return message.cid;
+}
+
+/** Pre-commits the sector, passes its seed epoch, and answers the marked proof for it. */
+export async function preCommitted(b: Bench, number: number): Promise<{ proof: Uint8Array; seed: string; ticket: string }> {
+  const ticket = await b.chain.ticket(MINER);
+  await send(b, preCommitWant(number, ticket.epoch));
+  await b.control({ advance: 12 });
+  const seed = await b.chain.seed(MINER, number);
+  if (!('value' in seed)) throw new Error(`the seed is ${seed.waitEpochs} epochs away`);
+  const proof = replayProof({ commR: COMM_R, commD: ZERO_COMM_D, ticket: ticket.value, seed: seed.value, miner: MINER, number: String(number) });
+  return { proof, seed: seed.value, ticket: ticket.value };
+}
+
+/** A prove-commit of a sector. */
+export function proveWant(number: number, proof: Uint8Array): Extract<MessageWant, { method: 'ProveCommitSectors3' }> {
+  return { method: 'ProveCommitSectors3', miner: MINER, number, pieces: [], proofBase64: Buffer.from(proof).toString('base64') };
+}
+
+/** The answer of a call whose shape the test looks at itself. */
+export async function raw(b: Bench, method: string, params: readonly unknown[]): Promise<unknown> {
+  return b.rpc.call(method, params, z.unknown());
+}
