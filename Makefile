@@ -1,0 +1,56 @@
+# The commands of this project. Each first checks what it needs and says in one sentence what is missing.
+# Built things and proof parameters live in $XDG_CACHE_HOME/sealpool (else ~/.cache/sealpool), never here.
+
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/sealpool
+export CARGO_TARGET_DIR := $(CACHE)/cargo-target
+CARGO = $$(command -v cargo || echo "$$HOME/.cargo/bin/cargo")
+NODE = scripts/node.sh
+READY := node_modules/.installed
+
+.PHONY: help demo test soak prover params check packages clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     seal one 2 KiB sector for real, from nothing to Finished (FILE=path puts a file into it)"
+	@echo "make test     run all tests, Rust and TypeScript; the last line sums them up"
+	@echo "make soak     run what takes too long for make test"
+	@echo "make prover   build sealpool-prover and link it to bin/"
+	@echo "make params   make the dev network's proof parameters (once, a few minutes)"
+	@echo "make check    types, lint, format, import rules, generated files; under a minute"
+	@echo "make clean    remove what was installed or built in this folder; caches in $(CACHE) stay"
+
+demo: $(READY) prover
+	@node=$$($(NODE)) && exec "$$node" scripts/demo.ts $(if $(FILE),"$(FILE)")
+
+test: $(READY) prover packages params
+	@node=$$($(NODE)) && exec "$$node" scripts/test.ts
+
+soak: $(READY) prover packages params
+	@node=$$($(NODE)) && exec "$$node" scripts/test.ts --soak
+
+check: $(READY)
+	@npm run --silent check
+
+prover:
+	@scripts/require.sh cargo cc
+	@echo "== sealpool-prover (the first build takes about 6 min on 2 cores)"
+	@$(CARGO) build --release --locked --manifest-path runner-image/Cargo.toml
+	@ln -sfn "$(CARGO_TARGET_DIR)/release/sealpool-prover" bin/sealpool-prover
+
+params: prover
+	@echo "== proof parameters of the dev network (made once, about 5 min on 2 cores)"
+	@bin/sealpool-prover params generate
+
+packages:
+	@scripts/debian-packages.sh
+
+$(READY): package.json package-lock.json .npmrc
+	@scripts/require.sh node
+	@echo "== npm packages"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@scripts/link-node.sh
+	@touch $@
+
+clean:
+	rm -rf node_modules coverage .wrangler bin/sealpool-prover bin/runner-image.tar
+	@echo "caches stay in $(CACHE); remove that folder to build everything again"

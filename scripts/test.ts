@@ -1,0 +1,67 @@
+/**
+ * `make test` and `make soak`, once everything is built: runs cargo's and Vitest's tests one after the other,
+ * shows their output as it comes, and ends with one line that sums all of them.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { cargoTally, conclusion, type Tally, vitestTally } from './test/tally.ts';
+
+const root = join(import.meta.dirname, '..');
+const soak = process.argv.includes('--soak');
+const started = performance.now();
+const env = {
+  ...process.env,
+  PATH: [dirname(process.execPath), process.env.PATH, join(homedir(), '.cargo/bin')].join(delimiter),
+  WRANGLER_SEND_METRICS: 'false',
+};
+
+/** Runs a program, passes its output on, and keeps it. */
+function run(program: string, args: readonly string[]): Promise<{ output: string; exitCode: number | null }> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const chunks: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => (chunks.push(chunk), process.stdout.write(chunk)));
+    child.stderr.on('data', (chunk: Buffer) => (chunks.push(chunk), process.stderr.write(chunk)));
+    child.on('error', (error) => resolve({ output: `${program}: ${error.message}`, exitCode: 127 }));
+    child.on('close', (exitCode) => resolve({ output: Buffer.concat(chunks).toString(), exitCode }));
+  });
+}
+
+function announce(what: string): void {
+  console.log(`\n== ${what} (${Math.round((performance.now() - started) / 60_000)} min so far)`);
+}
+
+async function cargo(): Promise<Tally> {
+  announce(soak ? "the prover's long tests" : "the prover's tests, with real proofs; minutes pass between lines");
+  const args = ['test', '--release', '--locked', '--no-fail-fast', '--color=never', '--manifest-path', 'runner-image/Cargo.toml', '--'];
+  // Without --show-output the lines by which a test says what it lacks stay hidden.
+  const { output, exitCode } = await run('cargo', [...args, '--show-output', ...(soak ? ['--ignored'] : [])]);
+  return cargoTally(output, exitCode);
+}
+
+async function vitest(project: string, what: string): Promise<Tally> {
+  announce(what);
+  const folder = mkdtempSync(join(tmpdir(), 'sealpool-test-'));
+  const file = join(folder, 'report.json');
+  try {
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+    const { exitCode } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--project', project, ...reporters]);
+    return vitestTally(project, existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined, exitCode);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const tallies = soak
+  ? [await cargo(), await vitest('soak', 'the long tests; hours')]
+  : [
+      await vitest('workerd', 'what must hold inside a Durable Object'),
+      await vitest('node', 'everything else in TypeScript; one whole real seal takes minutes'),
+      await cargo(),
+    ];
+const { lines, exitCode } = conclusion(tallies, process.env.CI === 'true');
+console.log(`\n${Math.round((performance.now() - started) / 1000)} s`);
+for (const line of lines) console.log(line);
+process.exitCode = exitCode;
