@@ -109,3 +109,47 @@ export function proveWant(number: number, proof: Uint8Array): Extract<MessageWan
 export async function raw(b: Bench, method: string, params: readonly unknown[]): Promise<unknown> {
   return b.rpc.call(method, params, z.unknown());
 }
+
+export type Outcome = { readonly cid: string; readonly exitCode: number; readonly reason: string; readonly returned: Uint8Array };
+
+/** Puts a message on the chain without the estimate that would have refused it, and answers its receipt. */
+export async function pushUnchecked(
+  b: Bench,
+  message: {
+    method: number;
+    params: Uint8Array;
+    value: bigint;
+    from?: string | undefined;
+    to?: string;
+    gasLimit?: number;
+    beforeLanding?: () => Promise<unknown>;
+  },
+): Promise<Outcome> {
+  const from = message.from ?? (await b.chain.sender(MINER));
+  const signed = await raw(b, 'WalletSignMessage', [
+    from,
+    {
+      Version: 0,
+      To: message.to ?? MINER,
+      From: from,
+      Nonce: await raw(b, 'MpoolGetNonce', [from]),
+      Value: message.value.toString(),
+      GasLimit: message.gasLimit ?? 200_000_000,
+      GasFeeCap: '1000',
+      GasPremium: '0',
+      Method: message.method,
+      Params: Buffer.from(message.params).toString('base64'),
+    },
+  ]);
+  const cid = ((await raw(b, 'MpoolPush', [signed])) as { '/': string })['/'];
+  await message.beforeLanding?.();
+  await b.control({ advance: 1 });
+  const lookup = (await raw(b, 'StateSearchMsg', [[], { '/': cid }, -1, true])) as { Receipt: { ExitCode: number; Return: string } };
+  const line = (await b.messages()).find((candidate) => candidate['cid'] === cid) as { reason: string };
+  return {
+    cid,
+    exitCode: lookup.Receipt.ExitCode,
+    reason: line.reason,
+    returned: Uint8Array.from(Buffer.from(lookup.Receipt.Return, 'base64')),
+  };
+}
