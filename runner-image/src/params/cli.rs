@@ -1,13 +1,17 @@
 //! `sealpool-prover params fetch|generate|check|list`: one JSON object on stdout, progress on stderr.
 
+use std::env;
+use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::args::Args;
 use super::names::{self, Circuit};
 use super::setup::trapdoor::PUBLISHED_SEED;
+use super::fetch::{self, Options, Role};
+use super::inventory::{self, Item, KINDS, Kind};
 use super::{ParamsError, dev, folders, parents};
 
 const USAGE: &str = "write sealpool-prover params generate|fetch|check|list; see runner-image/PARAMETERS.md";
@@ -20,6 +24,9 @@ pub fn main(args: &[String]) -> i32 {
     let rest = args.get(1..).unwrap_or_default();
     let outcome = match command {
         Some("generate") => generate(rest),
+        Some("fetch") => fetch_files(rest),
+        Some("check") => check(rest),
+        Some("list") => list(rest),
         Some(other) => Err(ParamsError::BadRequest(format!("{other:?} is no params command; {USAGE}"))),
         None => Err(ParamsError::BadRequest(format!("no params command was given; {USAGE}"))),
     };
@@ -109,4 +116,103 @@ fn generate_parents(args: &Args, dir: Option<PathBuf>) -> Result<Value, ParamsEr
     let folder = dir.unwrap_or_else(folders::parents);
     let (path, made) = parents::generate(&folder, proof)?;
     Ok(json!({ "path": path, "made": made, "sizeBytes": parents::size_bytes(proof).to_string() }))
+}
+
+/// `fetch --sector-size SIZE --role c2|snap|verify [--gateway URL]… [--dir DIR] [--manifest FILE]
+/// [--parallel N] [--idle-ms N]`.
+fn fetch_files(args: &[String]) -> Result<Value, ParamsError> {
+    let args = Args::parse(
+        args,
+        &["--sector-size", "--role", "--gateway", "--dir", "--manifest", "--parallel", "--idle-ms"],
+        &[],
+    )?;
+    let needed = |name: &str, example: &str| {
+        args.one(name)?.ok_or_else(|| {
+            ParamsError::BadRequest(format!("{name} is missing; add for example {name} {example}"))
+        })
+    };
+    let sector_size = names::parse_sector_size(needed("--sector-size", "32GiB")?)?;
+    let role = Role::parse(needed("--role", "verify")?)?;
+    let manifest = args.one("--manifest")?.map(PathBuf::from);
+    let wanted = fetch::wanted(sector_size, role, &fetch::entries(manifest.as_deref())?)?;
+    let mut gateways: Vec<String> = args.all("--gateway").iter().map(ToString::to_string).collect();
+    if gateways.is_empty() {
+        let listed = env::var(fetch::GATEWAYS).unwrap_or_default();
+        let split = listed.split([',', ' ']).filter(|g| !g.is_empty());
+        gateways = split.map(String::from).collect();
+    }
+    if gateways.is_empty() {
+        gateways.push(fetch::DEFAULT_GATEWAY.into());
+    }
+    let options = Options {
+        folder: args.one("--dir")?.map_or_else(folders::official, PathBuf::from),
+        gateways,
+        parallel: positive(&args, "--parallel", 4)? as usize,
+        idle: Duration::from_millis(positive(&args, "--idle-ms", 30_000)?),
+    };
+    let fetched = fetch::fetch(&wanted, &options)?;
+    let files: Vec<Value> = fetched
+        .iter()
+        .map(|f| {
+            json!({
+                "name": f.wanted.name,
+                "sizeBytes": f.size_bytes.to_string(),
+                "digest": f.wanted.digest,
+                "gateway": f.gateway,
+            })
+        })
+        .collect();
+    Ok(json!({ "dir": options.folder, "files": files }))
+}
+
+fn positive(args: &Args, name: &str, default: u64) -> Result<u64, ParamsError> {
+    match args.one(name)?.map(str::parse) {
+        None => Ok(default),
+        Some(Ok(number)) if number > 0 => Ok(number),
+        Some(_) => Err(ParamsError::BadRequest(format!("{name} needs a whole number above 0"))),
+    }
+}
+
+/// The kinds and folders that `[--kind KIND [--dir DIR]]` names; all by default.
+fn items(args: &[String]) -> Result<(Vec<Item>, Vec<PathBuf>), ParamsError> {
+    let args = Args::parse(args, &["--kind", "--dir"], &[])?;
+    let kind = args.one("--kind")?.map(Kind::parse).transpose()?;
+    let dir = args.one("--dir")?.map(PathBuf::from);
+    if dir.is_some() && kind.is_none() {
+        return Err(ParamsError::BadRequest(
+            "--dir needs to know what is in it; add --kind official, dev or parents".into(),
+        ));
+    }
+    let (mut all, mut unfinished) = (Vec::new(), Vec::new());
+    for kind in kind.map_or(KINDS.to_vec(), |k| vec![k]) {
+        let folder = dir.clone().unwrap_or_else(|| kind.folder());
+        let (items, partial) = inventory::list(kind, &folder)?;
+        all.extend(items);
+        unfinished.extend(partial);
+    }
+    Ok((all, unfinished))
+}
+
+/// `list [--kind KIND [--dir DIR]]`.
+fn list(args: &[String]) -> Result<Value, ParamsError> {
+    let (items, unfinished) = items(args)?;
+    if stderr().is_terminal() {
+        // The table is a courtesy; the answer on stdout is what counts.
+        let _ = inventory::print(&mut stderr().lock(), &items, &unfinished);
+    }
+    Ok(json!({ "files": items, "unfinished": unfinished }))
+}
+
+/// `check [--kind KIND [--dir DIR]]`.
+fn check(args: &[String]) -> Result<Value, ParamsError> {
+    let (items, _) = items(args)?;
+    let wrong = inventory::check(&items)?;
+    if wrong.is_empty() {
+        return Ok(json!({ "checked": items }));
+    }
+    let names: Vec<String> = wrong.iter().map(|p| p.display().to_string()).collect();
+    Err(ParamsError::Differs(format!(
+        "not what they should be: {}; remove these files and fetch or generate them again",
+        names.join(", ")
+    )))
 }

@@ -69,6 +69,24 @@ pub struct Meta {
     pub vk_digest: String,
 }
 
+impl Meta {
+    /// Whether the fixed parts are what this program writes.
+    pub fn is_ours(&self) -> bool {
+        self.sector_size == SECTOR_SIZE && self.network == "dev" && self.warning == WARNING
+    }
+
+    /// Whether the secrets follow from the published seed.
+    pub fn of_published_seed(&self) -> bool {
+        self.seed == PUBLISHED_SEED
+    }
+
+    /// The file's content.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // A structure of strings and one number always serialises.
+        serde_json::to_vec_pretty(self).unwrap_or_default()
+    }
+}
+
 /// What [`generate`] did for one circuit.
 pub struct Made {
     /// The circuit.
@@ -94,12 +112,17 @@ pub fn read_meta(folder: &Path, names: &CircuitFiles) -> Option<Meta> {
 /// The digests (`.params`, `.vk`) that files of this seed must have: those in the source for the
 /// published seed, those in the metadata for any other.
 pub fn expected_digests(circuit: Circuit, meta: &Meta) -> (String, String) {
-    if meta.seed == PUBLISHED_SEED {
-        let Published { params, vk, .. } = published(circuit);
-        (params.to_string(), vk.to_string())
+    if meta.of_published_seed() {
+        published_digests(circuit)
     } else {
         (meta.params_digest.clone(), meta.vk_digest.clone())
     }
+}
+
+/// The digests (`.params`, `.vk`) under the published seed.
+pub fn published_digests(circuit: Circuit) -> (String, String) {
+    let Published { params, vk, .. } = published(circuit);
+    (params.to_string(), vk.to_string())
 }
 
 /// Makes the parameters of `circuits` from `seed` in `folder`, unless they are there and whole. Two
@@ -208,8 +231,7 @@ fn make(
             meta.vk_digest
         )));
     }
-    let text = serde_json::to_vec_pretty(&meta).map_err(|e| ParamsError::Internal(e.to_string()))?;
-    files::write_partial(folder, &names.meta, &text)?;
+    files::write_partial(folder, &names.meta, &meta.to_bytes())?;
     files::write_partial(folder, &names.vk, &vk)?;
     // The large file last: while it is missing, so are the parameters.
     for name in [&names.meta, &names.vk, &names.params] {

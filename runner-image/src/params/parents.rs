@@ -30,8 +30,38 @@ const ENTRY: usize = DEGREE * 4;
 const BATCH: usize = 1 << 16;
 
 /// SHA-256 of the parents caches, by cache name. The V1_1 ones are Filecoin's own (the proof
-/// crates' `parent_cache.json`); the synthetic ones of small sectors were computed with this code.
-const DIGESTS: [(&str, &str); 0] = [];
+/// crates' `parent_cache.json`); the synthetic ones, which that list lacks, were computed with this
+/// code for 2 KiB and 8 MiB sectors, after the code gave the official digests of V1_1.
+const DIGESTS: [(&str, &str); 7] = [
+    (
+        "v28-sdr-parent-494d91dc80f2df5272c4b9e129bc7ade9405225993af9fe34e6542a39a47554b",
+        "840057702eea7652cf97e04306c30fe57174714d90de156a25eddd6075c25b97",
+    ),
+    (
+        "v28-sdr-parent-5eed212119fd91aa6220a27f31a8966444a9381842bceb3a1ea61525bd47a5b5",
+        "03cd13565ded97c240a5f52e54295ad127bd0461b57904cb3a4d79b097bbecab",
+    ),
+    (
+        "v28-sdr-parent-7ba215a1d2345774ab90b8cb1158d296e409d6068819d7b8c7baf0b25d63dc34",
+        "b5877d1963793efebc261fd8fde4dd6bc59e6b5c7abf52617a4ee023b8dc173a",
+    ),
+    (
+        "v28-sdr-parent-21981246c370f9d76c7a77ab273d94bde0ceb4e938292334960bce05585dc117",
+        "93deeac5e3052b6927467d4b2641bb782f05491de18d510147c93eeedd8672da",
+    ),
+    (
+        "v28-sdr-parent-4905486b7af19558ac3649bc6261411858b6add534438878c4ee3b29d8b9de0b",
+        "2698b74eb2606b55b98d8b095e18b6320b47f46e00075956d48640ccd1641b03",
+    ),
+    (
+        "v28-sdr-parent-1aa0c04f9b6b2ba6ece696274b0f0b53438c9acd1ae1b3943d837bacb65ad66b",
+        "0c9ac05c2f3221deff12ab7b098acc90d974c3db61925b8429537e06c6062621",
+    ),
+    (
+        "v28-sdr-parent-727a5e3eada45a0975f90b2651ed09ce5db554c99f03d7f029049ae3a36462a5",
+        "e1638d25de578d6aced310f722ed05acd71d35f7f5dd2f1f21c14ed827f27a20",
+    ),
+];
 
 /// The SDR graph of a seal proof.
 fn graph(proof: RegisteredSealProof) -> Result<StackedBucketGraph<PoseidonHasher>, ParamsError> {
