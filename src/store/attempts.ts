@@ -27,8 +27,17 @@ function attemptOf(row: typeof attempts.$inferSelect): Attempt {
 export function attemptsPart(db: Db) {
   const insert = prepareInsert(db, attempts);
   const update = prepareUpdate(db, attempts, attempts.id);
-  const byId = db.select().from(attempts).where(eq(attempts.id, p('id'))).prepare();
-  const ofJob = db.select().from(attempts).where(eq(attempts.job, p('job'))).orderBy(asc(attempts.seq)).prepare();
+  const byId = db
+    .select()
+    .from(attempts)
+    .where(eq(attempts.id, p('id')))
+    .prepare();
+  const ofJob = db
+    .select()
+    .from(attempts)
+    .where(eq(attempts.job, p('job')))
+    .orderBy(asc(attempts.seq))
+    .prepare();
   const running = db
     .select()
     .from(attempts)
@@ -79,8 +88,16 @@ export function attemptsPart(db: Db) {
 /** The part of `Tx` about open uploads. */
 export function uploadsPart(db: Db) {
   const insert = prepareInsert(db, uploads);
-  const of = db.select().from(uploads).where(eq(uploads.attempt, p('attempt'))).orderBy(asc(uploads.name)).prepare();
-  const remove = db.delete(uploads).where(eq(uploads.attempt, p('attempt'))).prepare();
+  const of = db
+    .select()
+    .from(uploads)
+    .where(eq(uploads.attempt, p('attempt')))
+    .orderBy(asc(uploads.name))
+    .prepare();
+  const remove = db
+    .delete(uploads)
+    .where(eq(uploads.attempt, p('attempt')))
+    .prepare();
   return {
     insertUpload: (upload) => insert(upload),
     uploadsOfAttempt: (attempt) => of.all({ attempt }) as UploadRow[],

@@ -16,7 +16,10 @@ function names(table: Table): string[] {
 /** Inserts one whole row; throws when a key or a unique index stands against it. */
 export function prepareInsert<T extends SQLiteTable>(db: Db, table: T): (row: Written<T>) => void {
   const values = Object.fromEntries(names(table).map((name) => [name, sql.placeholder(name)]));
-  const statement = db.insert(table).values(values as unknown as InferInsertModel<T>).prepare();
+  const statement = db
+    .insert(table)
+    .values(values as unknown as InferInsertModel<T>)
+    .prepare();
   return (row) => {
     statement.run(row);
   };

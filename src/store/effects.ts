@@ -53,7 +53,11 @@ function effectOf(row: typeof effects.$inferSelect): EffectRow {
 export function effectsPart(db: Db) {
   const insert = prepareInsert(db, effects);
   const update = prepareUpdate(db, effects, effects.id);
-  const byId = db.select().from(effects).where(eq(effects.id, p('id'))).prepare();
+  const byId = db
+    .select()
+    .from(effects)
+    .where(eq(effects.id, p('id')))
+    .prepare();
   const due = db
     .select()
     .from(effects)
@@ -61,7 +65,12 @@ export function effectsPart(db: Db) {
     .orderBy(asc(effects.seq))
     .limit(p('limit'))
     .prepare();
-  const ofJob = db.select().from(effects).where(eq(effects.job, p('job'))).orderBy(asc(effects.seq)).prepare();
+  const ofJob = db
+    .select()
+    .from(effects)
+    .where(eq(effects.job, p('job')))
+    .orderBy(asc(effects.seq))
+    .prepare();
   const openOfJob = db
     .select()
     .from(effects)

@@ -43,7 +43,11 @@ export function asProblem(error: unknown): unknown {
   for (const cause of causes(error)) {
     const { message } = cause as { message?: unknown };
     if (typeof message === 'string' && message.includes('UNIQUE constraint failed: jobs.miner, jobs.number')) {
-      return new SealpoolError('conflict', 'sector_has_live_job', 'this sector has a live job already; abort it or wait until it has finished');
+      return new SealpoolError(
+        'conflict',
+        'sector_has_live_job',
+        'this sector has a live job already; abort it or wait until it has finished',
+      );
     }
   }
   return error;

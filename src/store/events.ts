@@ -44,7 +44,13 @@ export function eventsPart(db: Db) {
     .orderBy(asc(events.seq))
     .limit(p('limit'))
     .prepare();
-  const after = db.select().from(events).where(gt(events.seq, p('after'))).orderBy(asc(events.seq)).limit(p('limit')).prepare();
+  const after = db
+    .select()
+    .from(events)
+    .where(gt(events.seq, p('after')))
+    .orderBy(asc(events.seq))
+    .limit(p('limit'))
+    .prepare();
   return {
     appendEvent(event) {
       // `all` drains the cursor: an undrained INSERT … RETURNING breaks later transactions of a Durable Object.
@@ -59,7 +65,11 @@ export function eventsPart(db: Db) {
 
 /** The part of `Tx` about small facts. */
 export function metaPart(db: Db) {
-  const get = db.select().from(meta).where(eq(meta.key, p('key'))).prepare();
+  const get = db
+    .select()
+    .from(meta)
+    .where(eq(meta.key, p('key')))
+    .prepare();
   const put = db
     .insert(meta)
     .values({ key: p('key'), value: p('value') })

@@ -79,10 +79,18 @@ export function groupCommit(parts: GroupCommitParts): { commit: Store['commit'];
   function fail(error: unknown): unknown {
     const code = sqliteCode(error);
     if (code === 'SQLITE_BUSY') {
-      return new SealpoolError('unavailable', 'database_busy', 'another program is writing to the database, nothing was changed; close it, then send the request again');
+      return new SealpoolError(
+        'unavailable',
+        'database_busy',
+        'another program is writing to the database, nothing was changed; close it, then send the request again',
+      );
     }
     if (!isFatal(code) && !(error instanceof SealpoolError && error.code === 'fenced')) return asProblem(error);
-    refuse = new SealpoolError('unavailable', 'database_failed', 'the database failed and the control plane stops; restart it, it goes on from what was committed');
+    refuse = new SealpoolError(
+      'unavailable',
+      'database_failed',
+      'the database failed and the control plane stops; restart it, it goes on from what was committed',
+    );
     parts.onFatal(error instanceof Error ? error : new Error(String(error)));
     return refuse;
   }

@@ -23,7 +23,9 @@ export class Guard implements Logger {
       throw new Error('the database was used outside commit(); a Tx is good only until its function returns');
     }
     if (params.length > MAX_PARAMETERS) {
-      throw new Error(`${params.length} values bound to one statement, ${MAX_PARAMETERS} at most; pass a list as one JSON value: ${query.slice(0, 80)}`);
+      throw new Error(
+        `${params.length} values bound to one statement, ${MAX_PARAMETERS} at most; pass a list as one JSON value: ${query.slice(0, 80)}`,
+      );
     }
     for (const value of params) check(value);
   }
@@ -39,6 +41,10 @@ function check(value: unknown): void {
     throw new Error(`a ${typeof value} cannot be bound on both engines; store it as text, a number or null`);
   }
   if (value.length > MAX_TEXT) {
-    throw new SealpoolError('too_large', 'row_too_large', `a row of ${value.length} characters does not fit into the database; keep large results in object storage`);
+    throw new SealpoolError(
+      'too_large',
+      'row_too_large',
+      `a row of ${value.length} characters does not fit into the database; keep large results in object storage`,
+    );
   }
 }

@@ -86,10 +86,7 @@ export function jobOf(row: Written<typeof jobs>): Job {
     retries: row.retries,
     waiting: waitingOf(row),
     thread: row.thread,
-    reserved:
-      row.reservedRunner === null
-        ? null
-        : { runner: row.reservedRunner as RunnerId, untilMs: row.reservedUntilMs as number },
+    reserved: row.reservedRunner === null ? null : { runner: row.reservedRunner as RunnerId, untilMs: row.reservedUntilMs as number },
     createdMs: row.createdMs,
     updatedMs: row.updatedMs,
     data: JSON.parse(row.data) as JobData,

@@ -73,7 +73,11 @@ function prepareQueues(db: Db) {
 export function jobsPart(db: Db) {
   const insert = prepareInsert(db, jobs);
   const update = prepareUpdate(db, jobs, jobs.id);
-  const byId = db.select().from(jobs).where(eq(jobs.id, p('id'))).prepare();
+  const byId = db
+    .select()
+    .from(jobs)
+    .where(eq(jobs.id, p('id')))
+    .prepare();
   const bySector = db
     .select()
     .from(jobs)

@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Db } from './db.ts';
-import { MIGRATIONS } from './migrations.ts';
+import { MIGRATIONS } from './migrations.gen.ts';
 
 /** A file of `migrations/`, cut into statements. */
 export type Migration = { readonly name: string; readonly statements: readonly string[] };

@@ -42,10 +42,18 @@ function configure(client: Database.Database): void {
 function openProblem(error: unknown, path: string): unknown {
   const code = sqliteCode(error);
   if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
-    return new SealpoolError('unprocessable', 'not_a_database', `${path} is not a whole SQLite database; restore it from a backup, or move it away to begin anew`);
+    return new SealpoolError(
+      'unprocessable',
+      'not_a_database',
+      `${path} is not a whole SQLite database; restore it from a backup, or move it away to begin anew`,
+    );
   }
   if (code?.startsWith('SQLITE_CANTOPEN') === true || error instanceof TypeError) {
-    return new SealpoolError('unprocessable', 'cannot_open_database', `${path} cannot be opened; make its folder and give this user the right to write there`);
+    return new SealpoolError(
+      'unprocessable',
+      'cannot_open_database',
+      `${path} cannot be opened; make its folder and give this user the right to write there`,
+    );
   }
   return asProblem(error);
 }

@@ -17,7 +17,11 @@ function pieceOf(row: typeof pieces.$inferSelect): PieceRow {
 export function piecesPart(db: Db) {
   const insert = prepareInsert(db, pieces);
   const update = prepareUpdate(db, pieces, pieces.id);
-  const byId = db.select().from(pieces).where(eq(pieces.id, p('id'))).prepare();
+  const byId = db
+    .select()
+    .from(pieces)
+    .where(eq(pieces.id, p('id')))
+    .prepare();
   const waiting = db
     .select()
     .from(pieces)
@@ -52,8 +56,15 @@ function threadOf(row: typeof threads.$inferSelect): ThreadRow {
 /** The part of `Tx` about threads. */
 export function threadsPart(db: Db) {
   const insert = prepareInsert(db, threads);
-  const remove = db.delete(threads).where(eq(threads.id, p('id'))).prepare();
-  const byId = db.select().from(threads).where(eq(threads.id, p('id'))).prepare();
+  const remove = db
+    .delete(threads)
+    .where(eq(threads.id, p('id')))
+    .prepare();
+  const byId = db
+    .select()
+    .from(threads)
+    .where(eq(threads.id, p('id')))
+    .prepare();
   const all = db.select().from(threads).orderBy(asc(threads.worker), asc(threads.position)).prepare();
   return {
     threads: () => all.all().map(threadOf),

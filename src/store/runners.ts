@@ -37,11 +37,23 @@ function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
 export function runnersPart(db: Db) {
   const insert = prepareInsert(db, runners);
   const update = prepareUpdate(db, runners, runners.id);
-  const byId = db.select().from(runners).where(eq(runners.id, p('id'))).prepare();
-  const byCredential = db.select().from(runners).where(eq(runners.credentialHash, p('hash'))).prepare();
+  const byId = db
+    .select()
+    .from(runners)
+    .where(eq(runners.id, p('id')))
+    .prepare();
+  const byCredential = db
+    .select()
+    .from(runners)
+    .where(eq(runners.credentialHash, p('hash')))
+    .prepare();
   const all = db.select().from(runners).orderBy(asc(runners.seq)).prepare();
   const insertJoin = prepareInsert(db, joinTokens);
-  const joinByHash = db.select().from(joinTokens).where(eq(joinTokens.hash, p('hash'))).prepare();
+  const joinByHash = db
+    .select()
+    .from(joinTokens)
+    .where(eq(joinTokens.hash, p('hash')))
+    .prepare();
   const burn = db
     .update(joinTokens)
     .set({ usedBy: sql`${p('by')}` })
@@ -82,7 +94,11 @@ function apiTokenOf(row: typeof apiTokens.$inferSelect): ApiTokenRow {
 /** The part of `Tx` about API tokens. */
 export function apiTokensPart(db: Db) {
   const insert = prepareInsert(db, apiTokens);
-  const byHash = db.select().from(apiTokens).where(eq(apiTokens.hash, p('hash'))).prepare();
+  const byHash = db
+    .select()
+    .from(apiTokens)
+    .where(eq(apiTokens.hash, p('hash')))
+    .prepare();
   const all = db.select().from(apiTokens).orderBy(asc(apiTokens.seq)).prepare();
   const revoke = db
     .update(apiTokens)

@@ -46,9 +46,15 @@ export const jobs = sqliteTable(
       .where(sql`number is not null and state not in ('Finished', 'Aborted')`),
     index('jobs_sector').on(t.miner, t.number),
     index('jobs_state').on(t.state, t.paused),
-    index('jobs_error').on(t.errorCode).where(sql`error_code is not null`),
-    index('jobs_waiting').on(t.waitingFor, t.waitingMs).where(sql`paused = 0`),
-    index('jobs_reserved').on(t.reservedRunner, t.reservedUntilMs).where(sql`reserved_runner is not null`),
+    index('jobs_error')
+      .on(t.errorCode)
+      .where(sql`error_code is not null`),
+    index('jobs_waiting')
+      .on(t.waitingFor, t.waitingMs)
+      .where(sql`paused = 0`),
+    index('jobs_reserved')
+      .on(t.reservedRunner, t.reservedUntilMs)
+      .where(sql`reserved_runner is not null`),
   ],
 );
 
@@ -57,7 +63,9 @@ export const events = sqliteTable(
   'events',
   {
     seq: integer('seq').primaryKey({ autoIncrement: true }),
-    job: text('job').notNull().references(() => jobs.id),
+    job: text('job')
+      .notNull()
+      .references(() => jobs.id),
     generation: integer('generation').notNull(),
     atMs: integer('at_ms').notNull(),
     actor: text('actor').notNull(),
@@ -75,7 +83,9 @@ export const attempts = sqliteTable(
   {
     seq: integer('seq').primaryKey({ autoIncrement: true }),
     id: text('id').notNull().unique(),
-    job: text('job').notNull().references(() => jobs.id),
+    job: text('job')
+      .notNull()
+      .references(() => jobs.id),
     stage: text('stage').notNull(),
     state: text('state').notNull(),
     generation: integer('generation').notNull(),
@@ -93,8 +103,12 @@ export const attempts = sqliteTable(
   },
   (t) => [
     uniqueIndex('attempts_epoch').on(t.job, t.stage, t.epoch),
-    index('attempts_running').on(t.runner).where(sql`status = 'running'`),
-    index('attempts_lease').on(t.leaseUntilMs).where(sql`status = 'running'`),
+    index('attempts_running')
+      .on(t.runner)
+      .where(sql`status = 'running'`),
+    index('attempts_lease')
+      .on(t.leaseUntilMs)
+      .where(sql`status = 'running'`),
   ],
 );
 
@@ -102,7 +116,9 @@ export const attempts = sqliteTable(
 export const uploads = sqliteTable(
   'uploads',
   {
-    attempt: text('attempt').notNull().references(() => attempts.id),
+    attempt: text('attempt')
+      .notNull()
+      .references(() => attempts.id),
     name: text('name').notNull(),
     key: text('key').notNull(),
     uploadId: text('upload_id').notNull(),
@@ -161,7 +177,11 @@ export const pieces = sqliteTable(
     job: text('job'),
     createdMs: integer('created_ms').notNull(),
   },
-  (t) => [index('pieces_waiting').on(t.miner).where(sql`job is null`)],
+  (t) => [
+    index('pieces_waiting')
+      .on(t.miner)
+      .where(sql`job is null`),
+  ],
 );
 
 export const threads = sqliteTable('threads', {
@@ -199,7 +219,11 @@ export const effects = sqliteTable(
   },
   (t) => [
     uniqueIndex('effects_once').on(t.job, t.step, t.generation, t.try),
-    index('effects_due').on(t.dueMs).where(sql`status = 'open'`),
-    index('effects_nonce').on(t.sender, t.nonce).where(sql`sender is not null`),
+    index('effects_due')
+      .on(t.dueMs)
+      .where(sql`status = 'open'`),
+    index('effects_nonce')
+      .on(t.sender, t.nonce)
+      .where(sql`sender is not null`),
   ],
 );
