@@ -24,7 +24,9 @@ export function openDoor(parts: { store: Store; clock: Clock; ids: Ids; settings
   return {
     async run(fn) {
       const signals = new Set<Signal>();
-      const result = await parts.store.commit((tx) => fn({ tx, nowMs: parts.clock.now(), ids: parts.ids, settings: parts.settings, signals }));
+      const result = await parts.store.commit((tx) =>
+        fn({ tx, nowMs: parts.clock.now(), ids: parts.ids, settings: parts.settings, signals }),
+      );
       if (signals.size > 0) wake(signals);
       return result;
     },

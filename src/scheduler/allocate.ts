@@ -11,7 +11,11 @@ export function minerSettings(ctx: Context, miner: string): MinerSettings {
   const { miners } = ctx.settings;
   const found = Object.hasOwn(miners, miner) ? miners[miner] : undefined;
   if (found === undefined) {
-    throw new SealpoolError('bad_request', 'unknown_miner', `miner ${miner} is not configured here; configured are ${Object.keys(miners).join(', ') || 'none'}`);
+    throw new SealpoolError(
+      'bad_request',
+      'unknown_miner',
+      `miner ${miner} is not configured here; configured are ${Object.keys(miners).join(', ') || 'none'}`,
+    );
   }
   return found;
 }
@@ -22,7 +26,11 @@ export function allocateNumber(ctx: Context, job: Job): Job {
   const taken = Number(ctx.tx.meta(takenKey(job.miner)) ?? -1);
   const number = ctx.tx.nextSectorNumber(job.miner, Math.max(firstSector, taken + 1));
   if (number > lastSector) {
-    throw new SealpoolError('conflict', 'numbers_used_up', `all sector numbers of ${job.miner} from ${firstSector} to ${lastSector} are taken; configure a further range`);
+    throw new SealpoolError(
+      'conflict',
+      'numbers_used_up',
+      `all sector numbers of ${job.miner} from ${firstSector} to ${lastSector} are taken; configure a further range`,
+    );
   }
   return change(ctx, job, { number });
 }
@@ -55,6 +63,13 @@ export function acquirePieces(ctx: Context, job: Job): Job {
 /** Marks pieces as this job's and writes them into its data. */
 export function attach(ctx: Context, job: Job, pieces: readonly PieceRow[]): Job {
   for (const piece of pieces) ctx.tx.updatePiece({ ...piece, job: job.id });
-  const attached = pieces.map(({ id, cid, paddedSizeBytes, sizeBytes, key, hash }) => ({ id, cid: cid ?? '', paddedSizeBytes, sizeBytes, key, hash }));
+  const attached = pieces.map(({ id, cid, paddedSizeBytes, sizeBytes, key, hash }) => ({
+    id,
+    cid: cid ?? '',
+    paddedSizeBytes,
+    sizeBytes,
+    key,
+    hash,
+  }));
   return change(ctx, job, { data: { ...job.data, pieces: attached } });
 }

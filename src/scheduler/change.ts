@@ -101,7 +101,11 @@ export function fence(ctx: Context, job: Job, reason: string): void {
   for (const attempt of ctx.tx.attemptsOfJob(job.id)) {
     if (attempt.status !== 'running') continue;
     ctx.tx.updateAttempt({ ...attempt, status: 'cancelled', endedMs: ctx.nowMs, failure: reason });
-    note(ctx, job, { actor: 'engine', kind: 'attempt', detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, status: 'cancelled', reason } });
+    note(ctx, job, {
+      actor: 'engine',
+      kind: 'attempt',
+      detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, status: 'cancelled', reason },
+    });
   }
   for (const effect of ctx.tx.openEffectsOfJob(job.id)) {
     if (effect.want.kind !== 'delete' && effect.signed === null) ctx.tx.updateEffect({ ...effect, status: 'cancelled', lastError: reason });
@@ -110,19 +114,25 @@ export function fence(ctx: Context, job: Job, reason: string): void {
 
 /**
  * Puts the job back to `state`: what that state and later ones made is dropped and the generation rises, so
- * that late results are refused. A pre-commit that is not provably dead stays and binds the next CommR.
+ * that late results are refused. A message that is not provably dead stays: there is never a second one, and a
+ * pre-commit binds the next CommR.
  */
 export function goBack(ctx: Context, job: Job, state: string, actor: string, reason: string): Job {
   fence(ctx, job, reason);
   const plan = planOf(job.plan);
   const kept = dataBefore(plan, job.data, state);
-  const live = job.data.preCommit;
-  if (live !== undefined && (live.exitCode ?? 0) === 0) {
-    kept.preCommit = live;
-    if (job.data.commR !== undefined) kept.boundCommR = job.data.commR;
+  for (const field of ['preCommit', 'proveCommit'] as const) {
+    const message = job.data[field];
+    if (message !== undefined && (message.exitCode ?? 0) === 0) kept[field] = message;
   }
+  const bound = job.data.boundCommR ?? job.data.commR;
+  if (kept.preCommit !== undefined && bound !== undefined) kept.boundCommR = bound;
   const keys = new Set(Object.values(kept.artifacts).map(({ key }) => key));
-  discard(ctx, job, Object.values(job.data.artifacts).flatMap(({ key }) => (keys.has(key) ? [] : [key])));
+  discard(
+    ctx,
+    job,
+    Object.values(job.data.artifacts).flatMap(({ key }) => (keys.has(key) ? [] : [key])),
+  );
   const back = change(ctx, job, { state, generation: job.generation + 1, data: kept, retries: 0, error: null, reserved: null });
   note(ctx, back, { actor, kind: 'went_back', from: job.state, to: state, detail: { reason } });
   return back;

@@ -13,7 +13,14 @@ export type EffectWant =
   /** Send one message: sign once, push the same bytes until the chain has them. */
   | { readonly kind: 'message'; readonly message: MessageWant }
   /** Follow a pushed message until it has landed with confidence. */
-  | { readonly kind: 'landed'; readonly miner: MinerId; readonly number: number; readonly message: string; readonly what: 'preCommit' | 'proveCommit'; readonly commR: string }
+  | {
+      readonly kind: 'landed';
+      readonly miner: MinerId;
+      readonly number: number;
+      readonly message: string;
+      readonly what: 'preCommit' | 'proveCommit';
+      readonly commR: string;
+    }
   /** Delete objects that no state needs any more. */
   | { readonly kind: 'delete'; readonly keys: readonly string[] };
 

@@ -94,7 +94,16 @@ function await_(ctx: Context, job: Job, todo: Todo): Job {
       ctx.signals.add('runners');
       return change(ctx, job, { waiting: { for: 'runner', stage: todo.stage, sinceMs: ctx.nowMs } });
     case 'acquire':
-      return fail(ctx, job, { category: 'temporary', code: 'no_deals', message: `no piece waits for ${job.miner} and committed capacity is switched off; upload a piece or allow CC` }, false);
+      return fail(
+        ctx,
+        job,
+        {
+          category: 'temporary',
+          code: 'no_deals',
+          message: `no piece waits for ${job.miner} and committed capacity is switched off; upload a piece or allow CC`,
+        },
+        false,
+      );
     case 'effect':
       return change(ctx, job, { waiting: { for: 'effect', effect: want(ctx, job, todo.step, todo.want) } });
     default:
@@ -118,5 +127,9 @@ export function fail(ctx: Context, job: Job, error: Omit<JobError, 'atMs'>, coun
     return paused;
   }
   const wait = waitMs(ctx.settings.retry, Math.max(retries, 1), jitterOf(ctx.ids.hex(4)));
-  return change(ctx, job, { error: full, retries, waiting: job.paused ? { for: 'operator' } : { for: 'retry', untilMs: ctx.nowMs + wait } });
+  return change(ctx, job, {
+    error: full,
+    retries,
+    waiting: job.paused ? { for: 'operator' } : { for: 'retry', untilMs: ctx.nowMs + wait },
+  });
 }

@@ -22,7 +22,9 @@ export function explain(ctx: Context, job: Job): Explanation {
       return plain(`${waiting.stage} runs as attempt ${waiting.attempt}`);
     case 'effect': {
       const effect = ctx.tx.effect(waiting.effect);
-      return plain(`${effect?.step ?? 'a step outside'} is under way${effect?.lastError === null || effect === undefined ? '' : `: ${effect.lastError}`}`);
+      return plain(
+        `${effect?.step ?? 'a step outside'} is under way${effect?.lastError === null || effect === undefined ? '' : `: ${effect.lastError}`}`,
+      );
     }
     case 'retry':
       return plain(`it tries again in ${Math.max(0, Math.ceil((waiting.untilMs - ctx.nowMs) / 1000))} s`);
@@ -42,7 +44,10 @@ function runnerWanted(ctx: Context, job: Job, stage: Parameters<typeof misfit>[1
   const goneMs = ctx.settings.pollMs + ctx.settings.leaseMs;
   const candidates = ctx.tx.runners().map((runner) => {
     const away = ctx.nowMs - runner.lastSeenMs > goneMs ? 'it has not been heard of lately' : undefined;
-    const why = misfit(runner, stage, work, job, ctx.nowMs) ?? away ?? (failed.has(runner.id) ? 'it failed this stage before: others go first' : 'it fits and gets the stage when it has a free place');
+    const why =
+      misfit(runner, stage, work, job, ctx.nowMs) ??
+      away ??
+      (failed.has(runner.id) ? 'it failed this stage before: others go first' : 'it fits and gets the stage when it has a free place');
     return { runner: runner.id, name: runner.name, fits: why.startsWith('it fits'), why };
   });
   const fitting = candidates.filter(({ fits }) => fits).length;

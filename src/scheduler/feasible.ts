@@ -20,7 +20,8 @@ export function misfit(runner: RunnerRow, stage: Stage, work: StageWork, job: Jo
   if (!runner.stages.includes(stage)) return `it does not do ${stage}`;
   if (work.trust === 'own' && runner.trust !== 'own') return 'it is rented, and this step runs on own runners only';
   if (work.storage === 'any' && runner.storage.length === 0) return 'it has no miner storage';
-  if (work.storage !== null && work.storage !== 'any' && !runner.storage.includes(work.storage)) return `it does not have storage ${work.storage}`;
+  if (work.storage !== null && work.storage !== 'any' && !runner.storage.includes(work.storage))
+    return `it does not have storage ${work.storage}`;
   const { reserved } = job;
   if (stage === 'PC1' && reserved !== null && reserved.untilMs > nowMs && reserved.runner !== runner.id) {
     return `a place on ${reserved.runner} is held for it`;

@@ -13,10 +13,18 @@ import type { RunnerRow } from './ports.ts';
 export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash: string, credentialHash: string): RunnerRow {
   const id = ctx.ids.next('r') as RunnerId;
   const token = ctx.tx.joinToken(tokenHash);
-  const refused = new SealpoolError('unauthorized', 'join_token', 'this join token is unknown, used or expired; ask the operator for a new one (sealpool runners token)');
+  const refused = new SealpoolError(
+    'unauthorized',
+    'join_token',
+    'this join token is unknown, used or expired; ask the operator for a new one (sealpool runners token)',
+  );
   if (token === undefined || token.expiresMs < ctx.nowMs || !ctx.tx.burnJoinToken(tokenHash, id)) throw refused;
   if (token.trust === 'rented' && request.storage.length > 0) {
-    throw new SealpoolError('forbidden', 'storage_is_own', 'a rented runner cannot offer miner storage; register it with a token for own runners, or without storage');
+    throw new SealpoolError(
+      'forbidden',
+      'storage_is_own',
+      'a rented runner cannot offer miner storage; register it with a token for own runners, or without storage',
+    );
   }
   const runner: RunnerRow = {
     id,
@@ -57,7 +65,11 @@ export function lose(ctx: Context, attempt: Attempt, reason: string): void {
   ctx.tx.updateAttempt({ ...attempt, status: 'lost', endedMs: ctx.nowMs, failure: reason });
   const job = ctx.tx.job(attempt.job);
   if (job === undefined) return;
-  note(ctx, job, { actor: 'engine', kind: 'attempt', detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, epoch: attempt.epoch, status: 'lost', reason } });
+  note(ctx, job, {
+    actor: 'engine',
+    kind: 'attempt',
+    detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, epoch: attempt.epoch, status: 'lost', reason },
+  });
   if (job.generation === attempt.generation) settle(ctx, job);
 }
 

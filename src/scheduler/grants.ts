@@ -101,7 +101,11 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: St
   };
   ctx.tx.insertAttempt(attempt);
   const running = change(ctx, job, { waiting: { for: 'stage', stage, attempt: id }, ...(stage === 'PC1' ? { reserved: null } : {}) });
-  note(ctx, running, { actor: `runner:${runner.id}`, kind: 'attempt', detail: { attempt: id, stage, runner: runner.id, epoch, status: 'running' } });
+  note(ctx, running, {
+    actor: `runner:${runner.id}`,
+    kind: 'attempt',
+    detail: { attempt: id, stage, runner: runner.id, epoch, status: 'running' },
+  });
   return { attempt: id, epoch, stage, work: work.work, leaseMs: lease, inputs: inputsOf(job, work), outputs: outputsOf(job, work, id) };
 }
 

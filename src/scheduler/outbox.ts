@@ -1,6 +1,6 @@
 /** What became of an effect. A signed message is stored before it is pushed, and is never signed twice. */
 import type { EffectId } from '../schema/ids.ts';
-import type { Job, JobData } from '../schema/job.ts';
+import type { Job } from '../schema/job.ts';
 import { numberTaken } from './allocate.ts';
 import { change, note } from './change.ts';
 import type { Context } from './context.ts';
@@ -64,29 +64,31 @@ export function effectDone(ctx: Context, id: EffectId, outcome: EffectOutcome): 
 function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Extract<EffectOutcome, { outcome: 'error' }>): void {
   const failures = effect.failures + 1;
   const wait = waitMs(ctx.settings.retry, failures, jitterOf(ctx.ids.hex(4)));
-  // A signed message is out of our hands: it is pushed until the chain has it, whatever the errors.
-  const keepsTrying = error.category === 'temporary' && (failures <= ctx.settings.retry.maxRetries || effect.want.kind === 'delete' || effect.signed !== null);
+  // Signed bytes may be on their way whatever the node says: they are pushed until the chain has them, never replaced.
+  const signed = effect.signed !== null;
+  const keepsTrying =
+    signed || effect.want.kind === 'delete' || (error.category === 'temporary' && failures <= ctx.settings.retry.maxRetries);
   const known = job !== undefined && effect.generation === job.generation && effect.want.kind !== 'delete' ? job : undefined;
   if (keepsTrying) {
     ctx.tx.updateEffect({ ...effect, failures, dueMs: ctx.nowMs + wait, lastError: error.message });
     ctx.signals.add('effects');
     if (known === undefined) return;
+    if (error.category !== 'temporary') {
+      fail(ctx, known, { category: error.category, code: error.code, message: error.message });
+      return;
+    }
     change(ctx, known, { error: { category: 'temporary', code: error.code, message: error.message, atMs: ctx.nowMs } });
-    note(ctx, known, { actor: 'engine', kind: 'error', from: known.state, detail: { step: effect.step, code: error.code, message: error.message, failures, pauses: false } });
+    note(ctx, known, {
+      actor: 'engine',
+      kind: 'error',
+      from: known.state,
+      detail: { step: effect.step, code: error.code, message: error.message, failures, pauses: false },
+    });
     return;
   }
   ctx.tx.updateEffect({ ...effect, status: 'failed', failures, lastError: error.message });
   if (known === undefined) return;
   // Retries were the effect's own and are used up: what is left is an operator.
   const category = error.category === 'temporary' ? 'permanent' : error.category;
-  const cleared = effect.signed === null ? known : change(ctx, known, { data: dropUnsent(known.data, effect) });
-  fail(ctx, cleared, { category, code: error.code, message: error.message });
-}
-
-/** A node that refuses the signed bytes for good has no such message: the step may sign a new one. */
-function dropUnsent(data: JobData, effect: EffectRow): JobData {
-  const kept = { ...data };
-  const field = FIELD[effect.step as keyof typeof FIELD];
-  if (field !== undefined && kept[field]?.cid === effect.signed?.cid) delete kept[field];
-  return kept;
+  fail(ctx, known, { category, code: error.code, message: error.message });
 }

@@ -47,7 +47,13 @@ export type Verdict =
   | { readonly verdict: 'runner_fault'; readonly lied: boolean; readonly reason: string }
   /** What was made from `backTo` on is bad: its makers are at fault. */
   | { readonly verdict: 'bad_results'; readonly backTo: string; readonly reason: string }
-  | { readonly verdict: 'error'; readonly category: ErrorCategory; readonly code: string; readonly message: string; /** What is known all the same. */ readonly data?: Partial<JobData> };
+  | {
+      readonly verdict: 'error';
+      readonly category: ErrorCategory;
+      readonly code: string;
+      readonly message: string;
+      /** What is known all the same. */ readonly data?: Partial<JobData>;
+    };
 
 export type Plan = {
   readonly name: PlanName;
@@ -72,8 +78,6 @@ export function dataBefore(plan: Plan, data: JobData, state: string): JobData {
     const made = plan.madeIn[field as keyof JobData];
     if (made === undefined || plan.order.indexOf(made) < from) kept[field] = value;
   }
-  const artifacts = Object.fromEntries(
-    Object.entries(data.artifacts).filter(([, artifact]) => plan.order.indexOf(artifact.madeIn) < from),
-  );
+  const artifacts = Object.fromEntries(Object.entries(data.artifacts).filter(([, artifact]) => plan.order.indexOf(artifact.madeIn) < from));
   return { ...(kept as JobData), artifacts };
 }

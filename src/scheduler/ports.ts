@@ -2,15 +2,7 @@
  * What the core needs from the world. Everything below is implemented by an adapter that passes the
  * port's conformance suite. `Tx` is synchronous: the engine reads, decides and writes in one go.
  */
-import type {
-  AttemptId,
-  EffectId,
-  JobId,
-  MinerId,
-  PieceId,
-  RunnerId,
-  TokenId,
-} from '../schema/ids.ts';
+import type { AttemptId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
 import type { Attempt, Job, JobEvent, NewJobEvent, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { Stage } from '../schema/stage.ts';

@@ -17,14 +17,18 @@ const answer = (status: ReportStatus, message: string): ReportAnswer => ({ statu
 /** Where a report stands before its uploads are completed: to be applied, or answered at once. */
 export function checkReport(ctx: Context, runner: RunnerRow, report: Report): { readonly status: 'apply' } | ReportAnswer {
   const attempt = ctx.tx.attempt(report.attempt);
-  if (attempt === undefined || attempt.runner !== runner.id) return answer('unknown_attempt', `there is no attempt ${report.attempt} of this runner; drop it`);
+  if (attempt === undefined || attempt.runner !== runner.id)
+    return answer('unknown_attempt', `there is no attempt ${report.attempt} of this runner; drop it`);
   const job = ctx.tx.job(attempt.job);
   if (attempt.epoch === report.epoch && (attempt.status === 'done' || attempt.status === 'failed' || attempt.status === 'refused')) {
     return answer('duplicate', `attempt ${attempt.id} was reported before and counts once`);
   }
   if (job === undefined || attempt.status !== 'running' || attempt.epoch !== report.epoch || attempt.generation !== job.generation) {
     const current = ctx.tx.lastEpoch(attempt.job, attempt.stage);
-    return answer('lease_lost', `attempt ${attempt.id}: lease epoch ${report.epoch} is over (the last granted is ${current}); stop the stage and claim new work`);
+    return answer(
+      'lease_lost',
+      `attempt ${attempt.id}: lease epoch ${report.epoch} is over (the last granted is ${current}); stop the stage and claim new work`,
+    );
   }
   return { status: 'apply' };
 }
@@ -58,7 +62,15 @@ function end(ctx: Context, job: Job, attempt: Attempt, status: 'done' | 'failed'
   note(ctx, job, {
     actor: `runner:${attempt.runner}`,
     kind: 'attempt',
-    detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, epoch: attempt.epoch, status, durationMs: ctx.nowMs - attempt.grantedMs, ...(failure === null ? {} : { failure }) },
+    detail: {
+      attempt: attempt.id,
+      stage: attempt.stage,
+      runner: attempt.runner,
+      epoch: attempt.epoch,
+      status,
+      durationMs: ctx.nowMs - attempt.grantedMs,
+      ...(failure === null ? {} : { failure }),
+    },
   });
 }
 
@@ -74,17 +86,32 @@ function refuse(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rea
 /** Whatever the attempt may have uploaded goes. */
 function discardOutputs(ctx: Context, job: Job, attempt: Attempt): void {
   const { outputs } = planOf(job.plan).work(job, attempt.stage);
-  discard(ctx, job, outputs.map(({ artifact }) => outputKey(job, attempt.id, artifact)));
+  discard(
+    ctx,
+    job,
+    outputs.map(({ artifact }) => outputKey(job, attempt.id, artifact)),
+  );
 }
 
 /** The stage waits for another runner; when all have failed, longer each time, without costing the job a retry. */
 function again(ctx: Context, job: Job, attempt: Attempt, reason: string): void {
-  const tries = ctx.tx.attemptsOfJob(job.id).filter((other) => other.stage === attempt.stage && other.state === attempt.state && other.generation === attempt.generation).length;
+  const tries = ctx.tx
+    .attemptsOfJob(job.id)
+    .filter((other) => other.stage === attempt.stage && other.state === attempt.state && other.generation === attempt.generation).length;
   if (tries <= 1) {
     settle(ctx, change(ctx, job, { error: { category: 'temporary', code: 'runner_fault', message: reason, atMs: ctx.nowMs } }));
     return;
   }
-  fail(ctx, job, { category: 'temporary', code: 'runner_fault', message: `${attempt.stage} failed on ${tries} attempts, last: ${reason}; it goes to the next runner by itself` }, false);
+  fail(
+    ctx,
+    job,
+    {
+      category: 'temporary',
+      code: 'runner_fault',
+      message: `${attempt.stage} failed on ${tries} attempts, last: ${reason}; it goes to the next runner by itself`,
+    },
+    false,
+  );
 }
 
 /** Exactly the files that were asked for: server-made names, none missing, none besides. */
@@ -134,24 +161,30 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
   }
 }
 
-/** Rented makers of what was found bad are struck as liars; the job makes it again from `backTo`. */
+/**
+ * What was made from `backTo` on is bad. Rented makers among it are struck as liars and only what they made
+ * since is made again (three hours of our own PC1 are not thrown away); else everything from `backTo` on.
+ */
 function badResults(ctx: Context, job: Job, backTo: string, reason: string): Job {
   const { order } = planOf(job.plan);
   const from = order.indexOf(backTo);
-  const makers = new Set(
-    ctx.tx
-      .attemptsOfJob(job.id)
-      .filter((attempt) => attempt.status === 'done' && attempt.generation === job.generation && order.indexOf(attempt.state) >= from && attempt.stage !== 'Verify')
-      .map(({ runner }) => runner),
-  );
-  for (const id of makers) {
+  const rented = ctx.tx
+    .attemptsOfJob(job.id)
+    .filter(
+      ({ status, generation, state, stage }) =>
+        status === 'done' && generation === job.generation && order.indexOf(state) >= from && stage !== 'Verify',
+    )
+    .filter(({ runner }) => ctx.tx.runner(runner)?.trust === 'rented');
+  for (const id of new Set(rented.map(({ runner }) => runner))) {
     const maker = ctx.tx.runner(id);
-    if (maker?.trust === 'rented') strike(ctx, maker, `${job.id}: ${reason}`, true);
+    if (maker !== undefined) strike(ctx, maker, `${job.id}: ${reason}`, true);
   }
-  const lived = [...makers].some((id) => ctx.tx.runner(id)?.trust === 'rented');
-  const back = goBack(ctx, job, backTo, 'engine', reason);
-  // Nobody rented made it: our own machine did, and would again at once. That counts as a failure.
-  return lived ? settle(ctx, back) : fail(ctx, back, { category: 'temporary', code: 'bad_result', message: `${reason}; it is made again by itself` });
+  const target = rented.reduce((least, { state }) => Math.min(least, order.indexOf(state)), order.length);
+  if (target < order.length) return settle(ctx, goBack(ctx, job, order[target] as string, 'engine', reason));
+  // Our own machines made it and would again at once: that counts as a failure of the job.
+  const retries = job.retries;
+  const back = change(ctx, goBack(ctx, job, backTo, 'engine', reason), { retries });
+  return fail(ctx, back, { category: 'temporary', code: 'bad_result', message: `${reason}; it is made again by itself` });
 }
 
 /** Codes that mean our own request or data is wrong, when an own runner says so. */
@@ -165,7 +198,12 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
     return;
   }
   if (report.code === 'storage_full') {
-    fail(ctx, job, { category: 'temporary', code: 'storage_full', message: `${reason}; free space or attach another path, it goes on by itself` }, false);
+    fail(
+      ctx,
+      job,
+      { category: 'temporary', code: 'storage_full', message: `${reason}; free space or attach another path, it goes on by itself` },
+      false,
+    );
     return;
   }
   // Only an own runner's word can put the blame elsewhere: a rented one would say anything.
@@ -187,7 +225,8 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
 /** An input that differs from its recorded hash: whoever else made it uploaded something else. */
 function damagedInput(job: Job, runner: RunnerRow, report: Extract<Report, { outcome: 'failed' }>): Verdict | undefined {
   if (report.code !== 'input_differs' || report.input === undefined) return undefined;
-  const artifact = job.data.artifacts[report.input] ?? Object.values(job.data.artifacts).find(({ key }) => key.endsWith(`/${report.input}`));
+  const artifact =
+    job.data.artifacts[report.input] ?? Object.values(job.data.artifacts).find(({ key }) => key.endsWith(`/${report.input}`));
   if (artifact === undefined || artifact.madeBy === runner.id) return undefined;
   return { verdict: 'bad_results', backTo: artifact.madeIn, reason: `stored ${report.input} differs from the hash its maker reported` };
 }

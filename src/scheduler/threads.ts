@@ -38,7 +38,11 @@ export function threadOrRefuse(ctx: Context, worker: string, index: number): Thr
   const thread = ctx.tx.thread(threadId(worker, index));
   if (thread === undefined) {
     const known = ctx.tx.threads().map(({ id }) => id);
-    throw new SealpoolError('not_found', 'not_found', `there is no sealing_thread ${threadId(worker, index)}; there are ${known.join(', ') || 'none'}`);
+    throw new SealpoolError(
+      'not_found',
+      'not_found',
+      `there is no sealing_thread ${threadId(worker, index)}; there are ${known.join(', ') || 'none'}`,
+    );
   }
   return thread;
 }
@@ -47,6 +51,11 @@ export function threadOrRefuse(ctx: Context, worker: string, index: number): Thr
 export function jobOfThread(ctx: Context, worker: string, index: number): Job {
   const thread = threadOrRefuse(ctx, worker, index);
   const job = thread.job === null ? undefined : ctx.tx.job(thread.job as JobId);
-  if (job === undefined) throw new SealpoolError('conflict', 'thread_idle', `sealing_thread ${thread.id} has no sector now; pledge one with sealpool sectors pledge`);
+  if (job === undefined)
+    throw new SealpoolError(
+      'conflict',
+      'thread_idle',
+      `sealing_thread ${thread.id} has no sector now; pledge one with sealpool sectors pledge`,
+    );
   return job;
 }

@@ -2,27 +2,45 @@
 import { z } from 'zod';
 
 /** One run of a plan over one sector. */
-export const JobId = z.string().regex(/^j-[0-9a-z]{6,32}$/).brand('JobId');
+export const JobId = z
+  .string()
+  .regex(/^j-[0-9a-z]{6,32}$/)
+  .brand('JobId');
 export type JobId = z.infer<typeof JobId>;
 
 /** One execution of a stage on one runner. */
-export const AttemptId = z.string().regex(/^a-[0-9a-z]{6,32}$/).brand('AttemptId');
+export const AttemptId = z
+  .string()
+  .regex(/^a-[0-9a-z]{6,32}$/)
+  .brand('AttemptId');
 export type AttemptId = z.infer<typeof AttemptId>;
 
 /** A registered agent. */
-export const RunnerId = z.string().regex(/^r-[0-9a-z]{6,32}$/).brand('RunnerId');
+export const RunnerId = z
+  .string()
+  .regex(/^r-[0-9a-z]{6,32}$/)
+  .brand('RunnerId');
 export type RunnerId = z.infer<typeof RunnerId>;
 
 /** A row of the outbox: something to do outside. */
-export const EffectId = z.string().regex(/^e-[0-9a-z]{6,32}$/).brand('EffectId');
+export const EffectId = z
+  .string()
+  .regex(/^e-[0-9a-z]{6,32}$/)
+  .brand('EffectId');
 export type EffectId = z.infer<typeof EffectId>;
 
 /** An uploaded piece of client data. */
-export const PieceId = z.string().regex(/^p-[0-9a-z]{6,32}$/).brand('PieceId');
+export const PieceId = z
+  .string()
+  .regex(/^p-[0-9a-z]{6,32}$/)
+  .brand('PieceId');
 export type PieceId = z.infer<typeof PieceId>;
 
 /** An API token's public id (not the secret). */
-export const TokenId = z.string().regex(/^t-[0-9a-z]{6,32}$/).brand('TokenId');
+export const TokenId = z
+  .string()
+  .regex(/^t-[0-9a-z]{6,32}$/)
+  .brand('TokenId');
 export type TokenId = z.infer<typeof TokenId>;
 
 /** Miner actor address by id, `t01000` or `f01000`; kept as it was typed. */

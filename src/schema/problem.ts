@@ -55,7 +55,11 @@ export function toProblem(error: unknown, requestId?: string): Problem {
   const known =
     error instanceof SealpoolError
       ? error
-      : new SealpoolError('internal', 'internal', 'something broke inside Sealpool; nothing was changed by this request, look for its request id in the log');
+      : new SealpoolError(
+          'internal',
+          'internal',
+          'something broke inside Sealpool; nothing was changed by this request, look for its request id in the log',
+        );
   return {
     type: `urn:sealpool:problem:${known.code}`,
     title: known.kind.replaceAll('_', ' '),

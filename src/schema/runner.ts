@@ -19,7 +19,10 @@ export type Resources = z.infer<typeof Resources>;
 
 /** Printable text of at most `max` characters: a runner's words reach an operator's terminal and page. */
 const printable = (max: number) =>
-  z.string().max(max).transform((text) => text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ''));
+  z
+    .string()
+    .max(max)
+    .transform((text) => text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ''));
 
 export const RegisterRequest = z.strictObject({
   token: z.string().min(16).max(200),

@@ -47,6 +47,7 @@ export function planTables(): Record<string, AnyTable> {
 /** The plan of that name, or a refusal that lists the plans there are. */
 export function planOf(name: string): Plan {
   const plan = Object.hasOwn(PLANS, name) ? PLANS[name as PlanName] : undefined;
-  if (plan === undefined) throw new SealpoolError('bad_request', 'unknown_plan', `there is no plan ${name}; plans are ${Object.keys(PLANS).join(', ')}`);
+  if (plan === undefined)
+    throw new SealpoolError('bad_request', 'unknown_plan', `there is no plan ${name}; plans are ${Object.keys(PLANS).join(', ')}`);
   return plan;
 }

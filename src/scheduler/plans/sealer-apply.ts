@@ -34,7 +34,8 @@ function persisted(job: Job, result: unknown): Verdict {
     const artifact = made(job, job.data.artifacts[name], `artifact ${name}`);
     const file = parsed.value.files.find(({ path }) => path === storedPath(job, name));
     if (file === undefined) return lied(`it did not store ${name}`);
-    if (file.hash !== artifact.hash || file.sizeBytes !== artifact.sizeBytes) return lied(`what it stored as ${name} differs from the verified artifact`);
+    if (file.hash !== artifact.hash || file.sizeBytes !== artifact.sizeBytes)
+      return lied(`what it stored as ${name} differs from the verified artifact`);
   }
   return ok({ stored: parsed.value });
 }
@@ -55,7 +56,9 @@ export function sealerApplyStage(job: Job, stage: Stage, result: Readonly<Record
       const parsed = parseResult(TreeDResult, result);
       if (!parsed.ok) return lied(parsed.reason);
       const own = made(job, job.data.commD, 'CommD');
-      return parsed.value.commD.hex === own.hex ? ok({ treeD: true }) : lied(`its tree-d has CommD ${parsed.value.commD.cid} instead of ${own.cid}`);
+      return parsed.value.commD.hex === own.hex
+        ? ok({ treeD: true })
+        : lied(`its tree-d has CommD ${parsed.value.commD.cid} instead of ${own.cid}`);
     }
     case 'PC1':
       return ok({ layers: true });
@@ -86,13 +89,22 @@ export function sealerReadFailure(job: Job, stage: Stage, code: string): Verdict
   if (!refused) return undefined;
   if (job.state === 'PC2Done' && (stage === 'Verify' || stage === 'C1')) {
     const artifact = job.data.artifacts[CHALLENGE_PROOFS];
-    return badReplica(artifact === undefined ? 'no vanilla proofs can be made of this replica' : 'the vanilla proofs of the challenge do not hold');
+    return badReplica(
+      artifact === undefined ? 'no vanilla proofs can be made of this replica' : 'the vanilla proofs of the challenge do not hold',
+    );
   }
-  if (job.state === 'C1Done' && stage === 'Verify') return { verdict: 'bad_results', backTo: 'C1Done', reason: 'the proof does not verify' };
+  if (job.state === 'C1Done' && stage === 'Verify')
+    return { verdict: 'bad_results', backTo: 'C1Done', reason: 'the proof does not verify' };
   if (job.state === 'SeedAssigned' && stage === 'C1') {
-    return { verdict: 'error', category: 'critical', code: 'replica_damaged', message: 'C1 finds the sealed files inconsistent although the challenge passed; compare the stored files, then resume from PC1Done' };
+    return {
+      verdict: 'error',
+      category: 'critical',
+      code: 'replica_damaged',
+      message: 'C1 finds the sealed files inconsistent although the challenge passed; compare the stored files, then resume from PC1Done',
+    };
   }
-  if (job.state === 'Persisted') return { verdict: 'bad_results', backTo: 'PCLanded', reason: 'stored files differ from the verified artifacts' };
+  if (job.state === 'Persisted')
+    return { verdict: 'bad_results', backTo: 'PCLanded', reason: 'stored files differ from the verified artifacts' };
   return undefined;
 }
 
@@ -118,7 +130,12 @@ export function sealerApplyEffect(job: Job, step: string, outcome: EffectOutcome
       const field = step === 'CheckPC' ? 'preCommit' : 'proveCommit';
       const message = made(job, job.data[field], `a ${field} message`);
       if (outcome.exitCode === 0 && !outcome.onChain) {
-        return { verdict: 'error', category: 'critical', code: 'chain_differs', message: `${outcome.detail}; look at the sector on the chain before you resume` };
+        return {
+          verdict: 'error',
+          category: 'critical',
+          code: 'chain_differs',
+          message: `${outcome.detail}; look at the sector on the chain before you resume`,
+        };
       }
       const landed = { ...message, landedEpoch: outcome.epoch, exitCode: outcome.exitCode };
       if (outcome.exitCode === 0) return ok({ [field]: landed });

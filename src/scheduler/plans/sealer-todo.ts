@@ -82,7 +82,9 @@ export function sealerTodo(job: Job): Todo {
   switch (job.state) {
     case 'Empty':
       if (job.number === null) return { do: 'allocate' };
-      return data.numberFree === true ? advance('Allocate') : { do: 'effect', step: 'CheckNumber', want: { kind: 'number', miner: job.miner, number: job.number } };
+      return data.numberFree === true
+        ? advance('Allocate')
+        : { do: 'effect', step: 'CheckNumber', want: { kind: 'number', miner: job.miner, number: job.number } };
     case 'Allocated':
       return { do: 'acquire' };
     case 'DealsAcquired':

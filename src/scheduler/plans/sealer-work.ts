@@ -18,8 +18,7 @@ import type { NamedFile, StageWork } from '../plan.ts';
 import { CHALLENGE_PROOFS, made } from './sealer-todo.ts';
 
 const same = (names: readonly string[]): NamedFile[] => names.map((name) => ({ name, artifact: name }));
-const required = (files: readonly NamedFile[]): (NamedFile & { required: boolean })[] =>
-  files.map((file) => ({ ...file, required: true }));
+const required = (files: readonly NamedFile[]): (NamedFile & { required: boolean })[] => files.map((file) => ({ ...file, required: true }));
 
 function prover(job: Job, stage: ProverStage, params: Record<string, unknown>): Work {
   const number = made(job, job.number, 'a number');
@@ -36,9 +35,7 @@ function prover(job: Job, stage: ProverStage, params: Record<string, unknown>): 
 function c1Inputs(job: Job): NamedFile[] {
   const { sealProof } = job.data;
   const always = ['sealed', P_AUX, T_AUX, ...treeRLastNames(sealProof)];
-  const more = sealProofInfo(sealProof).synthetic
-    ? [SYNTHETIC_PROOFS]
-    : [...layerNames(sealProof), ...treeCNames(sealProof), TREE_D];
+  const more = sealProofInfo(sealProof).synthetic ? [SYNTHETIC_PROOFS] : [...layerNames(sealProof), ...treeCNames(sealProof), TREE_D];
   return same([...always, ...more]);
 }
 
@@ -77,7 +74,13 @@ function pc2(job: Job): StageWork {
   const { data } = job;
   const { synthetic } = sealProofInfo(data.sealProof);
   const deal = data.pieces.length > 0;
-  const outputs = ['sealed', P_AUX, T_AUX, ...treeRLastNames(data.sealProof), ...(synthetic ? [SYNTHETIC_PROOFS] : treeCNames(data.sealProof))];
+  const outputs = [
+    'sealed',
+    P_AUX,
+    T_AUX,
+    ...treeRLastNames(data.sealProof),
+    ...(synthetic ? [SYNTHETIC_PROOFS] : treeCNames(data.sealProof)),
+  ];
   return {
     ...base,
     work: prover(job, 'pc2', { ticket: made(job, data.ticket, 'a ticket').value, commD: made(job, data.commD, 'CommD').cid }),

@@ -1,0 +1,217 @@
+/** A small world around the real engine and the real store: virtual time, honest or faulty answers on request. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Context, Settings, Signal } from '../../src/scheduler/context.ts';
+import { DEFAULTS } from '../../src/scheduler/context.ts';
+import type { EffectOutcome, EffectRow } from '../../src/scheduler/effects.ts';
+import { registerRunner } from '../../src/scheduler/fleet.ts';
+import { grantStages, type GrantPlan } from '../../src/scheduler/grants.ts';
+import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
+import type { RunnerRow, Store } from '../../src/scheduler/ports.ts';
+import { applyReport, type ReportAnswer } from '../../src/scheduler/reports.ts';
+import { restarted, tick } from '../../src/scheduler/tick.ts';
+import { type MinerId, MinerId as Miner, type RunnerId } from '../../src/schema/ids.ts';
+import type { Job, JobEvent } from '../../src/schema/job.ts';
+import { Report, type Trust } from '../../src/schema/runner.ts';
+import { Stage } from '../../src/schema/stage.ts';
+import { openNodeStore } from '../../src/store/node.ts';
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+export const COMM_D = { cid: 'baga6ea4seaqcommd', hex: digest('commD') };
+export const COMM_R = { cid: 'bagboea4b5abcommr', hex: digest('commR') };
+export const MINER: MinerId = Miner.parse('t01000');
+
+export type Granted = { readonly runner: RunnerId; readonly grant: GrantPlan };
+
+export class World {
+  nowMs = 1_000_000;
+  readonly store: Store;
+  readonly settings: Settings;
+  private ids = 0;
+  private nonce = 0;
+  private readonly folder: string;
+
+  constructor(settings: Partial<Settings> = {}) {
+    this.folder = mkdtempSync(join(tmpdir(), 'sealpool-world-'));
+    this.store = openNodeStore({
+      path: join(this.folder, 'sealpool.db'),
+      onFatal: (error) => {
+        throw error;
+      },
+    });
+    this.settings = {
+      ...DEFAULTS,
+      network: 'dev',
+      miners: { [MINER]: { sealProof: 'StackedDrg2KiBV1_1', firstSector: 1, lastSector: 1000, allowCc: true } },
+      threads: [{ worker: 'local', index: 0, plan: 'sealer', miner: null, auto: false }],
+      ...settings,
+    };
+  }
+
+  run<T>(fn: (ctx: Context) => T): Promise<T> {
+    return this.store.commit(((tx) =>
+      fn({ tx, nowMs: this.nowMs, ids: this.idSource, settings: this.settings, signals: new Set<Signal>() })) as Parameters<
+      Store['commit']
+    >[0]) as Promise<T>;
+  }
+
+  private readonly idSource = {
+    next: (prefix: string): string => `${prefix}-${String((this.ids += 1)).padStart(8, '0')}`,
+    hex: (bytes: number): string =>
+      digest(`random ${(this.ids += 1)}`)
+        .repeat(4)
+        .slice(0, bytes * 2),
+  };
+
+  async start(): Promise<void> {
+    await this.run((ctx) => restarted(ctx));
+  }
+
+  close(): void {
+    this.store.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** A runner that does every stage; an own one has storage. */
+  register(name: string, trust: Trust = 'own', stages: readonly Stage[] = Stage.options): Promise<RunnerRow> {
+    return this.run((ctx) => {
+      const hash = digest(`token ${name}`);
+      ctx.tx.insertJoinToken({ hash, trust, labels: [], expiresMs: this.nowMs + 1e9, usedBy: null });
+      const resources = { cores: 2, ramBytes: 1e10, diskFreeBytes: 1e12, gpus: [] };
+      return registerRunner(
+        ctx,
+        {
+          token: 'x'.repeat(32),
+          name,
+          bootId: 'boot-0001',
+          agentVersion: '1',
+          stages: [...stages],
+          storage: trust === 'own' ? ['store'] : [],
+          resources,
+        },
+        hash,
+        digest(`credential ${name}`),
+      );
+    });
+  }
+
+  async grant(runner: RunnerId, slots = 1): Promise<Granted[]> {
+    const grants = await this.run((ctx) => grantStages(ctx, ctx.tx.runner(runner) as RunnerRow, slots));
+    return grants.map((grant) => ({ runner, grant }));
+  }
+
+  report(runner: RunnerId, report: unknown): Promise<ReportAnswer> {
+    const parsed = Report.parse(report);
+    return this.run((ctx) => applyReport(ctx, ctx.tx.runner(runner) as RunnerRow, parsed));
+  }
+
+  /** What an honest runner would answer. */
+  honest({ grant }: Granted, changes: Record<string, unknown> = {}): Record<string, unknown> {
+    const outputs = grant.outputs.map(({ name }) => ({
+      name,
+      sizeBytes: '2048',
+      hash: `sha256:${digest(name)}`,
+      parts: [{ number: 1, etag: 'x' }],
+    }));
+    return { outcome: 'done', attempt: grant.attempt, epoch: grant.epoch, outputs, result: honestResult(grant), ...changes };
+  }
+
+  failure({ grant }: Granted, code: string, changes: Record<string, unknown> = {}): Record<string, unknown> {
+    return { outcome: 'failed', attempt: grant.attempt, epoch: grant.epoch, code, message: `it failed with ${code}`, ...changes };
+  }
+
+  effects(): Promise<readonly EffectRow[]> {
+    return this.run((ctx) => ctx.tx.effectsDue(this.nowMs, 1000));
+  }
+
+  /** Performs an effect as the performer would: signs before it reports a push. */
+  async perform(effect: EffectRow, outcome?: EffectOutcome): Promise<void> {
+    const result = outcome ?? honestOutcome(effect);
+    if (effect.want.kind === 'message' && effect.signed === null && result.outcome === 'pushed') {
+      const nonce = this.nonce;
+      const kept = await this.run((ctx) =>
+        effectSigned(ctx, effect.id, {
+          sender: 't3a',
+          nonce,
+          cid: `bafy${effect.id}`,
+          signed: '{"Message":{"Value":"1500000000000000000"}}',
+          pushed: false,
+        }),
+      );
+      if (!kept) return;
+      this.nonce += 1;
+    }
+    await this.run((ctx) => effectDone(ctx, effect.id, result));
+  }
+
+  async tick(forwardMs = 0): Promise<void> {
+    this.nowMs += forwardMs;
+    await this.run((ctx) => tick(ctx));
+  }
+
+  job(id: Job['id']): Promise<Job> {
+    return this.run((ctx) => ctx.tx.job(id) as Job);
+  }
+
+  events(id: Job['id']): Promise<readonly JobEvent[]> {
+    return this.run((ctx) => ctx.tx.eventsOfJob(id, 0, 100_000));
+  }
+
+  /** Answers everything honestly until nothing moves any more. */
+  async finish(runners: readonly RunnerId[], rounds = 200): Promise<void> {
+    for (let round = 0; round < rounds; round += 1) {
+      const due = await this.effects();
+      for (const effect of due) await this.perform(effect);
+      const granted = (await Promise.all(runners.map((runner) => this.grant(runner, 4)))).flat();
+      for (const one of granted) await this.report(one.runner, this.honest(one));
+      await this.tick(due.length + granted.length === 0 ? 30_000 : 0);
+      const idle = await this.run((ctx) =>
+        ctx.tx.countJobs().every(({ state, paused }) => paused || state === 'Finished' || state === 'Aborted'),
+      );
+      if (idle && due.length + granted.length === 0) return;
+    }
+  }
+}
+
+function honestResult(grant: GrantPlan): Record<string, unknown> {
+  const { work } = grant;
+  if (work.kind === 'check-stored') return { valid: true };
+  if (work.kind === 'persist') {
+    return {
+      storage: 'store',
+      root: '/storage',
+      files: work.files.map(({ artifact, path }) => ({ path, sizeBytes: '2048', hash: `sha256:${digest(artifact)}` })),
+    };
+  }
+  switch (work.stage) {
+    case 'add-piece':
+      return { pieces: [{ cid: COMM_D.cid, paddedSizeBytes: '2048', offsetBytes: '0', filler: true }], commD: COMM_D };
+    case 'tree-d':
+      return { commD: COMM_D };
+    case 'pc2':
+      return { commR: COMM_R, commD: COMM_D };
+    case 'c2':
+      return { proof: Buffer.alloc(192, 7).toString('base64') };
+    default:
+      return { valid: true };
+  }
+}
+
+function honestOutcome({ want }: EffectRow): EffectOutcome {
+  switch (want.kind) {
+    case 'number':
+      return { outcome: 'number', taken: false };
+    case 'ticket':
+      return { outcome: 'ticket', value: digest('ticket'), epoch: 10_000 };
+    case 'seed':
+      return { outcome: 'seed', value: digest('seed'), epoch: 11_000 };
+    case 'message':
+      return { outcome: 'pushed' };
+    case 'landed':
+      return { outcome: 'landed', epoch: 10_900, exitCode: 0, onChain: true, detail: '' };
+    case 'delete':
+      return { outcome: 'deleted' };
+  }
+}
