@@ -6,6 +6,8 @@ export CARGO_TARGET_DIR := $(CACHE)/cargo-target
 CARGO = $$(command -v cargo || echo "$$HOME/.cargo/bin/cargo")
 NODE = scripts/node.sh
 READY := node_modules/.installed
+# Its answer is one JSON line, which matters only when it is an error; progress goes to stderr.
+GENERATE = answer=$$(bin/sealpool-prover params generate $(1)) || { echo "$$answer"; exit 1; }
 
 .PHONY: help demo test soak prover params check packages clean
 .DEFAULT_GOAL := help
@@ -20,6 +22,8 @@ help:
 	@echo "make clean    remove what was installed or built in this folder; caches in $(CACHE) stay"
 
 demo: $(READY) prover
+	@echo "== proof parameters of the dev network (made once, a few minutes)"
+	@$(call GENERATE,--set porep)
 	@node=$$($(NODE)) && exec "$$node" scripts/demo.ts $(if $(FILE),"$(FILE)")
 
 test: $(READY) prover packages params
@@ -39,7 +43,7 @@ prover:
 
 params: prover
 	@echo "== proof parameters of the dev network (made once, about 5 min on 2 cores)"
-	@bin/sealpool-prover params generate
+	@$(call GENERATE,)
 
 packages:
 	@scripts/debian-packages.sh

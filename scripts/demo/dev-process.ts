@@ -1,0 +1,44 @@
+/** Starts `sealpool dev` and waits until it serves. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { join } from 'node:path';
+
+/** What `sealpool dev` says of itself once it serves. */
+export interface DevReady {
+  readonly url: string;
+  readonly tokenFile: string;
+  /** The dev chain's, where `GET /messages` is. */
+  readonly chainUrl: string;
+}
+
+export interface DevProcess extends DevReady {
+  /** Ends it and all its children; resolves when they are gone. */
+  end(): Promise<void>;
+  /** Rejects when it ends by itself. */
+  readonly died: Promise<never>;
+}
+
+/** Rejects with what it printed when it ends before it serves. */
+export async function startDev(root: string, dataDir: string): Promise<DevProcess> {
+  const child = spawn(join(root, 'bin/sealpool'), ['dev', '--data', dataDir, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const errors: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    errors.push(line);
+    if (errors.length > 20) errors.shift();
+  });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const died = closed.then((): never => {
+    throw new Error(`sealpool dev ended with ${child.exitCode ?? child.signalCode}; its logs are in ${dataDir}\n${errors.join('\n')}`);
+  });
+  died.catch(() => undefined);
+  const ready = new Promise<DevReady>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('{"ready":true')) resolve(JSON.parse(line) as DevReady);
+    });
+  });
+  const end = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    await closed;
+  };
+  return { ...(await Promise.race([ready, died])), end, died };
+}
