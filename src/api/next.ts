@@ -4,7 +4,7 @@
  */
 import { SealpoolError } from '../schema/problem.ts';
 import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
-import { cancelledOf, seen } from '../scheduler/fleet.ts';
+import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
@@ -28,6 +28,8 @@ export async function answerNext(parts: ApiParts, credential: string, request: N
 async function takeReports(parts: ApiParts, credential: string, request: NextRequest): Promise<NextAnswer['reports']> {
   const checked = await parts.door.run((ctx) => {
     const runner = seen(ctx, runnerOf(ctx.tx, credential), request.bootId, request.resources);
+    // An answer that never arrived leaves grants that the runner does not know of.
+    loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
     return request.reports.map((report): Checked => ({
       report,
       standing: checkReport(ctx, runner, report),
