@@ -26,16 +26,16 @@ export function commitmentCid(kind: CommitmentKind, hex: string): CID {
 /** Whether a CID has exactly the prefix (version, codec, hash, 32 bytes) of that kind of commitment. */
 export function isCommitment(kind: CommitmentKind, cid: CID): boolean {
   const { codec, multihash } = kind === 'sealed' ? SEALED : UNSEALED;
-  return (
-    cid.version === 1 && cid.code === codec && cid.multihash.code === multihash && cid.multihash.size === 32
-  );
+  return cid.version === 1 && cid.code === codec && cid.multihash.code === multihash && cid.multihash.size === 32;
 }
 
 /** The 64 hex digits of a commitment CID. Throws `RangeError` for a CID of another kind. */
 export function commitmentHex(kind: CommitmentKind, cid: string | CID): string {
   const parsed = typeof cid === 'string' ? CID.parse(cid) : cid;
   if (!isCommitment(kind, parsed)) {
-    throw new RangeError(`${parsed} is not the CID of ${kind === 'sealed' ? 'a CommR' : 'a CommD or a piece'}; check which commitment was meant`);
+    throw new RangeError(
+      `${parsed} is not the CID of ${kind === 'sealed' ? 'a CommR' : 'a CommD or a piece'}; check which commitment was meant`,
+    );
   }
   return bytesToHex(parsed.multihash.digest);
 }

@@ -9,20 +9,17 @@ import type { Chain, MessageState } from '../scheduler/ports.ts';
 import { actorId } from './addresses.ts';
 import { RANDOMNESS_TAG, randomnessEntropy } from './derivations.ts';
 import { ChainError } from './errors.ts';
-import {
-  MessageLookup,
-  MinerInfo,
-  NetworkParams,
-  PreCommitOnChain,
-  Randomness,
-  RunLengths,
-  SectorOnChain,
-  setBits,
-  TipSet,
-} from './lotus-answers.ts';
+import { MinerInfo, NetworkParams, PreCommitOnChain, Randomness, RunLengths, SectorOnChain, setBits, TipSet } from './lotus-answers.ts';
 import { LotusRpc, type LotusRpcOptions } from './lotus-rpc.ts';
 import { messageState } from './message-state.ts';
-import { type LotusMessage, LotusMessage as LotusMessageSchema, LotusSignedMessage, messageCid, signedMessageCbor, signedMessageCid } from './message.ts';
+import {
+  type LotusMessage,
+  LotusMessage as LotusMessageSchema,
+  LotusSignedMessage,
+  messageCid,
+  signedMessageCbor,
+  signedMessageCid,
+} from './message.ts';
 import { buildMinerMessage } from './miner-messages.ts';
 import { pushSigned } from './push.ts';
 
@@ -73,7 +70,11 @@ export class LotusChain implements Chain {
   async seed(miner: MinerId, number: number): Promise<{ value: string; epoch: number } | { waitEpochs: number }> {
     const [onChain, network, head] = await Promise.all([this.#preCommitInfo(miner, number), this.network(), this.head()]);
     if (onChain === null) {
-      throw new ChainError('permanent', 'no_pre_commit', `sector ${number} of ${miner} has no pre-commit on chain, so it has no seed; look whether it landed or expired`);
+      throw new ChainError(
+        'permanent',
+        'no_pre_commit',
+        `sector ${number} of ${miner} has no pre-commit on chain, so it has no seed; look whether it landed or expired`,
+      );
     }
     const epoch = onChain.PreCommitEpoch + network.challengeDelay;
     if (head.epoch <= epoch) return { waitEpochs: epoch - head.epoch + 1 };
@@ -125,12 +126,20 @@ export class LotusChain implements Chain {
     };
     const answer = await this.#rpc.call('WalletSignMessage', [sender, message], LotusSignedMessage);
     if (!messageCid(answer.Message).equals(messageCid(message))) {
-      throw new ChainError('permanent', 'signed_other_message', 'the wallet signed another message than it was given; do not use this node until that is explained');
+      throw new ChainError(
+        'permanent',
+        'signed_other_message',
+        'the wallet signed another message than it was given; do not use this node until that is explained',
+      );
     }
     const signed: LotusSignedMessage = { Message: message, Signature: answer.Signature };
     const sizeBytes = signedMessageCbor(signed).length;
     if (sizeBytes > MAX_MESSAGE_BYTES) {
-      throw new ChainError('permanent', 'message_too_large', `the message has ${sizeBytes} bytes, the mempool takes ${MAX_MESSAGE_BYTES}; send fewer sectors in one`);
+      throw new ChainError(
+        'permanent',
+        'message_too_large',
+        `the message has ${sizeBytes} bytes, the mempool takes ${MAX_MESSAGE_BYTES}; send fewer sectors in one`,
+      );
     }
     return {
       sender,

@@ -41,12 +41,20 @@ export class LotusRpc {
     const text = await this.#post(method, params);
     const envelope = Envelope.safeParse(parseJson(method, text));
     if (!envelope.success) {
-      throw new ChainError('temporary', 'rpc_bad_answer', `${method}: the node answered something that is not JSON-RPC; check that the URL ends in /rpc/v1`);
+      throw new ChainError(
+        'temporary',
+        'rpc_bad_answer',
+        `${method}: the node answered something that is not JSON-RPC; check that the URL ends in /rpc/v1`,
+      );
     }
     if (envelope.data.error) throw rpcError(method, envelope.data.error);
     const result = answer.safeParse(envelope.data.result ?? null);
     if (!result.success) {
-      throw new ChainError('permanent', 'rpc_unexpected_answer', `${method}: the node's answer has another shape than expected (${z.prettifyError(result.error)}); check the node's version`);
+      throw new ChainError(
+        'permanent',
+        'rpc_unexpected_answer',
+        `${method}: the node's answer has another shape than expected (${z.prettifyError(result.error)}); check the node's version`,
+      );
     }
     return result.data;
   }
@@ -69,21 +77,36 @@ export class LotusRpc {
       });
       const text = await response.body.text();
       if (response.statusCode === 401 || response.statusCode === 403) {
-        throw new ChainError('permanent', 'rpc_unauthorized', `${method}: the node refused the token (HTTP ${response.statusCode}); give one with sign permission`);
+        throw new ChainError(
+          'permanent',
+          'rpc_unauthorized',
+          `${method}: the node refused the token (HTTP ${response.statusCode}); give one with sign permission`,
+        );
       }
       // Lotus answers some errors with status 500 and a JSON-RPC body: the body says more.
       if (response.statusCode >= 400 && !text.startsWith('{')) {
-        throw new ChainError('temporary', 'rpc_http_status', `${method}: the node answered HTTP ${response.statusCode}; look at the node's log`);
+        throw new ChainError(
+          'temporary',
+          'rpc_http_status',
+          `${method}: the node answered HTTP ${response.statusCode}; look at the node's log`,
+        );
       }
       return text;
     } catch (cause) {
       if (cause instanceof ChainError) throw cause;
       const name = cause instanceof Error ? cause.name : '';
       if (name === 'TimeoutError' || name === 'ConnectTimeoutError') {
-        throw new ChainError('temporary', 'rpc_timeout', `${method}: no answer within ${this.#timeoutMs} ms; look at the node's load`, { cause });
+        throw new ChainError('temporary', 'rpc_timeout', `${method}: no answer within ${this.#timeoutMs} ms; look at the node's load`, {
+          cause,
+        });
       }
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new ChainError('temporary', 'rpc_unreachable', `${method}: the node cannot be reached (${reason}); check that it runs and its URL`, { cause });
+      throw new ChainError(
+        'temporary',
+        'rpc_unreachable',
+        `${method}: the node cannot be reached (${reason}); check that it runs and its URL`,
+        { cause },
+      );
     }
   }
 }
@@ -92,7 +115,12 @@ function parseJson(method: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new ChainError('temporary', 'rpc_bad_answer', `${method}: the node answered something that is not JSON; check that the URL ends in /rpc/v1`, { cause });
+    throw new ChainError(
+      'temporary',
+      'rpc_bad_answer',
+      `${method}: the node answered something that is not JSON; check that the URL ends in /rpc/v1`,
+      { cause },
+    );
   }
 }
 
@@ -109,7 +137,10 @@ function rpcError(method: string, error: { code: number; message: string }): Cha
   const exitCode = exitCodeIn(error.message);
   if (exitCode !== undefined) {
     const category = exitCodeIsRetried(exitCode) ? 'temporary' : 'permanent';
-    return new ChainError(category, 'actor_exit', `${method}: the actor would refuse the message: ${error.message}`, { exitCode, rpcCode: error.code });
+    return new ChainError(category, 'actor_exit', `${method}: the actor would refuse the message: ${error.message}`, {
+      exitCode,
+      rpcCode: error.code,
+    });
   }
   return new ChainError('temporary', 'rpc_error', `${method}: the node answered: ${error.message}`, { rpcCode: error.code });
 }

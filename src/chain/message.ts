@@ -25,7 +25,10 @@ export const LotusMessage = z.object({
   GasFeeCap: AttoFil,
   GasPremium: AttoFil,
   Method: z.number().int().nonnegative(),
-  Params: z.base64().nullable().transform((params) => params ?? ''),
+  Params: z
+    .base64()
+    .nullable()
+    .transform((params) => params ?? ''),
   CID: z.unknown().optional(),
 });
 export type LotusMessage = z.infer<typeof LotusMessage>;

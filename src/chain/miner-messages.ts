@@ -18,11 +18,7 @@ import { sealProofInfoByNumber } from './proofs.ts';
 export type MinerMessage = { readonly method: number; readonly params: Uint8Array; readonly value: string };
 
 /** Builds the message, asking the node for what only the chain knows (deposit, pledge, head). */
-export async function buildMinerMessage(
-  rpc: LotusRpc,
-  want: MessageWant,
-  sectorLifetimeEpochs: number,
-): Promise<MinerMessage> {
+export async function buildMinerMessage(rpc: LotusRpc, want: MessageWant, sectorLifetimeEpochs: number): Promise<MinerMessage> {
   if (want.method === 'PreCommitSectorBatch2') return preCommit(rpc, want, sectorLifetimeEpochs);
   return proveCommit(rpc, want);
 }
@@ -52,20 +48,25 @@ async function preCommit(
   return { method: METHOD.PreCommitSectorBatch2, params, value: deposit };
 }
 
-async function proveCommit(
-  rpc: LotusRpc,
-  want: Extract<MessageWant, { method: 'ProveCommitSectors3' }>,
-): Promise<MinerMessage> {
+async function proveCommit(rpc: LotusRpc, want: Extract<MessageWant, { method: 'ProveCommitSectors3' }>): Promise<MinerMessage> {
   const [head, onChain] = await Promise.all([
     rpc.call('ChainHead', [], TipSet),
     rpc.call('StateSectorPreCommitInfo', [want.miner, want.number, []], z.nullable(PreCommitOnChain)),
   ]);
   if (onChain === null) {
-    throw new ChainError('permanent', 'no_pre_commit', `sector ${want.number} of ${want.miner} has no pre-commit on chain; look whether it landed, expired or was proven already`);
+    throw new ChainError(
+      'permanent',
+      'no_pre_commit',
+      `sector ${want.number} of ${want.miner} has no pre-commit on chain; look whether it landed, expired or was proven already`,
+    );
   }
   const size = sealProofInfoByNumber(onChain.Info.SealProof)?.sectorSizeBytes;
   if (size === undefined) {
-    throw new ChainError('permanent', 'unknown_seal_proof', `the pre-commit of sector ${want.number} names seal proof ${onChain.Info.SealProof}, which is none we seal; abort the sector`);
+    throw new ChainError(
+      'permanent',
+      'unknown_seal_proof',
+      `the pre-commit of sector ${want.number} names seal proof ${onChain.Info.SealProof}, which is none we seal; abort the sector`,
+    );
   }
   const duration = onChain.Info.Expiration - head.Height;
   // From network version 29 on the verified size is the whole sector's.

@@ -18,14 +18,12 @@ const AnyCid = z.custom<CID>((value) => CID.asCID(value) !== null, 'a CID').tran
 
 const Piece = z
   .tuple([AnyCid, Uint, z.tuple([Uint, Uint]).nullable(), z.array(z.tuple([Bytes, Bytes]))])
-  .transform(
-    ([cid, paddedSizeBytes, allocation, notify]): PieceManifest => ({
-      cid,
-      paddedSizeBytes,
-      allocation: allocation === null ? null : { clientId: allocation[0], allocationId: allocation[1] },
-      notify: notify.map(([address, payload]) => ({ address: addressText(address), payload })),
-    }),
-  );
+  .transform(([cid, paddedSizeBytes, allocation, notify]): PieceManifest => ({
+    cid,
+    paddedSizeBytes,
+    allocation: allocation === null ? null : { clientId: allocation[0], allocationId: allocation[1] },
+    notify: notify.map(([address, payload]) => ({ address: addressText(address), payload })),
+  }));
 
 const PreCommitBatch = z.tuple([
   z.array(z.tuple([z.number().int(), SectorNumber, AnyCid, Epoch, z.array(Uint), Epoch, AnyCid.nullable()])),
@@ -40,10 +38,7 @@ const ProveCommit = z.tuple([
   z.boolean(),
 ]);
 
-const ActivationReturn = z.tuple([
-  z.number().int().nonnegative(),
-  z.array(z.tuple([z.number().int().nonnegative(), z.number().int()])),
-]);
+const ActivationReturn = z.tuple([z.number().int().nonnegative(), z.array(z.tuple([z.number().int().nonnegative(), z.number().int()]))]);
 
 /** The sectors of a method 28 message; `dealIds` is what the chain refuses when not empty. Throws on anything odd. */
 export function decodePreCommitSectorBatch2(

@@ -25,7 +25,12 @@ export async function pushSigned(rpc: LotusRpc, message: SignedMessage): Promise
     if ((await searchMessage(rpc, message.cid)) !== null) return;
     const next = await rpc.call('MpoolGetNonce', [message.sender], z.number().int().nonnegative());
     if (next > message.nonce) {
-      throw new ChainError('permanent', 'nonce_taken', `nonce ${message.nonce} of ${message.sender} went to another message, so ${message.cid} cannot land; sign the message anew, and give this address to one sender only`, { rpcCode: error.rpcCode, cause: error });
+      throw new ChainError(
+        'permanent',
+        'nonce_taken',
+        `nonce ${message.nonce} of ${message.sender} went to another message, so ${message.cid} cannot land; sign the message anew, and give this address to one sender only`,
+        { rpcCode: error.rpcCode, cause: error },
+      );
     }
     throw error;
   }

@@ -82,7 +82,6 @@ export function setMinerFunds(ledger: Ledger, id: number, balance: bigint, locke
   ledger.db.prepare('UPDATE miners SET balance = ?, locked = ? WHERE id = ?').run(balance.toString(), locked.toString(), id);
 }
 
-
 function toAccount(row: AccountRow): Account {
   return {
     id: row.id,

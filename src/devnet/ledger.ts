@@ -44,7 +44,9 @@ export class Ledger {
     const version = Number(this.db.pragma('user_version', { simple: true }));
     if (version > SCHEMA_VERSION) {
       this.db.close();
-      throw new Error(`${path} was made by a newer version (${version}, this one knows ${SCHEMA_VERSION}); start that version, or give another data folder`);
+      throw new Error(
+        `${path} was made by a newer version (${version}, this one knows ${SCHEMA_VERSION}); start that version, or give another data folder`,
+      );
     }
     if (version === 0) this.db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
   }

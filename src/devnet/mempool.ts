@@ -27,7 +27,9 @@ export function admit(ledger: Ledger, signed: LotusSignedMessage): string {
     const rival = pendingMessages(ledger, account.address).find((row) => row.nonce === message.Nonce);
     if (rival !== undefined) {
       if (rival.cid === signedMessageCid(signed).toString()) {
-        throw new Refused(`message from ${account.address} with nonce ${message.Nonce} already in mpool: message with nonce already exists`);
+        throw new Refused(
+          `message from ${account.address} with nonce ${message.Nonce} already in mpool: message with nonce already exists`,
+        );
       }
       const atLeast = (BigInt(rival.signed.Message.GasPremium) * REPLACE_NUMERATOR) / REPLACE_DENOMINATOR + 1n;
       if (BigInt(message.GasPremium) < atLeast) {

@@ -29,13 +29,7 @@ export function epochDigest(ledger: Ledger, source: RandomnessSource, epoch: num
 }
 
 /** Randomness of an epoch for a tag and entropy, 64 hex digits. */
-export function drawRandomness(
-  ledger: Ledger,
-  source: RandomnessSource,
-  tag: number,
-  epoch: number,
-  entropy: Uint8Array,
-): string {
+export function drawRandomness(ledger: Ledger, source: RandomnessSource, tag: number, epoch: number, entropy: Uint8Array): string {
   const fixed = fixedRandomness(ledger);
   if (tag === RANDOMNESS_TAG.SealRandomness && fixed.ticket !== undefined) return fixed.ticket;
   if (tag === RANDOMNESS_TAG.InteractiveSealChallengeSeed && fixed.seed !== undefined) return fixed.seed;

@@ -20,7 +20,8 @@ export function sealClaim(ledger: Ledger, sector: SectorRow, seedEpoch: number, 
   const miner = `t0${sector.miner}`;
   const entropy = randomnessEntropy(miner);
   const sealProof = sealProofByNumber(sector.sealProof);
-  if (sealProof === undefined) throw new Error(`sector ${sector.number} is kept with seal proof ${sector.sealProof}, which this chain does not know`);
+  if (sealProof === undefined)
+    throw new Error(`sector ${sector.number} is kept with seal proof ${sector.sealProof}, which this chain does not know`);
   const statement: SealStatement = {
     commR: sector.commR,
     commD: sector.commD,
@@ -29,6 +30,9 @@ export function sealClaim(ledger: Ledger, sector: SectorRow, seedEpoch: number, 
     miner,
     number: String(sector.number),
   };
-  const key = createHash('sha256').update(JSON.stringify([statement, sealProof])).update(proof).digest('hex');
+  const key = createHash('sha256')
+    .update(JSON.stringify([statement, sealProof]))
+    .update(proof)
+    .digest('hex');
   return { ...statement, sealProof, proof, key };
 }

@@ -63,7 +63,9 @@ function run(program: string, cwd: string, input: string): Promise<{ stdout: str
     const err: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
-    child.on('error', (cause) => reject(new Error(`${program} cannot be started (${cause.message}); build it with make, or give another path`, { cause })));
+    child.on('error', (cause) =>
+      reject(new Error(`${program} cannot be started (${cause.message}); build it with make, or give another path`, { cause })),
+    );
     child.on('close', () => resolve({ stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }));
     // A program that ends before it has read all says so by its exit, not by a broken pipe here.
     child.stdin.on('error', () => undefined);

@@ -7,11 +7,7 @@ import { commitmentCid, commitmentHex } from '../../src/chain/cids.ts';
 import { commDOfPieces } from '../../src/chain/comm-d.ts';
 import { proverId, randomnessEntropy, randomnessFromDigest } from '../../src/chain/derivations.ts';
 import { LotusMessage, messageCbor, messageCid } from '../../src/chain/message.ts';
-import {
-  decodeActivationReturn,
-  decodePreCommitSectorBatch2,
-  decodeProveCommitSectors3,
-} from '../../src/chain/params-decode.ts';
+import { decodeActivationReturn, decodePreCommitSectorBatch2, decodeProveCommitSectors3 } from '../../src/chain/params-decode.ts';
 import {
   encodeActivationReturn,
   encodePreCommitSectorBatch2,

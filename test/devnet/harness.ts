@@ -58,7 +58,10 @@ export async function bench(options: Partial<DevnetOptions> = {}): Promise<Bench
     },
     messages: async () => {
       const text = await (await fetch(`${devnet.url}/messages`)).text();
-      return text.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>);
+      return text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
     },
     stop,
     end: async () => {
@@ -96,7 +99,14 @@ export async function preCommitted(b: Bench, number: number): Promise<{ proof: U
   await b.control({ advance: 12 });
   const seed = await b.chain.seed(MINER, number);
   if (!('value' in seed)) throw new Error(`the seed is ${seed.waitEpochs} epochs away`);
-  const proof = replayProof({ commR: COMM_R, commD: ZERO_COMM_D, ticket: ticket.value, seed: seed.value, miner: MINER, number: String(number) });
+  const proof = replayProof({
+    commR: COMM_R,
+    commD: ZERO_COMM_D,
+    ticket: ticket.value,
+    seed: seed.value,
+    miner: MINER,
+    number: String(number),
+  });
   return { proof, seed: seed.value, ticket: ticket.value };
 }
 

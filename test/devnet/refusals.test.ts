@@ -167,7 +167,10 @@ describe('prove-commit', () => {
     const first = await preCommitted(b, 7);
     await preCommitted(b, 8);
     const outcome = await proveCommit({
-      sectors: [{ sectorNumber: 7, pieces: [] }, { sectorNumber: 8, pieces: [] }],
+      sectors: [
+        { sectorNumber: 7, pieces: [] },
+        { sectorNumber: 8, pieces: [] },
+      ],
       proofs: [first.proof, first.proof],
     });
     expect(outcome.exitCode).toBe(0);
@@ -180,8 +183,13 @@ describe('prove-commit', () => {
   test('the same with activation required: exit 16, nothing activated', async () => {
     const first = await preCommitted(b, 7);
     await preCommitted(b, 8);
-    const sectors = [{ sectorNumber: 7, pieces: [] }, { sectorNumber: 8, pieces: [] }];
-    expect(await proveCommit({ sectors, proofs: [first.proof, first.proof], requireActivationSuccess: true })).toMatchObject({ exitCode: 16 });
+    const sectors = [
+      { sectorNumber: 7, pieces: [] },
+      { sectorNumber: 8, pieces: [] },
+    ];
+    expect(await proveCommit({ sectors, proofs: [first.proof, first.proof], requireActivationSuccess: true })).toMatchObject({
+      exitCode: 16,
+    });
     expect(await b.chain.sector(MINER, 7)).toBeUndefined();
   });
 

@@ -77,7 +77,9 @@ function checkExpiration(expiration: number, policy: Policy, epoch: number): voi
   const activation = epoch + policy.maxProveCommit;
   if (expiration <= activation) throw illegal(`sector expiration ${expiration} must be after activation ${activation}`);
   if (expiration - activation < policy.minExpiration) {
-    throw illegal(`invalid expiration ${expiration}, total sector lifetime (${expiration - activation}) must exceed ${policy.minExpiration} after activation ${activation}`);
+    throw illegal(
+      `invalid expiration ${expiration}, total sector lifetime (${expiration - activation}) must exceed ${policy.minExpiration} after activation ${activation}`,
+    );
   }
   if (expiration > epoch + policy.maxExpirationAhead) {
     throw illegal(`invalid expiration ${expiration}, cannot be more than ${policy.maxExpirationAhead} past current epoch ${epoch}`);

@@ -96,7 +96,8 @@ function loadActivations(context: ActorContext, params: ProveCommitSectors3): Ac
     const proof = params.proofs[index] as Uint8Array;
     if (proof.length !== wanted) throw illegal(`sector prove-commit proof of size ${proof.length}, expected ${wanted}`);
     const seedEpoch = sector.preCommitEpoch + context.policy.challengeDelay;
-    if (context.epoch <= seedEpoch) throw new ActorAbort(EXIT.Forbidden, `too early to prove sector ${sector.number}, its seed is of epoch ${seedEpoch}`);
+    if (context.epoch <= seedEpoch)
+      throw new ActorAbort(EXIT.Forbidden, `too early to prove sector ${sector.number}, its seed is of epoch ${seedEpoch}`);
     return { index, sector, pieces: params.sectors[index]?.pieces ?? [], claim: sealClaim(ledger, sector, seedEpoch, proof) };
   });
 }
@@ -116,11 +117,14 @@ function checkCommD({ sector, pieces }: Activation, sectorSizeBytes: number): vo
       sectorSizeBytes,
     );
   } catch (error) {
-    if (error instanceof PiecesDoNotFit) throw illegal(`failed to compute unsealed sector CID of sector ${sector.number}: ${error.message}`);
+    if (error instanceof PiecesDoNotFit)
+      throw illegal(`failed to compute unsealed sector CID of sector ${sector.number}: ${error.message}`);
     throw error;
   }
   if (computed !== sector.commD) {
-    throw illegal(`unsealed CID does not match pre-commit for sector ${sector.number}: computed ${computed}, pre-committed ${sector.commD}`);
+    throw illegal(
+      `unsealed CID does not match pre-commit for sector ${sector.number}: computed ${computed}, pre-committed ${sector.commD}`,
+    );
   }
 }
 
@@ -133,7 +137,10 @@ function activate({ ledger, miner, epoch, policy }: ActorContext, active: readon
     markProven(ledger, miner.id, sector.number, epoch, pledge);
   }
   if (miner.balance < locked) {
-    throw new ActorAbort(EXIT.InsufficientFunds, `insufficient funds for aggregate initial pledge requirement: available ${miner.balance - miner.locked}`);
+    throw new ActorAbort(
+      EXIT.InsufficientFunds,
+      `insufficient funds for aggregate initial pledge requirement: available ${miner.balance - miner.locked}`,
+    );
   }
   setMinerFunds(ledger, miner.id, miner.balance, locked);
 }

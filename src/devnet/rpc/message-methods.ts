@@ -1,7 +1,13 @@
 /** Gas, nonces, signing, the mempool, and what became of messages. */
 import { z } from 'zod';
 import { CidLink } from '../../chain/lotus-answers.ts';
-import { type LotusMessage, LotusMessage as LotusMessageSchema, LotusSignedMessage, messageCid, signedMessageCid } from '../../chain/message.ts';
+import {
+  type LotusMessage,
+  LotusMessage as LotusMessageSchema,
+  LotusSignedMessage,
+  messageCid,
+  signedMessageCid,
+} from '../../chain/message.ts';
 import { BASE_FEE } from '../actor/economics.ts';
 import { claimsOfMessage, executeMessage, gasNeeded } from '../execute.ts';
 import { admit, nextNonce } from '../mempool.ts';
@@ -37,15 +43,20 @@ export const MESSAGE_METHODS: Readonly<Record<string, RpcMethod>> = {
     if (row === undefined) throw new RpcRefused(`message ${cid} not found: ipld: could not find it`);
     return { ...row.signed.Message, CID: { '/': messageCid(row.signed.Message).toString() } };
   }),
-  StateSearchMsg: method(z.tuple([HeadKey, CidLink, SearchLimit, z.boolean()]), (context, [, cid, , allowReplaced]) => lookup(context, cid, allowReplaced)),
-  StateWaitMsg: method(z.tuple([CidLink, z.number().int().nonnegative(), SearchLimit, z.boolean()]), async (context, [cid, confidence, , allowReplaced]) => {
-    while (!context.producer.closed) {
-      const found = lookup(context, cid, allowReplaced);
-      if (found !== null && context.ledger.epoch() >= found.Height + confidence) return found;
-      await context.producer.nextHead();
-    }
-    throw new RpcRefused('the chain is being stopped; ask again when it runs');
-  }),
+  StateSearchMsg: method(z.tuple([HeadKey, CidLink, SearchLimit, z.boolean()]), (context, [, cid, , allowReplaced]) =>
+    lookup(context, cid, allowReplaced),
+  ),
+  StateWaitMsg: method(
+    z.tuple([CidLink, z.number().int().nonnegative(), SearchLimit, z.boolean()]),
+    async (context, [cid, confidence, , allowReplaced]) => {
+      while (!context.producer.closed) {
+        const found = lookup(context, cid, allowReplaced);
+        if (found !== null && context.ledger.epoch() >= found.Height + confidence) return found;
+        await context.producer.nextHead();
+      }
+      throw new RpcRefused('the chain is being stopped; ask again when it runs');
+    },
+  ),
 };
 
 type Lookup = {
@@ -64,9 +75,13 @@ async function estimate(context: RpcContext, message: LotusMessage): Promise<Lot
   const trial: LotusMessage = { ...message, From: account.address, Nonce: account.nonce, GasLimit: gasLimit, GasPremium: '0' };
   const epoch = ledger.epoch() + 1;
   const verdictOf = await producer.verdicts(claimsOfMessage({ ledger, policy, epoch }, account, trial));
-  const receipt = ledger.dryRun(() => executeMessage({ ledger, policy, epoch: ledger.epoch() + 1, verdictOf }, needAccount(ledger, message.From), trial));
+  const receipt = ledger.dryRun(() =>
+    executeMessage({ ledger, policy, epoch: ledger.epoch() + 1, verdictOf }, needAccount(ledger, message.From), trial),
+  );
   if (receipt.exitCode !== 0) {
-    throw new RpcRefused(`estimating gas used: message execution failed: exit (${receipt.exitCode}), reason: ${receipt.reason} (RetCode=${receipt.exitCode})`);
+    throw new RpcRefused(
+      `estimating gas used: message execution failed: exit (${receipt.exitCode}), reason: ${receipt.reason} (RetCode=${receipt.exitCode})`,
+    );
   }
   return {
     ...message,
