@@ -178,14 +178,18 @@ export type Tx = {
   effect(id: EffectId): EffectRow | undefined;
   /** Open effects whose time has come, oldest first. */
   effectsDue(nowMs: number, limit: number): readonly EffectRow[];
+  /** The earliest due time after `nowMs` of an open effect; undefined when there is none. */
+  nextEffectMs(nowMs: number): number | undefined;
   openEffectsOfJob(job: JobId): readonly EffectRow[];
   effectsOfJob(job: JobId): readonly EffectRow[];
   insertUpload(upload: UploadRow): void;
   uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
   deleteUploads(attempt: AttemptId): void;
 
-  /** The highest nonce in a signed message of this sender; -1 when none. */
+  /** The highest nonce in a signed message of this sender, those given up before a push left out; -1 when none. */
   lastNonce(sender: string): number;
+  /** Open effects of this sender whose message is signed but not known to be pushed, lowest nonce first. */
+  unpushed(sender: string): readonly EffectRow[];
 
   /** The earliest of retry times, effect times and lease ends; undefined when nothing is pending. */
   nextWakeMs(): number | undefined;

@@ -1,5 +1,5 @@
 /** The outbox. */
-import { and, asc, eq, lte, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, lte, sql } from 'drizzle-orm';
 import type { EffectId, JobId } from '../schema/ids.ts';
 import type { EffectRow, EffectWant } from '../scheduler/effects.ts';
 import type { Tx } from '../scheduler/ports.ts';
@@ -89,6 +89,17 @@ export function effectsPart(db: Db) {
       ),
     )
     .prepare();
+  const unpushed = db
+    .select()
+    .from(effects)
+    .where(and(OPEN, eq(effects.sender, p('sender')), sql`${effects.pushed} = 0`))
+    .orderBy(asc(effects.nonce))
+    .prepare();
+  const nextAfter = db
+    .select({ ms: sql<number | null>`min(${effects.dueMs})` })
+    .from(effects)
+    .where(and(OPEN, gt(effects.dueMs, p('nowMs'))))
+    .prepare();
   const nextDue = db
     .select({ ms: sql<number | null>`min(${effects.dueMs})` })
     .from(effects)
@@ -102,10 +113,12 @@ export function effectsPart(db: Db) {
       const row = byId.get({ id });
       return row === undefined ? undefined : effectOf(row);
     },
+    nextEffectMs: (nowMs) => nextAfter.get({ nowMs })?.ms ?? undefined,
     effectsDue: (nowMs, limit) => due.all({ nowMs, limit }).map(effectOf),
     openEffectsOfJob: (job) => openOfJob.all({ job }).map(effectOf),
     effectsOfJob: (job) => ofJob.all({ job }).map(effectOf),
     lastNonce: (sender) => lastNonce.get({ sender })?.nonce ?? -1,
+    unpushed: (sender) => unpushed.all({ sender }).map(effectOf),
   } satisfies Partial<Tx>;
   return { part, nextDueMs: () => nextDue.get()?.ms ?? undefined };
 }

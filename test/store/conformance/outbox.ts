@@ -50,8 +50,16 @@ export function outboxConformance(fresh: () => Database): void {
           due: tx.effectsDue(50, 9).map((one) => one.id),
           first: tx.effectsDue(50, 1).map((one) => one.id),
           open: tx.openEffectsOfJob(jobId(1)).map((one) => one.id),
+          next: [tx.nextEffectMs(9), tx.nextEffectMs(50), tx.nextEffectMs(51)],
         }));
-        expect(read).toEqual({ whole, none: undefined, due: [1, 4].map(effectId), first: [effectId(1)], open: [1, 3, 4].map(effectId) });
+        expect(read).toEqual({
+          whole,
+          none: undefined,
+          due: [1, 4].map(effectId),
+          first: [effectId(1)],
+          open: [1, 3, 4].map(effectId),
+          next: [10, 51, undefined],
+        });
         const cancelled = { ...whole, status: 'cancelled' as const, signed: null };
         await store.commit((tx) => tx.updateEffect(cancelled));
         expect(await store.commit((tx) => [tx.effect(whole.id), ...tx.effectsDue(50, 9)])).toEqual([cancelled, effect(4, { dueMs: 10 })]);
@@ -70,6 +78,13 @@ export function outboxConformance(fresh: () => Database): void {
         expect([await last('t3worker'), await last('t3other')]).toEqual([6, 99]);
         await store.commit((tx) => tx.updateEffect(effect(2, { signed: signed(6, false), status: 'cancelled' })));
         expect(await last('t3worker')).toBe(5);
+        await store.commit((tx) => {
+          tx.insertEffect(effect(4, { signed: signed(7, false) }));
+          tx.insertEffect(effect(5, { signed: signed(6, false) }));
+          tx.insertEffect(effect(6, { signed: signed(8, true) }));
+          tx.insertEffect(effect(7));
+        });
+        expect(await store.commit((tx) => tx.unpushed('t3worker').map((one) => one.id))).toEqual([5, 4].map(effectId));
       });
     });
 
