@@ -14,7 +14,7 @@ use crate::wire::params::{SealParams, proof_text};
 /// Constraints of one partition: measured for 2 KiB, known for 32 GiB; the other small sizes have
 /// paths that are longer by a few levels.
 fn constraints(sector: &Sector) -> f64 {
-    let partitions = f64::from(u8::from(sector.seal_proof.as_v1_config().partitions));
+    let partitions = f64::from(sector.seal_proof.partitions());
     match sector.size_bytes() >> 20 {
         0 => 2_687_961.0,
         size if size < 1 << 14 => 5_000_000.0,

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use blstrs::Scalar;
 use filecoin_hashers::Domain;
 use filecoin_proofs::constants::DefaultPieceHasher;
 use filecoin_proofs::parameters::public_params;
@@ -14,7 +15,6 @@ use filecoin_proofs::{MerkleTreeTrait, StoreConfig, with_shape};
 use filecoin_proofs_api::update::empty_sector_update_decode_from_range;
 use rayon::prelude::*;
 use storage_proofs_core::util::NODE_SIZE;
-use storage_proofs_porep::encode::decode;
 use storage_proofs_porep::stacked::StackedDrg;
 
 use super::Job;
@@ -57,9 +57,10 @@ impl<'a> Decoder<'a> {
                 labels.read_exact_at(&mut keys, offset)?;
                 data.par_chunks_exact_mut(NODE_SIZE).zip(keys.par_chunks_exact(NODE_SIZE)).try_for_each(
                     |(node, key)| -> anyhow::Result<()> {
-                        let value = ReplicaDomain::try_from_bytes(node)?;
-                        let key = ReplicaDomain::try_from_bytes(key)?;
-                        node.copy_from_slice(AsRef::<[u8]>::as_ref(&decode(key, value)));
+                        // Sealing added the label to the data, as field elements.
+                        let value: Scalar = ReplicaDomain::try_from_bytes(node)?.into();
+                        let key: Scalar = ReplicaDomain::try_from_bytes(key)?.into();
+                        node.copy_from_slice(AsRef::<[u8]>::as_ref(&ReplicaDomain::from(value - key)));
                         Ok(())
                     },
                 )?;

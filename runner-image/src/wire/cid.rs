@@ -49,7 +49,8 @@ pub fn encode(kind: Kind, commitment: &[u8; 32]) -> String {
 
 /// Reads a CID of that kind, or 64 hex digits. `None` when it is neither.
 pub fn decode(kind: Kind, text: &str) -> Option<[u8; 32]> {
-    if text.len() == 64 {
+    // A CID of CommD has 64 characters too, but begins `baga…`, which is no hex.
+    if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return hex::decode(text).ok()?.try_into().ok();
     }
     let digits = text.strip_prefix('b')?;
