@@ -1,0 +1,62 @@
+/** What a command is: words, options, and a function of a client. */
+import type { ParseArgsOptionsConfig } from 'node:util';
+import type { Client } from '../api/client.ts';
+
+export type Values = Readonly<Record<string, string | boolean | undefined>>;
+
+/** What a command gets to work with. */
+export type Session = {
+  readonly client: Client;
+  readonly values: Values;
+  readonly positionals: readonly string[];
+  /** Prints the answer as it came with --json, else as `text` makes it. */
+  readonly show: <T>(answer: T, text: (answer: T) => string) => void;
+  /** Prints one line at once, for what goes on. */
+  readonly line: (text: string) => void;
+  readonly json: boolean;
+};
+
+export type Command = {
+  /** `sectors list` */
+  readonly words: string;
+  /** What comes after the words. */
+  readonly takes: string;
+  readonly about: string;
+  readonly options?: ParseArgsOptionsConfig;
+  /** Fewest and most positional arguments. */
+  readonly positionals?: readonly [number, number];
+  run(session: Session): Promise<void>;
+};
+
+/** A command typed in a way that cannot be meant; says how it is typed. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UsageError';
+  }
+}
+
+/** A text option, or undefined. */
+export function text(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** A text option that must be given. */
+export function needed(values: Values, name: string): string {
+  const value = text(values, name);
+  if (value === undefined) throw new UsageError(`--${name} is missing; give it a value`);
+  return value;
+}
+
+/** A whole number of at least `least`. */
+export function whole(value: string, what: string, least = 0): number {
+  const number = Number(value);
+  if (!/^[0-9]{1,15}$/.test(value) || number < least) throw new UsageError(`${what} must be a whole number from ${least} on and not ${JSON.stringify(value)}; mend it`);
+  return number;
+}
+
+/** The positional argument at `at`; the command's bounds have been checked. */
+export function argument(positionals: readonly string[], at: number): string {
+  return positionals[at] as string;
+}

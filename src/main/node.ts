@@ -1,0 +1,104 @@
+/** Puts the control plane together on Node: store, objects, chain, engine, effects, timers, HTTP. */
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createApp } from '../api/app.ts';
+import { openDoor } from '../api/door.ts';
+import { LotusChain } from '../chain/lotus-chain.ts';
+import { openLocalObjects } from '../objects/local.ts';
+import { objectRoutes } from '../objects/routes.ts';
+import { SealpoolError } from '../schema/problem.ts';
+import { restarted } from '../scheduler/tick.ts';
+import { openNodeStore } from '../store/node.ts';
+import { firstAdminToken } from './admin-token.ts';
+import { type Config, secretOf } from './config.ts';
+import { runEffects } from './effects-loop.ts';
+import { listen } from './http-server.ts';
+import { openLog } from './log.ts';
+import { randomIds, sleep, systemClock } from './machine.ts';
+import { settingsOf } from './settings.ts';
+import { runTicks } from './timers.ts';
+
+/** Answers under way may take this long when the process is asked to end. */
+const CLOSE_MS = 5_000;
+
+export type ControlPlane = {
+  readonly url: string;
+  /** The first admin token, mode 0600. */
+  readonly tokenFile: string;
+  /** Ends: no new requests, long polls answered, effects under way finished, database closed. */
+  close(): Promise<void>;
+  /** Resolves with the reason when the control plane cannot go on (its database failed). */
+  readonly failed: Promise<Error>;
+};
+
+/** Starts the control plane. Throws what stands against it: port in use, database in use or newer, bad configuration. */
+export async function startControlPlane(config: Config): Promise<ControlPlane> {
+  const log = openLog(config.log_level);
+  const dataDir = resolve(config.data);
+  await makeFolder(dataDir);
+  const chain = openChain(config);
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((settle) => {
+    fail = settle;
+  });
+  const store = openNodeStore({ path: join(dataDir, 'sealpool.sqlite'), onFatal: fail });
+  const ending = new AbortController();
+  try {
+    const settings = settingsOf(config);
+    const door = openDoor({ store, clock: systemClock, ids: randomIds, settings });
+    let publicUrl = config.public_url ?? '';
+    const objects = await openLocalObjects({ dataDir, publicUrl: () => publicUrl, minFreeBytes: config['objects.min_free_bytes'], now: systemClock.now });
+    await door.run(restarted);
+    const tokenFile = await firstAdminToken(door, randomIds, dataDir);
+    const notReady = () => door.run((ctx) => void ctx.tx.meta('alive_ms')).then(() => undefined, (error: Error) => error.message);
+    const app = createApp({ door, objects, settings, log, requestId: () => randomIds.hex(8), sleep, ending: ending.signal, notReady });
+    app.route('/', objectRoutes(objects));
+    const server = await listen(app.fetch, config.listen, config.port);
+    const host = config.listen.includes(':') ? `[${config.listen}]` : config.listen;
+    const url = config.public_url ?? `http://${host}:${server.port}`;
+    publicUrl = url.replace(/\/+$/, '');
+    const loops = [runTicks(door, log, ending.signal), runEffects({ door, chain, objects, log, ending: ending.signal })];
+    log.info({ url, dataDir }, 'the control plane serves');
+    return {
+      url,
+      tokenFile,
+      failed,
+      async close() {
+        ending.abort();
+        await server.close(CLOSE_MS);
+        await Promise.allSettled(loops);
+        await chain.close();
+        store.close();
+        log.info('the control plane ended');
+      },
+    };
+  } catch (error) {
+    ending.abort();
+    await chain.close();
+    store.close();
+    throw error;
+  }
+}
+
+async function makeFolder(dataDir: string): Promise<void> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    throw new SealpoolError('bad_request', 'data_folder', `the data folder ${dataDir} cannot be made (${error.code}); name another one with --data`);
+  });
+}
+
+function openChain(config: Config): LotusChain {
+  const url = config['chain.url'];
+  if (url === undefined) {
+    throw new SealpoolError('bad_request', 'configuration', 'no chain node is configured; set chain.url (and chain.token_file) to a Lotus or Venus node, or use `sealpool dev`, which brings a dev chain');
+  }
+  const sender = config['chain.sender'];
+  const given = config['chain.token'];
+  const file = config['chain.token_file'];
+  return new LotusChain({
+    url,
+    // Read before each call, so that a renewed file is seen.
+    token: given === undefined && file === undefined ? null : async () => secretOf(given, file) ?? '',
+    timeoutMs: config['chain.timeout_ms'],
+    ...(sender === undefined ? {} : { sender }),
+  });
+}

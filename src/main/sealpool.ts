@@ -1,0 +1,99 @@
+/** `sealpool`: the long-running commands start here, all others are the command line on the HTTP API. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { EXIT, commandHelp, runCommand, tell } from '../cli/run.ts';
+import { type Values, UsageError } from '../cli/command.ts';
+import { SealpoolError } from '../schema/problem.ts';
+import { type Config, loadConfig, secretOf } from './config.ts';
+
+const terminal = {
+  out: (text: string): void => void process.stdout.write(`${text}\n`),
+  err: (text: string): void => void process.stderr.write(`${text}\n`),
+};
+
+/** Loaded when asked for: a short command starts without them. */
+type Daemon = (config: Config) => Promise<void>;
+const DAEMONS: Readonly<Record<string, { about: string; run: Daemon }>> = {
+  dev: { about: 'control plane, dev chain and one local runner, supervised', run: async (config) => (await import('./dev.ts')).dev(config) },
+  serve: { about: 'the control plane', run: async (config) => (await import('./serve.ts')).serve(config) },
+  devnet: { about: 'the dev chain', run: async (config) => (await import('./devnet.ts')).devnet(config) },
+  runner: { about: 'an agent that runs stages', run: async (config) => (await import('./runner.ts')).runner(config) },
+};
+
+function help(): string {
+  return [
+    'Sealpool seals Filecoin sectors on machines that are rented by the hour.',
+    '',
+    'Long-running (each with --data DIR, --port P, --config FILE; prints one JSON line when it serves):',
+    ...Object.entries(DAEMONS).map(([name, { about }]) => `  sealpool ${name.padEnd(8)} ${about}`),
+    '      devnet also: --accept-replay (tests only) · runner also: --url URL --join-token-file FILE',
+    '',
+    'On a control plane (each with --url URL, --token-file FILE or --data DIR, --json, --verbose):',
+    ...commandHelp(),
+  ].join('\n');
+}
+
+function daemonConfig(name: string, args: string[]): Config {
+  try {
+    const { values } = parseArgs({
+      args,
+      strict: true,
+      options: {
+        data: { type: 'string' }, port: { type: 'string' }, config: { type: 'string' }, url: { type: 'string' },
+        'join-token-file': { type: 'string' }, 'accept-replay': { type: 'boolean' },
+      },
+    });
+    const port = values.port === undefined ? undefined : Number(values.port);
+    return loadConfig({
+      flags: {
+        data: values.data, config: values.config, url: values.url, 'runner.join_token_file': values['join-token-file'],
+        'devnet.accept_replay': values['accept-replay'],
+        [name === 'devnet' ? 'devnet.port' : 'port']: port,
+      },
+    });
+  } catch (error) {
+    if (error instanceof SealpoolError) throw error;
+    throw new UsageError(`${(error as Error).message}; \`sealpool help\` shows what ${name} takes`);
+  }
+}
+
+/** Flags, then environment and file, then what the control plane of the data folder left there. */
+function connect(flags: Values): { url: string; token: string | undefined } {
+  const config = loadConfig({ flags: { data: flags['data'], config: flags['config'], url: flags['url'], token_file: flags['token-file'] } });
+  const url = config.url ?? kept(join(config.data, 'control-plane.url')) ?? `http://127.0.0.1:${config.port}`;
+  const named = typeof flags['token-file'] === 'string' ? secretOf(undefined, flags['token-file']) : secretOf(config.token, config.token_file);
+  return { url, token: named ?? kept(join(config.data, 'admin.token')) };
+}
+
+function kept(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+async function main(argv: string[]): Promise<number> {
+  const [first, ...rest] = argv;
+  if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
+    terminal.out(help());
+    return first === undefined ? EXIT.usage : EXIT.done;
+  }
+  const daemon = Object.hasOwn(DAEMONS, first) ? DAEMONS[first] : undefined;
+  if (daemon === undefined) return runCommand(argv, connect, terminal);
+  try {
+    if (rest.includes('--help') || rest.includes('-h')) {
+      terminal.out(help());
+      return EXIT.done;
+    }
+    await daemon.run(daemonConfig(first, rest));
+    return EXIT.done;
+  } catch (error) {
+    return tell(error, terminal);
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
+// A channel to a supervisor would keep the process alive after its work is done.
+if (process.connected) process.disconnect();

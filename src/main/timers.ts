@@ -1,0 +1,23 @@
+/** The control plane's clockwork on Node: one loop for what time brings about. */
+import type { Logger } from 'pino';
+import type { Door } from '../api/door.ts';
+import { tick } from '../scheduler/tick.ts';
+import { sleep } from './machine.ts';
+
+/** A tick that finds nothing costs a fraction of a millisecond; what is due is late by at most this. */
+const MOST_WAIT_MS = 500;
+/** What is due already is under way elsewhere (an effect being performed): no reason to spin. */
+const LEAST_WAIT_MS = 50;
+
+/** Ticks until `ending`; a failed tick is logged and tried again. */
+export async function runTicks(door: Door, log: Logger, ending: AbortSignal): Promise<void> {
+  while (!ending.aborted) {
+    let waitMs = MOST_WAIT_MS;
+    try {
+      waitMs = await door.run((ctx) => tick(ctx).wakeAtMs - ctx.nowMs);
+    } catch (error) {
+      log.error({ err: error }, 'a tick failed');
+    }
+    await sleep(Math.min(Math.max(waitMs, LEAST_WAIT_MS), MOST_WAIT_MS), ending);
+  }
+}
