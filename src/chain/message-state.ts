@@ -1,9 +1,9 @@
 /** What became of a message: on chain with its receipt, still in the mempool, or not known to the node. */
 import { z } from 'zod';
 import type { MessageState } from '../scheduler/ports.ts';
-import { type MessageLookup, MessageLookup as MessageLookupSchema, TipSet } from './lotus-answers.ts';
+import { CidLink, type MessageLookup, MessageLookup as MessageLookupSchema, TipSet } from './lotus-answers.ts';
 import type { LotusRpc } from './lotus-rpc.ts';
-import { LotusMessage, LotusSignedMessage, METHOD, signedMessageCid } from './message.ts';
+import { LotusMessage, METHOD } from './message.ts';
 import { decodeActivationReturn, decodeProveCommitSectors3 } from './params-decode.ts';
 
 /** The receipt of a message or of its replacement (same call, other gas); `null` while there is none. */
@@ -13,8 +13,9 @@ export async function searchMessage(rpc: LotusRpc, cid: string): Promise<Message
 
 /** Whether the node's mempool holds the message. */
 export async function isPending(rpc: LotusRpc, cid: string): Promise<boolean> {
-  const pending = await rpc.call('MpoolPending', [[]], z.array(LotusSignedMessage).nullable());
-  return (pending ?? []).some((signed) => signedMessageCid(signed).toString() === cid);
+  // Only the CID is read: the pool also holds kinds of messages and signatures that we never make.
+  const pending = await rpc.call('MpoolPending', [[]], z.array(z.object({ CID: CidLink })).nullable());
+  return (pending ?? []).some((signed) => signed.CID === cid);
 }
 
 /** The state of a message as it concerns sector `number`. */
