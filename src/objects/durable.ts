@@ -46,7 +46,7 @@ export async function writeNew<T>(path: string, write: (append: (bytes: Uint8Arr
   const handle = await open(path, 'wx', 0o600);
   try {
     const answer = await write(async (bytes) => {
-      for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+      for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
     });
     await handle.sync();
     await handle.close();

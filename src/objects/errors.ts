@@ -24,7 +24,11 @@ export function storageFull(folder: string): SealpoolError {
 }
 
 export function noSuchObject(): SealpoolError {
-  return new SealpoolError('not_found', 'no_such_object', 'there is no object under this URL; it was deleted or never completed, ask for a new grant');
+  return new SealpoolError(
+    'not_found',
+    'no_such_object',
+    'there is no object under this URL; it was deleted or never completed, ask for a new grant',
+  );
 }
 
 export function noSuchUpload(): SealpoolError {
@@ -32,7 +36,11 @@ export function noSuchUpload(): SealpoolError {
 }
 
 export function objectExists(key: string): SealpoolError {
-  return new SealpoolError('conflict', 'object_exists', `object ${key} exists already and objects never change; use a key of a new attempt`);
+  return new SealpoolError(
+    'conflict',
+    'object_exists',
+    `object ${key} exists already and objects never change; use a key of a new attempt`,
+  );
 }
 
 export function tooLarge(what: string, limitBytes: number): SealpoolError {

@@ -137,7 +137,10 @@ export class LocalObjects implements ObjectStore {
     await rm(path, { force: true }).catch(ifAbsent);
     // Empty folders go as well; rmdir refuses one that is in use.
     for (let folder = dirname(path); folder !== this.#root; folder = dirname(folder)) {
-      const gone = await rmdir(folder).then(() => true, () => false);
+      const gone = await rmdir(folder).then(
+        () => true,
+        () => false,
+      );
       if (!gone) break;
     }
   }

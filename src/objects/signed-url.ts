@@ -29,7 +29,11 @@ export class UrlSigner {
     const given = Buffer.from(signature ?? '', 'base64url');
     const right = this.#mac(verb, path, expires ?? '');
     if (given.length !== right.length || !timingSafeEqual(given, right)) {
-      throw new SealpoolError('forbidden', 'url_refused', 'this URL was not signed by this object store for this method; use the URL of the grant as it is');
+      throw new SealpoolError(
+        'forbidden',
+        'url_refused',
+        'this URL was not signed by this object store for this method; use the URL of the grant as it is',
+      );
     }
     if (this.#now() > Number(expires)) {
       throw new SealpoolError('forbidden', 'url_expired', 'this URL has expired; ask for a new grant');
@@ -67,7 +71,11 @@ async function read(file: string): Promise<Buffer | undefined> {
     throw error;
   }
   if (!/^[0-9a-f]{64}\n?$/.test(text)) {
-    throw new SealpoolError('internal', 'bad_signing_key', `${file} is not a signing key; delete it and start again, URLs given out before then stop working`);
+    throw new SealpoolError(
+      'internal',
+      'bad_signing_key',
+      `${file} is not a signing key; delete it and start again, URLs given out before then stop working`,
+    );
   }
   return Buffer.from(text.trim(), 'hex');
 }

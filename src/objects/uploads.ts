@@ -117,13 +117,21 @@ export class Uploads {
       const file = join(this.folder(id), partName(part.number, etag));
       const found = /^[0-9a-f]{8}-[0-9]+$/.test(etag) ? await stat(file).catch(() => undefined) : undefined;
       if (part.number !== at + 1 || found === undefined) {
-        throw new SealpoolError('conflict', 'part_missing', `part ${part.number} with ETag ${JSON.stringify(part.etag)} was not uploaded; name every part from 1 on with the ETag its PUT was answered with`);
+        throw new SealpoolError(
+          'conflict',
+          'part_missing',
+          `part ${part.number} with ETag ${JSON.stringify(part.etag)} was not uploaded; name every part from 1 on with the ETag its PUT was answered with`,
+        );
       }
       total += found.size;
       files.push(file);
     }
     if (total !== sizeBytes) {
-      throw new SealpoolError('conflict', 'size_differs', `the parts make ${total} bytes and not ${sizeBytes}; nothing was stored, upload the missing part`);
+      throw new SealpoolError(
+        'conflict',
+        'size_differs',
+        `the parts make ${total} bytes and not ${sizeBytes}; nothing was stored, upload the missing part`,
+      );
     }
     return files;
   }
@@ -171,7 +179,11 @@ export class Uploads {
 function partLimitBytes(record: UploadRecord, number: number): number {
   const leftBytes = record.maxSizeBytes - (number - 1) * record.partSizeBytes;
   if (!Number.isInteger(number) || number < 1 || (leftBytes <= 0 && number > 1)) {
-    throw new SealpoolError('bad_request', 'bad_part_number', `part ${number} is none of this upload; parts are numbered from 1 and end with the size limit`);
+    throw new SealpoolError(
+      'bad_request',
+      'bad_part_number',
+      `part ${number} is none of this upload; parts are numbered from 1 and end with the size limit`,
+    );
   }
   return Math.min(record.partSizeBytes, leftBytes);
 }
@@ -181,7 +193,11 @@ function partName(number: number, etag: string): string {
 }
 
 function superseded(number: number): SealpoolError {
-  return new SealpoolError('conflict', 'part_superseded', `another PUT of part ${number} began, or the upload was aborted, and this one was cut off; keep to one at a time`);
+  return new SealpoolError(
+    'conflict',
+    'part_superseded',
+    `another PUT of part ${number} began, or the upload was aborted, and this one was cut off; keep to one at a time`,
+  );
 }
 
 function damaged(what: string): SealpoolError {

@@ -95,14 +95,20 @@ export function objectStoreConformance(name: string, make: () => Promise<StoreUn
       const parts = await putAll(upload, bytes);
       await expect(store.completeUpload('jobs/strict', upload.uploadId, parts, bytes.length + 1)).rejects.toThrow();
       await expect(store.completeUpload('jobs/strict', upload.uploadId, parts.slice(0, 1), bytes.length)).rejects.toThrow();
-      await expect(store.completeUpload('jobs/strict', upload.uploadId, [{ number: 1, etag: '"00000000-9"' }, ...parts.slice(1)], bytes.length)).rejects.toThrow();
+      await expect(
+        store.completeUpload('jobs/strict', upload.uploadId, [{ number: 1, etag: '"00000000-9"' }, ...parts.slice(1)], bytes.length),
+      ).rejects.toThrow();
       expect(await store.head('jobs/strict')).toBeUndefined();
       await store.completeUpload('jobs/strict', upload.uploadId, parts, bytes.length);
     });
 
     test('a part with a wrong checksum is refused', async () => {
       const upload = await store.createUpload('jobs/damaged', 64, HOUR_MS);
-      const answer = await fetch(upload.partUrls[0] as string, { method: 'PUT', body: new Uint8Array(64), headers: { 'x-amz-checksum-crc32': 'AAAAAA==' } });
+      const answer = await fetch(upload.partUrls[0] as string, {
+        method: 'PUT',
+        body: new Uint8Array(64),
+        headers: { 'x-amz-checksum-crc32': 'AAAAAA==' },
+      });
       expect(answer.ok).toBe(false);
     });
 
@@ -134,7 +140,9 @@ export function objectStoreConformance(name: string, make: () => Promise<StoreUn
     });
 
     test('of puts of one key at once exactly one wins', async () => {
-      const tries = await Promise.allSettled(Array.from({ length: 8 }, (_, at) => store.put('pieces/race', once(bytesOf(`race${at}`, 50)), 50)));
+      const tries = await Promise.allSettled(
+        Array.from({ length: 8 }, (_, at) => store.put('pieces/race', once(bytesOf(`race${at}`, 50)), 50)),
+      );
       expect(tries.filter((one) => one.status === 'fulfilled')).toHaveLength(1);
     });
 

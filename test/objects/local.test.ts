@@ -109,8 +109,14 @@ describe('PUT of a part', () => {
     const upload = await server.store.createUpload('a/put', 150, HOUR_MS);
     const [first, last] = upload.partUrls as [string, string];
     const sum = { 'x-amz-checksum-crc32': 'AAAAAA==' };
-    expect(await rawPut(first, { ...sum, 'transfer-encoding': 'chunked' }, Buffer.alloc(9))).toMatchObject({ status: 400, text: expect.stringContaining('length_required') });
-    expect(await rawPut(first, { 'content-length': '9' }, Buffer.alloc(9))).toMatchObject({ status: 400, text: expect.stringContaining('checksum_required') });
+    expect(await rawPut(first, { ...sum, 'transfer-encoding': 'chunked' }, Buffer.alloc(9))).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('length_required'),
+    });
+    expect(await rawPut(first, { 'content-length': '9' }, Buffer.alloc(9))).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('checksum_required'),
+    });
     expect((await putPart(first, bytesOf('x', 101))).status).toBe(413);
     expect((await putPart(last, bytesOf('x', 51))).status).toBe(413);
     expect((await putPart(last, bytesOf('x', 50))).status).toBe(200);
@@ -156,7 +162,10 @@ describe('PUT of a part', () => {
   });
 
   test("the kernel's own ENOSPC becomes the same refusal", async () => {
-    const full = await writeFile('/dev/full', 'x').then(() => undefined, (error: unknown) => error);
+    const full = await writeFile('/dev/full', 'x').then(
+      () => undefined,
+      (error: unknown) => error,
+    );
     expect(diskError(full, '/data')).toMatchObject({ code: 'storage_full', status: 503 });
   });
 });
@@ -189,7 +198,10 @@ describe('what stays after a crash', () => {
 });
 
 describe('keys', () => {
-  test.each(['../x', 'a/../b', '/etc/passwd', 'a//b', 'a/', '', '.hidden', 'a\0b', 'a/.', 'x'.repeat(600), '-/uploads', 'a\\b', 'a%2fb'])('%j is refused', async (key) => {
-    expect(() => objectPath('/data/objects', key)).toThrow(SealpoolError);
-  });
+  test.each(['../x', 'a/../b', '/etc/passwd', 'a//b', 'a/', '', '.hidden', 'a\0b', 'a/.', 'x'.repeat(600), '-/uploads', 'a\\b', 'a%2fb'])(
+    '%j is refused',
+    async (key) => {
+      expect(() => objectPath('/data/objects', key)).toThrow(SealpoolError);
+    },
+  );
 });

@@ -1,0 +1,283 @@
+/**
+ * The agent: claims stages, reports them, and keeps their leases alive. Three things go on side by side:
+ * a long poll that asks for grants while slots are free, reports that go out as soon as a stage ends (with
+ * the next poll, or on their own while one is held open), and heartbeats on a timer of their own.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, stat } from 'node:fs/promises';
+import { ApiError } from '../api/client.ts';
+import type { AttemptId } from '../schema/ids.ts';
+import type { Grant, NextAnswer, Report } from '../schema/runner.ts';
+import { type AttemptContext, RunningAttempt } from './attempt.ts';
+import { ControlPlane } from './control-plane.ts';
+import { type Identity, readIdentity } from './identity.ts';
+import { Backoff, Turnstile, pause } from './lanes.ts';
+import type { AgentOptions } from './options.ts';
+import { processExecutor } from './process-executor.ts';
+import { register } from './registration.ts';
+import { findGpus, measureResources } from './resources.ts';
+import { clearLeftovers, lockData } from './work-folders.ts';
+
+/** A running agent. */
+export type Agent = {
+  readonly runnerId: string;
+  /** Takes nothing more, ends the stages, reports them `interrupted`, and gives DATA back. */
+  stop(): Promise<void>;
+  /** Settles when the agent has ended; rejects when its credential is refused. */
+  readonly ended: Promise<void>;
+};
+
+/** Time for the last reports when the agent stops. */
+const LAST_REPORTS_MS = 5_000;
+const RETRY_LATER_MS = 1_000;
+
+/** Registers (or goes on as who it was) and works until stopped. Waits for a control plane that is away. */
+export async function runAgent(options: AgentOptions): Promise<Agent> {
+  await mkdir(options.dataDir, { recursive: true });
+  for (const { id, path } of options.storage) {
+    if (!(await stat(path).catch(() => undefined))?.isDirectory()) {
+      throw new Error(`storage ${id}: ${path} is not a folder; make or mount it, then start the runner again`);
+    }
+  }
+  const unlock = await lockData(options.dataDir);
+  try {
+    await clearLeftovers(options.dataDir, options.log);
+    const loop = new AgentLoop(options, await findGpus());
+    await loop.identify();
+    const ended = loop.run().finally(unlock);
+    ended.catch(() => undefined);
+    return {
+      runnerId: loop.identity.runnerId,
+      ended,
+      stop: async () => {
+        loop.stop();
+        await ended;
+      },
+    };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+class AgentLoop {
+  identity!: Identity;
+  readonly #options: AgentOptions;
+  readonly #gpus: Awaited<ReturnType<typeof findGpus>>;
+  readonly #bootId = randomUUID();
+  readonly #controlPlane: ControlPlane;
+  readonly #context: AttemptContext;
+  readonly #active = new Map<AttemptId, RunningAttempt>();
+  /** Reports on their way: not to be sent a second time meanwhile. */
+  readonly #sending = new Set<AttemptId>();
+  readonly #stopping = new AbortController();
+  /** Wakes the claiming loop when it waits for a slot or a report. */
+  #wake = new AbortController();
+  #polling = false;
+  #beating = false;
+  /** The one time that the join token is used in this process. */
+  #registration: Promise<Identity> | undefined;
+  #refused: Error | undefined;
+
+  constructor(options: AgentOptions, gpus: Awaited<ReturnType<typeof findGpus>>) {
+    this.#options = options;
+    this.#gpus = gpus;
+    this.#controlPlane = new ControlPlane(options.url, undefined);
+    this.#context = {
+      dataDir: options.dataDir,
+      prover: options.prover,
+      storage: options.storage,
+      executor: processExecutor(options.environment, options.graceMs ?? 5_000),
+      heavy: new Turnstile(),
+      patienceMs: options.patienceMs ?? 120_000,
+      log: options.log,
+    };
+  }
+
+  async identify(): Promise<void> {
+    this.identity = (await readIdentity(this.#options.dataDir)) ?? (await this.#register());
+    this.#controlPlane.useCredential(this.identity.credential);
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#wake.abort();
+  }
+
+  async run(): Promise<void> {
+    const heartbeats = setInterval(() => void this.#beat(), this.identity.heartbeatMs);
+    try {
+      const backoff = new Backoff(250, 5_000);
+      while (!this.#stopping.signal.aborted) {
+        const reports = this.#unsent();
+        if (this.#freeSlots() === 0 && reports.length === 0) {
+          await this.#sleep(60_000);
+          continue;
+        }
+        this.#polling = reports.length === 0;
+        const ok = await this.#next(reports, this.#freeSlots() + reports.length, this.#polling ? this.identity.pollMs : 0);
+        this.#polling = false;
+        if (ok) backoff.reset();
+        else await pause(backoff.nextMs(), this.#stopping.signal);
+      }
+      await this.#windUp();
+    } finally {
+      clearInterval(heartbeats);
+    }
+    if (this.#refused !== undefined) throw this.#refused;
+  }
+
+  /** Slots that nothing holds; an attempt holds its slot until its report was answered. */
+  #freeSlots(): number {
+    return Math.max(0, (this.#options.slots ?? 2) - this.#active.size);
+  }
+
+  #unsent(): RunningAttempt[] {
+    return [...this.#active.values()].filter(({ report, grant }) => report !== undefined && !this.#sending.has(grant.attempt)).slice(0, 64);
+  }
+
+  /** One call of `next`. False when it failed and should be tried again later. */
+  async #next(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number, signal = this.#stopping.signal): Promise<boolean> {
+    const { credential } = this.identity;
+    for (const { grant } of reporting) this.#sending.add(grant.attempt);
+    try {
+      const answer = await this.#controlPlane.next(
+        {
+          bootId: this.#bootId,
+          freeSlots,
+          running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
+          reports: reporting.map(({ report }) => report as Report),
+          resources: await measureResources(this.#options.dataDir, this.#gpus),
+          waitMs,
+        },
+        signal,
+      );
+      this.#settleReports(reporting, answer);
+      for (const attempt of answer.cancel) this.#cancel(attempt, 'the control plane took it away');
+      for (const grant of answer.grants) this.#begin(grant);
+      return true;
+    } catch (error) {
+      for (const { grant } of reporting) this.#sending.delete(grant.attempt);
+      await this.#failedCall(error, credential);
+      return false;
+    }
+  }
+
+  #settleReports(reporting: readonly RunningAttempt[], answer: NextAnswer): void {
+    for (const { grant } of reporting) {
+      const found = answer.reports.find(({ attempt }) => attempt === grant.attempt);
+      if (found === undefined || found.status === 'retry_later') {
+        // It counts as on its way until then, so that the loop does not send it again at once.
+        void pause(RETRY_LATER_MS, this.#stopping.signal).then(() => {
+          this.#sending.delete(grant.attempt);
+          this.#reportSoon();
+        });
+        continue;
+      }
+      if (found.status !== 'accepted') this.#options.log('warn', `report ${found.status}: ${found.message}`, { attempt: grant.attempt });
+      this.#active.delete(grant.attempt);
+      this.#sending.delete(grant.attempt);
+    }
+  }
+
+  #begin(grant: Grant): void {
+    if (this.#active.has(grant.attempt)) return;
+    const attempt = new RunningAttempt(grant, this.#context);
+    this.#active.set(grant.attempt, attempt);
+    if (this.#stopping.signal.aborted) attempt.stop('interrupted', 'the runner is stopping; the stage goes elsewhere');
+    void attempt.ended.then(() => {
+      if (attempt.report === undefined) this.#active.delete(grant.attempt);
+      this.#reportSoon();
+    });
+  }
+
+  /** Reports now: through the claiming loop when it is idle, beside it when a poll is held open. */
+  #reportSoon(): void {
+    this.#wake.abort();
+    if (this.#stopping.signal.aborted || !this.#polling) return;
+    const reports = this.#unsent();
+    if (reports.length === 0) return;
+    void this.#next(reports, 0, 0).then(async (ok) => {
+      if (ok) return;
+      await pause(RETRY_LATER_MS, this.#stopping.signal);
+      this.#reportSoon();
+    });
+  }
+
+  #cancel(id: AttemptId, message: string): void {
+    const attempt = this.#active.get(id);
+    if (attempt !== undefined && attempt.report === undefined) attempt.stop('cancelled', message);
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
+    const { credential } = this.identity;
+    try {
+      const attempts = [...this.#active.values()].map(({ grant, progress }) => ({
+        attempt: grant.attempt,
+        epoch: grant.epoch,
+        ...progress.beat(),
+      }));
+      const answer = await this.#controlPlane.heartbeat({ bootId: this.#bootId, attempts });
+      for (const { attempt, order, message } of answer.attempts) if (order === 'cancel') this.#cancel(attempt, message);
+    } catch (error) {
+      await this.#failedCall(error, credential);
+    } finally {
+      this.#beating = false;
+    }
+  }
+
+  /** Logs it; a refused credential is replaced once where there is a join token, else it ends the agent. */
+  async #failedCall(error: unknown, credential: string): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    const text = error instanceof Error ? error.message : String(error);
+    if (!(error instanceof ApiError) || error.problem.status !== 401) {
+      this.#options.log('warn', `the control plane did not answer: ${text}; work goes on, this is tried again`);
+      return;
+    }
+    // Another call of the same moment may have got the new credential already.
+    if (credential !== this.identity.credential) return;
+    try {
+      if (this.#options.joinToken === undefined) throw error;
+      this.identity = await this.#register();
+      if (this.identity.credential === credential) throw error;
+      this.#controlPlane.useCredential(this.identity.credential);
+    } catch (refusal) {
+      if (this.#stopping.signal.aborted) return;
+      const why = refusal instanceof Error ? refusal.message : String(refusal);
+      this.#refused ??= new Error(
+        `the control plane does not accept this runner's credential (${why}); delete runner.json in ${this.#options.dataDir} and start it with a new join token`,
+      );
+      this.stop();
+    }
+  }
+
+  /** Uses the join token; a second call gets the answer of the first. */
+  async #register(): Promise<Identity> {
+    this.#registration ??= measureResources(this.#options.dataDir, this.#gpus).then((resources) =>
+      register(this.#options, this.#controlPlane, this.#bootId, resources, this.#stopping.signal),
+    );
+    return this.#registration;
+  }
+
+  /** The end: every stage is stopped and told of, as far as the control plane answers in time. */
+  async #windUp(): Promise<void> {
+    const attempts = [...this.#active.values()];
+    for (const attempt of attempts)
+      if (attempt.report === undefined) attempt.stop('interrupted', 'the runner was stopped; the stage goes elsewhere');
+    await Promise.all(attempts.map(({ ended }) => ended));
+    for (const [id, { report }] of this.#active) if (report === undefined) this.#active.delete(id);
+    const limit = AbortSignal.timeout(LAST_REPORTS_MS);
+    while (this.#refused === undefined && !limit.aborted && this.#active.size > 0) {
+      this.#sending.clear();
+      await this.#next(this.#unsent(), 0, 0, limit);
+      if (this.#active.size > 0) await pause(250, limit);
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await pause(ms, this.#wake.signal);
+    if (!this.#stopping.signal.aborted) this.#wake = new AbortController();
+  }
+}

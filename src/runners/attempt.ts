@@ -1,0 +1,136 @@
+/** One grant from its inputs to its report. */
+import { join } from 'node:path';
+import type { z } from 'zod';
+import type { Grant, Report, ReportedOutput } from '../schema/runner.ts';
+import { checkStored } from './check-stored.ts';
+import { download } from './download.ts';
+import type { Executor } from './executor.ts';
+import { StageFailure, asFailure } from './failure.ts';
+import { type Turnstile, inLanes } from './lanes.ts';
+import type { Log, StorageRoot } from './options.ts';
+import { persist } from './persist.ts';
+import { Progress } from './progress.ts';
+import { runProverStage } from './prover-stage.ts';
+import { upload } from './upload.ts';
+import { dropWorkFolder, makeWorkFolder } from './work-folders.ts';
+
+/** Stages that take the whole machine: of these one at a time, however many slots there are. */
+const HEAVY: ReadonlySet<string> = new Set(['PC2', 'C2', 'SnapProve']);
+const DOWNLOAD_LANES = 4;
+const MAX_MESSAGE_CHARS = 1_900;
+
+/** What an attempt needs of its agent. */
+export type AttemptContext = {
+  readonly dataDir: string;
+  readonly prover: string;
+  readonly storage: readonly StorageRoot[];
+  readonly executor: Executor;
+  readonly heavy: Turnstile;
+  readonly patienceMs: number;
+  readonly log: Log;
+};
+
+/** Why an attempt is stopped: it was taken away (no report), or the agent ends (reported `interrupted`). */
+export class Stopped extends Error {
+  readonly why: 'cancelled' | 'interrupted';
+
+  constructor(why: 'cancelled' | 'interrupted', message: string) {
+    super(message);
+    this.why = why;
+  }
+}
+
+/** A grant being worked on. Its report is there once `ended` has settled; none when it was cancelled. */
+export class RunningAttempt {
+  readonly grant: Grant;
+  readonly progress = new Progress();
+  readonly ended: Promise<void>;
+  /** What to tell the control plane, kept until it has answered. */
+  report: Report | undefined;
+  readonly #stop = new AbortController();
+
+  constructor(grant: Grant, context: AttemptContext) {
+    this.grant = grant;
+    this.ended = this.#run(context);
+  }
+
+  /** Ends the stage; `ended` settles when no process of it is left and its folder is gone. */
+  stop(why: 'cancelled' | 'interrupted', message: string): void {
+    this.#stop.abort(new Stopped(why, message));
+  }
+
+  async #run(context: AttemptContext): Promise<void> {
+    const { grant } = this;
+    const fields = { attempt: grant.attempt, epoch: grant.epoch };
+    const startedMs = Date.now();
+    const about = { ...fields, stage: grant.stage };
+    context.log('info', 'stage begins', about);
+    try {
+      const { outputs, result } = await this.#inFolder(context);
+      this.report = { outcome: 'done', ...fields, outputs, result };
+      context.log('info', 'stage done', { ...about, durationMs: Date.now() - startedMs });
+    } catch (error) {
+      const stopped: unknown = this.#stop.signal.reason;
+      if (stopped instanceof Stopped) {
+        context.log('warn', `stage ${stopped.why}: ${stopped.message}`, about);
+        if (stopped.why === 'interrupted') this.report = { outcome: 'failed', ...fields, code: 'interrupted', message: stopped.message };
+        return;
+      }
+      const { code, message, input } = asFailure(error, 'out_of_disk');
+      context.log('error', `stage failed: ${message}`, { ...about, code });
+      const blame = input === undefined ? {} : { input: input.slice(0, 100) };
+      this.report = { outcome: 'failed', ...fields, code, message: message.slice(0, MAX_MESSAGE_CHARS), ...blame };
+    }
+  }
+
+  async #inFolder(context: AttemptContext): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
+    const workDir = await makeWorkFolder(context.dataDir, this.grant.attempt);
+    try {
+      return await this.#work(context, workDir);
+    } finally {
+      await dropWorkFolder(workDir);
+    }
+  }
+
+  async #work(
+    context: AttemptContext,
+    workDir: string,
+  ): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
+    const { grant, progress } = this;
+    const { signal } = this.#stop;
+    const { patienceMs } = context;
+    await inLanes(grant.inputs, DOWNLOAD_LANES, signal, async (input, laneSignal) => {
+      progress.note(`fetching ${input.name}`);
+      await download(input, join(workDir, 'in', input.name), { signal: laneSignal, patienceMs });
+    });
+    const { work } = grant;
+    switch (work.kind) {
+      case 'persist':
+        return { outputs: [], result: await persist({ grant, work, workDir, roots: context.storage, progress, signal }) };
+      case 'check-stored':
+        return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
+      case 'prover': {
+        const run = { grant, work, workDir, program: context.prover, executor: context.executor, progress, signal };
+        const stage = async (): ReturnType<typeof runProverStage> => {
+          progress.note(`running ${work.stage}`);
+          return runProverStage(run);
+        };
+        if (HEAVY.has(grant.stage) && context.heavy.busy) progress.note('waiting for another heavy stage to end');
+        const { outputs: made, result } = HEAVY.has(grant.stage) ? await context.heavy.pass(signal, stage) : await stage();
+        const outputs: z.infer<typeof ReportedOutput>[] = [];
+        for (const { slot, path, sizeBytes, hash } of made) {
+          progress.note(`sending ${slot.name}`);
+          outputs.push({
+            name: slot.name,
+            sizeBytes: String(sizeBytes),
+            hash,
+            parts: await upload(slot, path, sizeBytes, { signal, patienceMs }),
+          });
+        }
+        return { outputs, result };
+      }
+      default:
+        throw new StageFailure('bad_request', 'this runner does not know the kind of work that was granted; update the runner');
+    }
+  }
+}

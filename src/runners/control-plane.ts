@@ -1,0 +1,49 @@
+/** The agent's side of the protocol: typed calls with time limits, answers checked, no redirect followed. */
+import { type Client, createClient } from '../api/client.ts';
+import {
+  HeartbeatAnswer,
+  type HeartbeatRequest,
+  NextAnswer,
+  type NextRequest,
+  RegisterAnswer,
+  type RegisterRequest,
+} from '../schema/runner.ts';
+
+const CALL_MS = 10_000;
+
+/** Calls of a runner; `credential` is undefined until it has registered. */
+export class ControlPlane {
+  readonly #url: string;
+  #client: Client;
+
+  constructor(url: string, credential: string | undefined) {
+    this.#url = url;
+    this.#client = clientOf(url, credential);
+  }
+
+  useCredential(credential: string): void {
+    this.#client = clientOf(this.#url, credential);
+  }
+
+  async register(request: RegisterRequest): Promise<RegisterAnswer> {
+    return RegisterAnswer.parse(await this.#client.register(request));
+  }
+
+  /** Long poll: the answer may take `request.waitMs`. Rejects when `signal` aborts. */
+  async next(request: NextRequest, signal: AbortSignal): Promise<NextAnswer> {
+    return NextAnswer.parse(await this.#client.next(request, AbortSignal.any([signal, AbortSignal.timeout(request.waitMs + CALL_MS)])));
+  }
+
+  async heartbeat(request: HeartbeatRequest): Promise<HeartbeatAnswer> {
+    return HeartbeatAnswer.parse(await this.#client.heartbeat(request));
+  }
+}
+
+function clientOf(url: string, token: string | undefined): Client {
+  return createClient({
+    baseUrl: url,
+    token,
+    // A redirect would carry the credential to another place.
+    fetch: (target, init) => fetch(target, { ...init, redirect: 'error', signal: init?.signal ?? AbortSignal.timeout(CALL_MS) }),
+  });
+}

@@ -1,0 +1,64 @@
+/** `sealpool runner`: what the command line gives becomes an agent that runs until it is asked to end. */
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { type Agent, runAgent } from './agent.ts';
+import type { AgentOptions, Log, StorageRoot } from './options.ts';
+
+export type RunnerMainOptions = {
+  readonly url: string;
+  readonly dataDir: string;
+  /** Path of the stage program. */
+  readonly prover: string;
+  /** `id=path`, repeated. */
+  readonly storage?: readonly string[];
+  /** The join token itself, from the environment; never from the arguments, which every user of the machine can read. */
+  readonly joinToken?: string | undefined;
+  /** A file with the join token; used when `joinToken` is not given. Need not exist once the runner has registered. */
+  readonly joinTokenFile?: string | undefined;
+  readonly name?: string | undefined;
+  readonly stages?: AgentOptions['stages'];
+  readonly slots?: number | undefined;
+  readonly environment: AgentOptions['environment'];
+  readonly log: Log;
+  /** Called once it has registered and works. */
+  readonly onReady: (agent: Agent) => void;
+  /** Resolves when the process is asked to end. */
+  readonly askedToEnd: Promise<unknown>;
+};
+
+/** Runs until asked to end. Rejects with a sentence when it cannot begin or its credential is refused. */
+export async function runnerMain(options: RunnerMainOptions): Promise<void> {
+  const agent = await runAgent({
+    url: options.url,
+    joinToken: options.joinToken ?? (await readToken(options.joinTokenFile)),
+    dataDir: resolve(options.dataDir),
+    prover: resolve(options.prover),
+    storage: (options.storage ?? []).map(parseStorage),
+    name: options.name ?? hostname().slice(0, 60),
+    stages: options.stages,
+    slots: options.slots,
+    environment: options.environment,
+    log: options.log,
+  });
+  options.onReady(agent);
+  await Promise.race([options.askedToEnd, agent.ended]);
+  await agent.stop();
+}
+
+/** `id=path` of `--storage`. */
+export function parseStorage(text: string): StorageRoot {
+  const [, id, path] = /^([A-Za-z0-9][A-Za-z0-9_.-]{0,59})=(.+)$/.exec(text) ?? [];
+  if (id === undefined || path === undefined) {
+    throw new Error(`--storage ${JSON.stringify(text)} is not ID=PATH; write for example --storage main=/mnt/sealed`);
+  }
+  return { id, path: resolve(path) };
+}
+
+async function readToken(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  return readFile(file, 'utf8').then(
+    (text) => text.trim(),
+    () => undefined,
+  );
+}

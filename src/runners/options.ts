@@ -1,0 +1,33 @@
+/** What an agent is told when it starts. */
+import type { Stage } from '../schema/stage.ts';
+
+/** A folder of miner storage that an own runner writes to, under the id the control plane knows it by. */
+export type StorageRoot = { readonly id: string; readonly path: string };
+
+/** One line of the agent's log. Never given a URL's query or a credential. */
+export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
+
+export type AgentOptions = {
+  /** Base URL of the control plane. */
+  readonly url: string;
+  /** Single-use; needed unless DATA/runner.json has a credential. */
+  readonly joinToken?: string | undefined;
+  /** DATA: holds `runner.json` and `work/`. */
+  readonly dataDir: string;
+  /** The stage program, `sealpool-prover` or one that answers alike. */
+  readonly prover: string;
+  readonly storage: readonly StorageRoot[];
+  /** How it is shown to the operator. */
+  readonly name: string;
+  /** Stages it takes; by default all, and Persist only with storage. */
+  readonly stages?: readonly Stage[] | undefined;
+  /** Stages at a time, 2 by default; of the heavy ones (PC2, C2, SnapProve) only one runs. */
+  readonly slots?: number | undefined;
+  /** How long a transfer is tried without one byte of progress; 2 minutes by default, enough for a restart of the other side. */
+  readonly patienceMs?: number | undefined;
+  /** How long a stage may take to end after SIGTERM before SIGKILL; 5 s by default. */
+  readonly graceMs?: number | undefined;
+  /** Stage programs get PATH, HOME, XDG_CACHE_HOME and FIL_PROOFS_* of it, nothing else. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+};

@@ -1,0 +1,68 @@
+/** What an attempt says of itself in heartbeats, gathered from the stage's stderr. */
+import { z } from 'zod';
+
+const MAX_TAIL_CHARS = 8_000;
+const MAX_NOTE_CHARS = 200;
+
+const Line = z.discriminatedUnion('t', [
+  z.object({ t: z.literal('progress'), fraction: z.number().min(0).max(1).optional(), secondsLeft: z.number().nonnegative().optional() }),
+  z.object({ t: z.literal('log'), level: z.string(), msg: z.string() }),
+  z.object({ t: z.literal('output'), name: z.string() }),
+  z.object({ t: z.literal('skipped'), name: z.string() }),
+]);
+
+/** One attempt's progress: how far, what it does, and the end of its log. */
+export class Progress {
+  #fraction: number | undefined;
+  #secondsLeft: number | undefined;
+  #note: string | undefined;
+  #tail = '';
+
+  /** What the agent itself is doing for the attempt: fetching, waiting, running, sending. */
+  note(text: string): void {
+    this.#note = text.slice(0, MAX_NOTE_CHARS);
+  }
+
+  /** A line of stderr: a JSON line of the protocol, or anything else, which is kept as it is. */
+  line(line: string): void {
+    const parsed = Line.safeParse(json(line));
+    if (!parsed.success) {
+      if (line.trim() !== '') this.#append(line);
+      return;
+    }
+    const said = parsed.data;
+    if (said.t === 'progress') {
+      this.#fraction = said.fraction ?? this.#fraction;
+      this.#secondsLeft = said.secondsLeft;
+    } else {
+      this.#append(said.t === 'log' ? `${said.level}: ${said.msg}` : `${said.t} ${said.name}`);
+    }
+  }
+
+  /** The fields of a heartbeat. */
+  beat(): { fraction?: number; secondsLeft?: number; note?: string; logTail?: string } {
+    return {
+      ...(this.#fraction === undefined ? {} : { fraction: this.#fraction }),
+      ...(this.#secondsLeft === undefined ? {} : { secondsLeft: this.#secondsLeft }),
+      ...(this.#note === undefined ? {} : { note: this.#note }),
+      ...(this.#tail === '' ? {} : { logTail: this.#tail }),
+    };
+  }
+
+  /** The last `chars` characters of the log, for a failure's message. */
+  lastWords(chars: number): string {
+    return this.#tail.slice(-chars).trim();
+  }
+
+  #append(text: string): void {
+    this.#tail = `${this.#tail}${text}\n`.slice(-MAX_TAIL_CHARS);
+  }
+}
+
+function json(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,69 @@
+/** Which answers of an object store end a transfer, and which are tried again. */
+import { Backoff, pause } from './lanes.ts';
+import { StageFailure } from './failure.ts';
+
+export type TransferOptions = {
+  /** Aborted when the attempt is cancelled or the agent stops. */
+  readonly signal: AbortSignal;
+  /** How long to go on without one byte of progress. */
+  readonly patienceMs: number;
+};
+
+/** A refusal that another try will not change. */
+class Refused extends Error {}
+
+/** Throws for every status but the wanted ones; the URL's query is a secret and is not repeated. */
+export async function checkStatus(answer: Response, wanted: readonly number[], what: string): Promise<void> {
+  if (wanted.includes(answer.status)) return;
+  const text = (await answer.text().catch(() => '')).slice(0, 2000);
+  const detail = problemDetail(text) ?? `status ${answer.status}`;
+  const lasting = answer.status >= 400 && answer.status < 500 && ![408, 409, 422, 425, 429].includes(answer.status);
+  const message = `${what}: the object store answered ${answer.status} (${detail})`;
+  throw lasting ? new Refused(message) : new Error(message);
+}
+
+/**
+ * Tries `step` until it answers. `step` calls `progress` whenever bytes arrived, which starts the patience anew.
+ * Throws `transfer_failed` (or `storage_full`, when that is what the store kept saying).
+ */
+export async function withRetries<T>(options: TransferOptions, what: string, step: (progress: () => void) => Promise<T>): Promise<T> {
+  const backoff = new Backoff(100, 5_000);
+  let lastMs = Date.now();
+  for (;;) {
+    try {
+      return await step(() => {
+        lastMs = Date.now();
+        backoff.reset();
+      });
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (error instanceof StageFailure) throw error;
+      const text = describe(error);
+      if (error instanceof Refused) throw new StageFailure('transfer_failed', `${text}; a new attempt gets new URLs`);
+      if (Date.now() - lastMs > options.patienceMs) {
+        const code = text.includes('storage_full') || text.includes('(507') ? 'storage_full' : 'transfer_failed';
+        throw new StageFailure(
+          code,
+          `${what} made no progress for ${Math.round(options.patienceMs / 1000)} s, last: ${text}; check the network between runner and object store`,
+        );
+      }
+    }
+    await pause(backoff.nextMs(), options.signal);
+    options.signal.throwIfAborted();
+  }
+}
+
+function problemDetail(text: string): string | undefined {
+  try {
+    const { code, detail } = JSON.parse(text) as { code?: unknown; detail?: unknown };
+    return typeof detail === 'string' ? `${String(code)}: ${detail}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `fetch failed` says nothing; its cause does. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+}

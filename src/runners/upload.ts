@@ -1,0 +1,66 @@
+/** Sends an output to its slot's URLs, part by part, each with its CRC-32. */
+import { open } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import type { OutputSlot, UploadedPart } from '../schema/runner.ts';
+import { StageFailure } from './failure.ts';
+import { inLanes } from './lanes.ts';
+import { checkStatus, type TransferOptions, withRetries } from './transfer-errors.ts';
+
+/** Parts under way at a time; each lane keeps one part in memory. */
+const LANES = 4;
+/** Slower than this and the PUT is broken off and tried again: 64 KiB/s, and at least a minute. */
+const MIN_BYTES_PER_S = 64 * 1024;
+
+/** Uploads `sizeBytes` of the file at `path`; answers the parts for the report, in order. */
+export async function upload(slot: OutputSlot, path: string, sizeBytes: number, options: TransferOptions): Promise<UploadedPart[]> {
+  const count = Math.max(1, Math.ceil(sizeBytes / slot.partSizeBytes));
+  if (count > slot.partUrls.length) {
+    throw new StageFailure(
+      'internal',
+      `output ${slot.name} has ${sizeBytes} bytes, more than its upload takes; it is not what the stage should make`,
+    );
+  }
+  const parts: UploadedPart[] = [];
+  const handle = await open(path, 'r');
+  try {
+    await inLanes(
+      Array.from({ length: count }, (_, at) => at),
+      LANES,
+      options.signal,
+      async (at, signal) => {
+        const from = at * slot.partSizeBytes;
+        const bytes = Buffer.allocUnsafe(Math.min(slot.partSizeBytes, sizeBytes - from));
+        for (let read = 0; read < bytes.length;) {
+          const { bytesRead } = await handle.read(bytes, read, bytes.length - read, from + read);
+          if (bytesRead === 0)
+            throw new StageFailure(
+              'internal',
+              `output ${slot.name} became shorter while it was uploaded; nothing else may write to the work folder`,
+            );
+          read += bytesRead;
+        }
+        parts[at] = { number: at + 1, etag: await putPart(slot, at, bytes, { ...options, signal }) };
+      },
+    );
+  } finally {
+    await handle.close();
+  }
+  return parts;
+}
+
+async function putPart(slot: OutputSlot, at: number, bytes: Buffer<ArrayBuffer>, options: TransferOptions): Promise<string> {
+  const what = `sending part ${at + 1} of ${slot.name}`;
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(crc32(bytes));
+  const headers = { 'x-amz-checksum-crc32': sum.toString('base64') };
+  const limitMs = 60_000 + Math.ceil(bytes.length / MIN_BYTES_PER_S) * 1000;
+  return withRetries(options, what, async () => {
+    const signal = AbortSignal.any([options.signal, AbortSignal.timeout(limitMs)]);
+    const answer = await fetch(slot.partUrls[at] as string, { method: 'PUT', body: bytes, headers, redirect: 'error', signal });
+    await checkStatus(answer, [200, 201, 204], what);
+    await answer.body?.cancel();
+    const etag = answer.headers.get('etag');
+    if (etag === null) throw new Error(`${what}: the object store answered without an ETag`);
+    return etag;
+  });
+}
