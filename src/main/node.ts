@@ -5,13 +5,14 @@ import { createApp } from '../api/app.ts';
 import { openDoor } from '../api/door.ts';
 import { LotusChain } from '../chain/lotus-chain.ts';
 import { openLocalObjects } from '../objects/local.ts';
+import { performEffects } from '../effects/performer.ts';
 import { objectRoutes } from '../objects/routes.ts';
 import { SealpoolError } from '../schema/problem.ts';
+import { effectDone, effectSigned } from '../scheduler/outbox.ts';
 import { restarted } from '../scheduler/tick.ts';
 import { openNodeStore } from '../store/node.ts';
 import { firstAdminToken } from './admin-token.ts';
 import { type Config, secretOf } from './config.ts';
-import { runEffects } from './effects-loop.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { randomIds, sleep, systemClock } from './machine.ts';
@@ -57,7 +58,9 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const host = config.listen.includes(':') ? `[${config.listen}]` : config.listen;
     const url = config.public_url ?? `http://${host}:${server.port}`;
     publicUrl = url.replace(/\/+$/, '');
-    const loops = [runTicks(door, log, ending.signal), runEffects({ door, chain, objects, log, ending: ending.signal })];
+    const onError = (error: unknown): void => log.error({ err: error }, 'an effect could not be recorded');
+    const effects = performEffects({ door, chain, objects, engine: { effectSigned, effectDone }, onError, ending: ending.signal });
+    const loops = [runTicks(door, log, ending.signal), effects];
     log.info({ url, dataDir }, 'the control plane serves');
     return {
       url,

@@ -1,9 +1,9 @@
 /** `sealpool runner`: the agent until it is asked to end, with a health page on loopback. */
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { runAgent } from '../runners/agent.ts';
+import { runnerMain } from '../runners/main.ts';
 import { SealpoolError } from '../schema/problem.ts';
-import { type Config, secretOf } from './config.ts';
+import type { Config } from './config.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { findProver } from './prover.ts';
@@ -20,32 +20,26 @@ export async function runner(config: Config): Promise<void> {
   if (config.url === undefined) throw refuse('the runner does not know its control plane; name it with --url');
   const dataDir = resolve(config.data);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const agent = await runAgent({
-    url: config.url,
-    joinToken: joinToken(config),
-    dataDir,
-    prover,
-    storage: config['runner.storage'].map(({ id, path }) => ({ id, path: resolve(path) })),
-    name: config['runner.name'],
-    stages: config['runner.stages'],
-    slots: config['runner.slots'],
-    environment: process.env,
-    log: (level, message, fields) => log[level](fields ?? {}, message),
-  });
-  const health = await listen(() => Response.json({ ok: true, runner: agent.runnerId }), '127.0.0.1', config.port).catch(async (error: unknown) => {
-    await agent.stop();
-    throw error;
-  });
-  printReady({ ready: true, url: `http://127.0.0.1:${health.port}`, tokenFile: join(dataDir, 'runner.json') });
-  await Promise.race([asked, agent.ended]).finally(() => health.close(0));
-  await agent.stop();
-}
-
-/** A join token that is gone is no error: the runner may have used it before. */
-function joinToken(config: Config): string | undefined {
+  // Before anything else: a port in use must not cost a join token.
+  const health = await listen(() => Response.json({ ok: true }), '127.0.0.1', config.port);
+  const url = `http://127.0.0.1:${health.port}`;
   try {
-    return secretOf(config['runner.join_token'], config['runner.join_token_file']);
-  } catch {
-    return undefined;
+    await runnerMain({
+      url: config.url,
+      joinToken: config['runner.join_token'],
+      joinTokenFile: config['runner.join_token_file'],
+      dataDir,
+      prover,
+      storage: config['runner.storage'].map(({ id, path }) => `${id}=${resolve(path)}`),
+      name: config['runner.name'],
+      stages: config['runner.stages'],
+      slots: config['runner.slots'],
+      environment: process.env,
+      log: (level, message, fields) => log[level](fields ?? {}, message),
+      onReady: ({ runnerId }) => printReady({ ready: true, url, tokenFile: join(dataDir, 'runner.json'), runnerId }),
+      askedToEnd: asked,
+    });
+  } finally {
+    await health.close(0);
   }
 }
