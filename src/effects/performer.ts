@@ -1,0 +1,158 @@
+/**
+ * Performs the outbox. Each effect is performed at least once and made so that repeating it is harmless;
+ * what came of it is reported to the engine, which decides what happens next. Nothing is kept in memory
+ * that a crash could lose.
+ */
+import type { EffectId } from '../schema/ids.ts';
+import type { EffectOutcome, EffectRow, SignedMessage } from '../scheduler/effects.ts';
+import type { Chain, ObjectStore } from '../scheduler/ports.ts';
+import { type EffectContext, type EffectDoor, type EffectEngine, NotRecorded, recording } from './door.ts';
+import { failureOf } from './failures.ts';
+import { followMessage } from './landed.ts';
+import { type Messages, openMessages } from './messages.ts';
+
+/** Effects under way at a time: a slow node must not be flooded. */
+const AT_ONCE = 16;
+/** The outbox is read at least this often. */
+const MOST_SLEEP_MS = 30_000;
+/** Wait after the database took no change (a full disk): nothing can be sent before it does. */
+const NOT_RECORDED_WAIT_MS = 1_000;
+/** The seed's epoch is asked for at least this often: null rounds shift it. */
+const MOST_SEED_WAIT_MS = 60_000;
+
+export type PerformerParts<C extends EffectContext> = {
+  readonly door: EffectDoor<C>;
+  readonly engine: EffectEngine<C>;
+  readonly chain: Omit<Chain, 'head'>;
+  readonly objects: Pick<ObjectStore, 'delete'>;
+  /** Told what the engine is not: failures of the database. */
+  readonly onError: (error: unknown) => void;
+  /** Wait after the database took no change. */
+  readonly notRecordedWaitMs?: number;
+  /** Ends the loop; what is under way is finished first. */
+  readonly ending: AbortSignal;
+};
+
+/** Performs effects until `ending` fires; resolves when the last one under way has been recorded. */
+export async function performEffects<C extends EffectContext>(parts: PerformerParts<C>): Promise<void> {
+  const perform = performer(parts);
+  const run = recording(parts.door);
+  const { notRecordedWaitMs = NOT_RECORDED_WAIT_MS } = parts;
+  const underWay = new Map<EffectId, Promise<void>>();
+  let freed = Promise.withResolvers<void>();
+
+  async function one(effect: EffectRow): Promise<void> {
+    try {
+      const outcome = await perform(effect);
+      if (outcome !== undefined) await run((ctx) => parts.engine.effectDone(ctx, effect.id, outcome));
+    } catch (error) {
+      parts.onError(error);
+      await sleep(notRecordedWaitMs, parts.ending);
+    } finally {
+      underWay.delete(effect.id);
+      freed.resolve();
+    }
+  }
+
+  while (!parts.ending.aborted) {
+    freed = Promise.withResolvers<void>();
+    const nap = new AbortController();
+    // Asked for before reading, so that a change in between is not missed.
+    const changed = parts.door.changed('effects', AbortSignal.any([nap.signal, parts.ending]));
+    let sleepMs = notRecordedWaitMs;
+    try {
+      sleepMs = await start();
+    } catch (error) {
+      parts.onError(error);
+    }
+    await Promise.race([changed, freed.promise, sleep(sleepMs, nap.signal)]);
+    nap.abort();
+  }
+  await Promise.all(underWay.values());
+
+  /** Starts what is due and not under way; answers how long to sleep at most. */
+  async function start(): Promise<number> {
+    const { due, nextMs, nowMs } = await run(({ tx, nowMs }) => ({
+      due: tx.effectsDue(nowMs, underWay.size + AT_ONCE),
+      nextMs: tx.nextEffectMs(nowMs),
+      nowMs,
+    }));
+    for (const effect of due) {
+      if (underWay.size >= AT_ONCE) break;
+      if (!underWay.has(effect.id)) underWay.set(effect.id, one(effect));
+    }
+    return Math.min(nextMs === undefined ? MOST_SLEEP_MS : nextMs - nowMs, MOST_SLEEP_MS);
+  }
+}
+
+/**
+ * Performs one effect; the outcome is reported by the caller. `undefined`: the effect was withdrawn
+ * meanwhile. Throws `NotRecorded` only: errors of the outside are outcomes.
+ */
+export function performer<C extends EffectContext>(
+  parts: Omit<PerformerParts<C>, 'ending' | 'onError'>,
+): (effect: EffectRow) => Promise<EffectOutcome | undefined> {
+  const messages = openMessages(parts);
+  return async (effect) => {
+    try {
+      return await performOnce(effect, parts, messages);
+    } catch (error) {
+      if (error instanceof NotRecorded) throw error;
+      return failureOf(error);
+    }
+  };
+}
+
+async function performOnce<C extends EffectContext>(
+  effect: EffectRow,
+  parts: Omit<PerformerParts<C>, 'ending' | 'onError'>,
+  messages: Messages,
+): Promise<EffectOutcome | undefined> {
+  const { want } = effect;
+  const { chain } = parts;
+  switch (want.kind) {
+    case 'number': {
+      const taken = await chain.allocated(want.miner, [want.number]);
+      return { outcome: 'number', taken: taken.includes(want.number) };
+    }
+    case 'ticket':
+      return { outcome: 'ticket', ...(await chain.ticket(want.miner)) };
+    case 'seed': {
+      const seed = await chain.seed(want.miner, want.number);
+      if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };
+      const { epochMs } = await chain.network();
+      const forMs = Math.min(seed.waitEpochs * epochMs, MOST_SEED_WAIT_MS);
+      return { outcome: 'wait', forMs, reason: `the seed exists in ${seed.waitEpochs} epochs` };
+    }
+    case 'message':
+      return messages.send(effect, want.message);
+    case 'landed': {
+      const { epochMs } = await chain.network();
+      const run = recording(parts.door);
+      const stored = (): Promise<SignedMessage | undefined> => run(({ tx }) => storedMessage(tx, effect, want.message));
+      return followMessage(want, { chain, messages, epochMs, stored });
+    }
+    case 'delete':
+      for (const key of want.keys) await parts.objects.delete(key);
+      return { outcome: 'deleted' };
+  }
+}
+
+/** The signed bytes of a message of the effect's job, by message CID. */
+function storedMessage(tx: EffectContext['tx'], effect: EffectRow, cid: string): SignedMessage | undefined {
+  const rows = effect.job === null ? [] : tx.effectsOfJob(effect.job);
+  return rows.find(({ signed }) => signed?.cid === cid)?.signed ?? undefined;
+}
+
+function sleep(ms: number, abort: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      abort.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    if (abort.aborted) done();
+    else abort.addEventListener('abort', done, { once: true });
+  });
+}
