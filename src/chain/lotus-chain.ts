@@ -26,6 +26,8 @@ import { pushSigned } from './push.ts';
 export type LotusChainOptions = LotusRpcOptions & {
   /** From pre-commit to expiration; default 540 days of 30 s epochs. */
   readonly sectorLifetimeEpochs?: number;
+  /** Epochs to wait beyond the seed's own, so that a reorg does not change it; default 6. */
+  readonly seedConfidenceEpochs?: number;
   /** Signs for every miner instead of its worker; must be owner or control address. */
   readonly sender?: string;
 };
@@ -33,6 +35,7 @@ export type LotusChainOptions = LotusRpcOptions & {
 /** How far back the ticket is drawn: one finality, so that a reorg cannot change it. */
 const TICKET_LOOKBACK_EPOCHS = 900;
 const DEFAULT_LIFETIME_EPOCHS = 540 * 2880;
+const DEFAULT_SEED_CONFIDENCE_EPOCHS = 6;
 const MAX_MESSAGE_BYTES = 65_536;
 
 /** The chain through one Lotus node. */
@@ -77,7 +80,8 @@ export class LotusChain implements Chain {
       );
     }
     const epoch = onChain.PreCommitEpoch + network.challengeDelay;
-    if (head.epoch <= epoch) return { waitEpochs: epoch - head.epoch + 1 };
+    const safe = epoch + (this.#options.seedConfidenceEpochs ?? DEFAULT_SEED_CONFIDENCE_EPOCHS);
+    if (head.epoch < safe) return { waitEpochs: safe - head.epoch };
     const value = await this.#rpc.call(
       'StateGetRandomnessFromBeacon',
       [RANDOMNESS_TAG.InteractiveSealChallengeSeed, epoch, entropyBase64(miner), []],

@@ -1,6 +1,6 @@
 /** What the dev chain can be started with. */
 
-/** A miner that exists from genesis on. */
+/** A miner of this chain. */
 export type GenesisMiner = {
   /** Actor id: 1000 is `t01000`. */
   readonly id: number;
@@ -20,7 +20,7 @@ export type DevnetOptions = {
   readonly proverPath?: string | undefined;
   /** Takes the marked proofs of the replay prover. Never in anything but tests. */
   readonly acceptReplay?: boolean;
-  /** Default: `t01000` with 2 KiB sectors. Only read when the data folder is new. */
+  /** Default: `t01000` with 2 KiB sectors. Those that are not there yet are made. */
   readonly miners?: readonly GenesisMiner[];
   /** Hex seed of keys and randomness; default: random. Only read when the data folder is new. */
   readonly genesisSeed?: string;

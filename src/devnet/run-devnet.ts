@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { serve, type ServerType } from '@hono/node-server';
-import { createAccount, createMiner } from './accounts.ts';
+import { createAccount, createMiner, findMiner } from './accounts.ts';
 import { GENESIS_BALANCE } from './actor/economics.ts';
 import { Ledger } from './ledger.ts';
 import { type DevnetOptions, GENESIS_EPOCH, policyWith } from './options.ts';
@@ -59,14 +59,16 @@ export async function runDevnet(options: DevnetOptions): Promise<RunningDevnet> 
   }
 }
 
-/** Seed, accounts and miners of a new chain; an existing one keeps its own. */
+/** Seed and first epoch of a new chain, and every miner that is not there yet, with accounts of its own. */
 function makeGenesis(ledger: Ledger, options: DevnetOptions): void {
   ledger.transaction(() => {
-    if (ledger.meta('genesis_seed') !== undefined) return;
-    ledger.genesisSeed(options.genesisSeed);
-    ledger.setMeta('challenge_delay', String(options.challengeDelayEpochs ?? DEFAULT_CHALLENGE_DELAY));
-    ledger.setEpoch(GENESIS_EPOCH);
+    if (ledger.meta('genesis_seed') === undefined) {
+      ledger.genesisSeed(options.genesisSeed);
+      ledger.setMeta('challenge_delay', String(options.challengeDelayEpochs ?? DEFAULT_CHALLENGE_DELAY));
+      ledger.setEpoch(GENESIS_EPOCH);
+    }
     for (const miner of options.miners ?? [{ id: 1000, sectorSizeBytes: 2048 }]) {
+      if (findMiner(ledger, `t0${miner.id}`) !== undefined) continue;
       const owner = createAccount(ledger, GENESIS_BALANCE);
       const worker = createAccount(ledger, GENESIS_BALANCE);
       createMiner(ledger, { ...miner, owner: owner.id, worker: worker.id, balance: 0n });

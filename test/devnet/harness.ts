@@ -96,7 +96,7 @@ export async function send(b: Bench, want: MessageWant): Promise<string> {
 export async function preCommitted(b: Bench, number: number): Promise<{ proof: Uint8Array; seed: string; ticket: string }> {
   const ticket = await b.chain.ticket(MINER);
   await send(b, preCommitWant(number, ticket.epoch));
-  await b.control({ advance: 12 });
+  await b.control({ advance: 17 });
   const seed = await b.chain.seed(MINER, number);
   if (!('value' in seed)) throw new Error(`the seed is ${seed.waitEpochs} epochs away`);
   const proof = replayProof({

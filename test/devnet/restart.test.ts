@@ -10,6 +10,7 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { LotusChain } from '../../src/chain/lotus-chain.ts';
 import { runDevnet } from '../../src/devnet/run-devnet.ts';
+import { MinerId } from '../../src/schema/ids.ts';
 import { bench, MINER, preCommitted, preCommitWant, proveWant, send } from './harness.ts';
 
 let dataDir: string;
@@ -100,6 +101,20 @@ test('stopped and started: same epoch, same keys, same randomness, same challeng
     await second.chain.ticket(MINER),
     await second.chain.network(),
   ]).toEqual(before);
+  await second.stop();
+});
+
+test('a miner added to the configuration is there after a restart, the others stay as they were', async () => {
+  const first = await bench({ dataDir });
+  const sender = await first.chain.sender(MINER);
+  await first.stop();
+  const miners = [
+    { id: 1000, sectorSizeBytes: 2048 },
+    { id: 1001, sectorSizeBytes: 8 * 2 ** 20 },
+  ];
+  const second = await bench({ dataDir, miners });
+  expect(await second.chain.sender(MINER)).toBe(sender);
+  expect(await second.chain.minerInfo(MinerId.parse('t01001'))).toMatchObject({ SectorSize: 8 * 2 ** 20 });
   await second.stop();
 });
 

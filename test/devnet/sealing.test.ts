@@ -29,9 +29,9 @@ test('a sector lands: pre-commit, seed after the delay, prove-commit', async () 
   });
   expect(await b.chain.preCommit(MINER, 7)).toEqual({ commR: commitmentCid('sealed', COMM_R).toString(), epoch: start + 1 });
   expect(await b.chain.allocated(MINER, [6, 7, 8])).toEqual([7]);
-  expect(await b.chain.seed(MINER, 7)).toEqual({ waitEpochs: 11 });
+  expect(await b.chain.seed(MINER, 7)).toEqual({ waitEpochs: 16 });
 
-  await b.control({ advance: 10 });
+  await b.control({ advance: 15 });
   expect(await b.chain.seed(MINER, 7)).toEqual({ waitEpochs: 1 });
   await b.control({ advance: 1 });
   expect(await b.chain.seed(MINER, 7)).toMatchObject({ epoch: start + 11, value: expect.stringMatching(/^[0-9a-f]{64}$/) });
