@@ -1,0 +1,166 @@
+/** Real processes for tests: dev chain, control plane and runners on a folder of their own, to be killed at will. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Client, type SectorDetail, createClient } from '../../src/api/client.ts';
+import { MinerId } from '../../src/schema/ids.ts';
+
+export const ROOT = join(import.meta.dirname, '../..');
+export const ENTRY = join(ROOT, 'src/main/sealpool.ts');
+export const REPLAY_PROVER = join(ROOT, 'test/replay-prover/sealpool-prover');
+export const MINER = MinerId.parse('t01000');
+
+export type Ready = { readonly url: string; readonly tokenFile: string };
+
+/** One `sealpool …` process; started again it gets the same arguments and port. */
+export class Daemon {
+  readonly #args: readonly string[];
+  readonly #env: Record<string, string>;
+  readonly #log: string;
+  #port = 0;
+  #child: ChildProcess | undefined;
+  #gone: Promise<void> = Promise.resolve();
+
+  constructor(args: readonly string[], env: Record<string, string>, log: string) {
+    this.#args = args;
+    this.#env = env;
+    this.#log = log;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Starts it; resolves once it serves, rejects with its log when it ends before. */
+  async start(): Promise<Ready> {
+    const log = openSync(this.#log, 'a');
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ENTRY, ...this.#args, '--port', String(this.#port)], {
+      env: { ...cleanEnvironment(), ...this.#env },
+      stdio: ['ignore', 'pipe', log],
+    });
+    closeSync(log);
+    this.#child = child;
+    this.#gone = new Promise((resolve) => child.once('close', () => resolve()));
+    const line = await new Promise<string>((resolve, reject) => {
+      createInterface({ input: child.stdout as NodeJS.ReadableStream }).once('line', resolve);
+      child.once('close', () => reject(new Error(`sealpool ${this.#args[0]} ended with ${child.exitCode ?? child.signalCode}:\n${readFileSync(this.#log, 'utf8').slice(-2_000)}`)));
+    });
+    const ready = JSON.parse(line) as Ready;
+    this.#port = Number(new URL(ready.url).port);
+    return ready;
+  }
+
+  /** Ends it with this signal and waits until it is gone; answers the exit code or signal. */
+  async end(signal: NodeJS.Signals): Promise<number | string | null> {
+    const child = this.#child;
+    if (child === undefined) return null;
+    child.kill(signal);
+    await this.#gone;
+    return child.exitCode ?? child.signalCode;
+  }
+}
+
+/** The environment without any setting of ours. */
+export function cleanEnvironment(): Record<string, string> {
+  return Object.fromEntries(Object.entries(process.env).filter(([name, value]) => !name.startsWith('SEALPOOL_') && value !== undefined)) as Record<string, string>;
+}
+
+export type DeploymentOptions = {
+  readonly prover?: string;
+  readonly acceptReplay?: boolean;
+  /** Settings of the control plane in their environment spelling. */
+  readonly settings?: Record<string, string>;
+};
+
+/** Quick leases, so that a killed runner costs a test a second and not twenty. */
+const QUICK = { SEALPOOL_SCHEDULER_HEARTBEAT_MS: '500', SEALPOOL_SCHEDULER_LEASE_MS: '3000', SEALPOOL_SCHEDULER_PC1_GRACE_MS: '0', SEALPOOL_SCHEDULER_RETRY_FIRST_MS: '200', SEALPOOL_SCHEDULER_RETRY_MAX_MS: '1000' };
+
+export class Deployment {
+  readonly folder: string;
+  readonly chain: Daemon;
+  readonly controlPlane: Daemon;
+  readonly runners = new Map<string, Daemon>();
+  readonly #prover: string;
+  chainUrl = '';
+  url = '';
+  token = '';
+
+  private constructor(folder: string, chain: Daemon, controlPlane: Daemon, prover: string) {
+    this.folder = folder;
+    this.chain = chain;
+    this.controlPlane = controlPlane;
+    this.#prover = prover;
+  }
+
+  /** Dev chain and control plane; runners are added. */
+  static async start(options: DeploymentOptions = {}): Promise<Deployment> {
+    const folder = mkdtempSync(join(tmpdir(), 'sealpool-e2e-'));
+    const prover = options.prover ?? REPLAY_PROVER;
+    const replay = (options.acceptReplay ?? true) ? ['--accept-replay'] : [];
+    const chain = new Daemon(['devnet', '--data', join(folder, 'devnet'), ...replay], { SEALPOOL_PROVER: prover, SEALPOOL_DEVNET_EPOCH_MS: '50' }, join(folder, 'devnet.log'));
+    const { url: chainUrl, tokenFile } = await chain.start();
+    const env = { SEALPOOL_CHAIN_URL: `${chainUrl}/rpc/v1`, SEALPOOL_CHAIN_TOKEN_FILE: tokenFile, ...QUICK, ...options.settings };
+    const deployment = new Deployment(folder, chain, new Daemon(['serve', '--data', join(folder, 'data')], env, join(folder, 'serve.log')), prover);
+    deployment.chainUrl = chainUrl;
+    const ready = await deployment.controlPlane.start();
+    deployment.url = ready.url;
+    deployment.token = readFileSync(ready.tokenFile, 'utf8').trim();
+    return deployment;
+  }
+
+  get client(): Client {
+    return createClient({ baseUrl: this.url, token: this.token });
+  }
+
+  /** Registers and starts a runner; an own one gets storage unless it may not persist. */
+  async addRunner(name: string, options: { trust?: 'own' | 'rented'; stages?: readonly string[]; prover?: string } = {}): Promise<Daemon> {
+    const trust = options.trust ?? 'own';
+    const { token } = await this.client.createJoinToken({ trust });
+    mkdirSync(join(this.folder, 'storage'), { recursive: true });
+    const env: Record<string, string> = { SEALPOOL_PROVER: options.prover ?? this.#prover, SEALPOOL_RUNNER_JOIN_TOKEN: token, SEALPOOL_RUNNER_NAME: name };
+    if (trust === 'own') env['SEALPOOL_RUNNER_STORAGE'] = `[{ id = "main", path = ${JSON.stringify(join(this.folder, 'storage'))} }]`;
+    if (options.stages !== undefined) env['SEALPOOL_RUNNER_STAGES'] = JSON.stringify(options.stages);
+    const daemon = new Daemon(['runner', '--data', join(this.folder, `runner-${name}`), '--url', this.url], env, join(this.folder, `runner-${name}.log`));
+    this.runners.set(name, daemon);
+    await daemon.start();
+    return daemon;
+  }
+
+  async pledge(count = 1): Promise<string[]> {
+    const { items } = await this.client.pledge({ plan: 'sealer', miner: MINER, count });
+    return items.map(({ id }) => id);
+  }
+
+  /** Follows the job's events until one matches; a control plane that is away is asked again. */
+  async until(job: string, holds: (detail: SectorDetail) => boolean, withinMs = 90_000): Promise<SectorDetail> {
+    const limit = Date.now() + withinMs;
+    for (;;) {
+      const detail = await this.client.sector(job).catch(() => undefined);
+      if (detail !== undefined && holds(detail)) return detail;
+      if (Date.now() > limit) throw new Error(`job ${job} did not get there: ${detail?.job.state} ${JSON.stringify(detail?.job.waiting)} ${detail?.job.error?.message ?? ''}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  finished(job: string, withinMs?: number): Promise<SectorDetail> {
+    return this.until(job, ({ job: { state, paused, error } }) => {
+      if (paused || state === 'Aborted') throw new Error(`job ${job} stopped in ${state}: ${error?.message}`);
+      return state === 'Finished';
+    }, withinMs);
+  }
+
+  /** Every message the chain was ever given. */
+  async messages(): Promise<{ cid: string; method: number; nonce: number; state: string; exitCode: number | null }[]> {
+    const text = await (await fetch(`${this.chainUrl}/messages`)).text();
+    return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([...this.runners.values()].map((runner) => runner.end('SIGTERM')));
+    await this.controlPlane.end('SIGTERM');
+    await this.chain.end('SIGTERM');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
