@@ -1,12 +1,11 @@
 /** The embedded object store: immutable files in a folder, given to runners by signed URLs. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ObjectStore, Upload } from '../scheduler/ports.ts';
 import type { UploadedPart } from '../schema/runner.ts';
-import { SealpoolError } from '../schema/problem.ts';
-import { fsyncFolder, linkNew, makeFolder, writeNew } from './durable.ts';
+import { fsyncFolder, linkNew, writeNew } from './durable.ts';
 import { diskError, errnoOf, noSuchObject, noSuchUpload, objectExists, storageFull, tooLarge } from './errors.ts';
 import { objectPath } from './keys.ts';
 import { UrlSigner, type SignedVerb, signingKey } from './signed-url.ts';

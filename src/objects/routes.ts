@@ -58,7 +58,7 @@ export function objectRoutes(store: LocalObjects): Hono {
     const body = empty ? null : (Readable.toWeb(object.stream(from, to)) as ConstructorParameters<typeof Response>[0]);
     return new Response(body, { status: range === 'whole' ? 200 : 206, headers: { ...headers, ...sizes } });
   });
-  app.onError((error, c) => problem(error, error instanceof SealpoolError && error.code === 'object_changed' ? 412 : undefined));
+  app.onError((error) => problem(error, error instanceof SealpoolError && error.code === 'object_changed' ? 412 : undefined));
   return app;
 }
 

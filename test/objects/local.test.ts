@@ -147,7 +147,7 @@ describe('PUT of a part', () => {
       };
       void cut();
     });
-    await expect.poll(() => readdir(folder)).toEqual(['upload.json']);
+    await expect.poll(() => readdir(folder), { timeout: 15_000 }).toEqual(['upload.json']);
     const bytes = bytesOf('whole', 1000);
     await server.store.completeUpload('a/broken', upload.uploadId, await putAll(upload, bytes), 1000);
   });

@@ -22,6 +22,10 @@ export type Fixture = {
   reported(attempt: string): Promise<Report>;
 };
 
+/** `expect.poll` with a time limit that a busy machine keeps as well. */
+export const eventually = <T>(read: () => T | Promise<T>) => polled(read, { timeout: 15_000, interval: 10 });
+const polled = expect.poll;
+
 /** Registers hooks; read the answer's fields inside tests only. */
 export function useAgent(): Fixture {
   const agents: Agent[] = [];
@@ -49,7 +53,7 @@ export function useAgent(): Fixture {
       return agent;
     },
     reported: async (attempt) => {
-      await expect.poll(() => fixture.plane.reportOf(attempt), { timeout: 10_000, interval: 5 }).toBeDefined();
+      await eventually(() => fixture.plane.reportOf(attempt)).toBeDefined();
       return fixture.plane.reportOf(attempt) as Report;
     },
   };

@@ -24,7 +24,8 @@ const end = (answer, code) => {
   process.exit(code);
 };
 const done = (result = {}) => end({ ok: true, outputs, result }, 0);
-const hang = () => setInterval(() => undefined, 60_000);
+const block = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+const hang = () => block(Infinity);
 
 if (params.started) writeFileSync(params.started, String(process.pid));
 switch (params.do) {
@@ -49,7 +50,8 @@ switch (params.do) {
     end({ ok: false, error: { code: params.code, message: 'the stage program refused', input: params.input } }, params.exit ?? 4);
     break;
   case 'crash':
-    process.stderr.write('thread panicked\n', () => process.kill(process.pid, params.signal ?? 'SIGSEGV'));
+    writeSync(2, 'thread panicked\n');
+    process.kill(process.pid, params.signal ?? 'SIGSEGV');
     hang();
     break;
   case 'exit':
@@ -59,17 +61,22 @@ switch (params.do) {
     process.stdout.write(params.text ?? 'not json', () => process.exit(0));
     break;
   case 'flood':
-    for (let at = 0; at < 200; at++) process.stdout.write('x'.repeat(65_536));
-    hang();
+    (function more() {
+      process.stdout.write('x'.repeat(65_536), more);
+    })();
     break;
   case 'noise':
     for (let at = 0; at < 2000; at++) process.stderr.write(`line ${at} ${'y'.repeat(200)}\n`);
-    process.stderr.write('z'.repeat(1_000_000));
-    done();
+    process.stderr.write('z'.repeat(1_000_000), () => done());
     break;
   case 'output':
     for (const { name, size } of params.outputs) make(name, Buffer.alloc(size, 7));
     if (params.claim) outputs[params.claim.name] = { ...outputs[params.claim.name], ...params.claim };
+    done();
+    break;
+  case 'wait-for':
+    while (!existsSync(params.file)) block(5);
+    make(params.output, Buffer.alloc(10, 7));
     done();
     break;
   case 'absent-output':
@@ -91,7 +98,7 @@ switch (params.do) {
         stdio: 'inherit',
       },
     ).unref();
-    while (!existsSync(params.pidFile)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    while (!existsSync(params.pidFile)) block(5);
     done();
     break;
   case 'stubborn':

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bytesOf } from '../objects/conformance.ts';
-import { isRunning, proverWork, useAgent } from './agent-fixture.ts';
+import { eventually, isRunning, proverWork, useAgent } from './agent-fixture.ts';
 
 const fixture = useAgent();
 
@@ -150,7 +150,7 @@ describe('a stage that fails', () => {
     const grant = await fixture.plane.grant({ work: proverWork({ do: 'daemon', pidFile }) });
     expect(await fixture.reported(grant.attempt)).toMatchObject({ outcome: 'done' });
     const pid = Number(await readFile(pidFile, 'utf8'));
-    await expect.poll(() => isRunning(pid)).toBe(false);
+    await eventually(() => isRunning(pid)).toBe(false);
   });
 });
 
