@@ -39,6 +39,8 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
   const run = recording(parts.door);
   const { notRecordedWaitMs = NOT_RECORDED_WAIT_MS } = parts;
   const underWay = new Map<EffectId, Promise<void>>();
+  /** Ended since the outbox was last read: that reading may still call them open. */
+  const ended = new Set<EffectId>();
   let freed = Promise.withResolvers<void>();
 
   async function one(effect: EffectRow): Promise<void> {
@@ -50,6 +52,7 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
       await sleep(notRecordedWaitMs, parts.ending);
     } finally {
       underWay.delete(effect.id);
+      ended.add(effect.id);
       freed.resolve();
     }
   }
@@ -72,6 +75,7 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
 
   /** Starts what is due and not under way; answers how long to sleep at most. */
   async function start(): Promise<number> {
+    ended.clear();
     const { due, nextMs, nowMs } = await run(({ tx, nowMs }) => ({
       due: tx.effectsDue(nowMs, underWay.size + AT_ONCE),
       nextMs: tx.nextEffectMs(nowMs),
@@ -79,7 +83,7 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
     }));
     for (const effect of due) {
       if (underWay.size >= AT_ONCE) break;
-      if (!underWay.has(effect.id)) underWay.set(effect.id, one(effect));
+      if (!underWay.has(effect.id) && !ended.has(effect.id)) underWay.set(effect.id, one(effect));
     }
     return Math.min(nextMs === undefined ? MOST_SLEEP_MS : nextMs - nowMs, MOST_SLEEP_MS);
   }
