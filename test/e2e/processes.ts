@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Client, type SectorDetail, createClient } from '../../src/api/client.ts';
 import { MinerId } from '../../src/schema/ids.ts';
+import { REAL_PROVER } from '../replay-prover/replay-prover.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 export const ENTRY = join(ROOT, 'src/main/sealpool.ts');
@@ -99,7 +100,7 @@ export class Deployment {
     const folder = mkdtempSync(join(tmpdir(), 'sealpool-e2e-'));
     const prover = options.prover ?? REPLAY_PROVER;
     const replay = (options.acceptReplay ?? true) ? ['--accept-replay'] : [];
-    const chain = new Daemon(['devnet', '--data', join(folder, 'devnet'), ...replay], { SEALPOOL_PROVER: prover, SEALPOOL_DEVNET_EPOCH_MS: '50' }, join(folder, 'devnet.log'));
+    const chain = new Daemon(['devnet', '--data', join(folder, 'devnet'), ...replay], { SEALPOOL_PROVER: REAL_PROVER, SEALPOOL_DEVNET_EPOCH_MS: '50' }, join(folder, 'devnet.log'));
     const { url: chainUrl, tokenFile } = await chain.start();
     const env = { SEALPOOL_CHAIN_URL: `${chainUrl}/rpc/v1`, SEALPOOL_CHAIN_TOKEN_FILE: tokenFile, ...QUICK, ...options.settings };
     const deployment = new Deployment(folder, chain, new Daemon(['serve', '--data', join(folder, 'data')], env, join(folder, 'serve.log')), prover);

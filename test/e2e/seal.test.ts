@@ -20,7 +20,7 @@ test('a sector goes from Empty to Finished, each transition once and as the tabl
 
   const { root, files } = finished.data.stored as { root: string; files: { path: string }[] };
   const sector = finished.sector as string;
-  expect(files.map(({ path }) => path).sort()).toEqual([`cache/${sector}/p_aux`, `cache/${sector}/sc-02-data-tree-r-last.dat`, `cache/${sector}/t_aux`, `sealed/${sector}`]);
+  expect(files.map(({ path }) => path).sort()).toEqual([`cache/${sector}/p_aux`, `cache/${sector}/sc-02-data-tree-r-last.dat`, `cache/${sector}/sector.json`, `cache/${sector}/t_aux`, `sealed/${sector}`]);
   for (const { path } of files) expect(existsSync(join(root, path))).toBe(true);
   const kept = JSON.parse(readFileSync(join(root, 'cache', sector, 'sector.json'), 'utf8'));
   expect(kept).toMatchObject({ miner: 't01000', sealProof: 'StackedDrg2KiBV1_1', ticket: finished.data.ticket, commR: finished.data.commR });

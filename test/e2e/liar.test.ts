@@ -1,0 +1,46 @@
+/** A rented host that lies: nothing of it reaches the chain, and the sector finishes on an own runner. */
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { Stage } from '../../src/schema/stage.ts';
+import { Deployment, ROOT } from './processes.ts';
+
+let deployment: Deployment;
+afterEach(() => deployment.end());
+
+function lyingProver(mode: string): string {
+  const path = join(deployment.folder, `prover-${mode}`);
+  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(ROOT, 'test/e2e/lying-prover.ts')}' ${mode} "$@"\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+test.each([
+  { mode: 'flipped-proof', stage: 'C2' },
+  { mode: 'wrong-comm-r', stage: 'PC2' },
+  { mode: 'missing-file', stage: 'PC2' },
+] as const)('$mode', { timeout: 180_000 }, async ({ mode, stage }) => {
+  deployment = await Deployment.start();
+  const { client } = deployment;
+  await deployment.addRunner('rented', { trust: 'rented', stages: [stage], prover: lyingProver(mode) });
+  // The own runner leaves that stage to the rented one, until the lie has been found out.
+  await deployment.addRunner('own', { stages: Stage.options.filter((name) => name !== stage) });
+  const [job] = await deployment.pledge();
+  const struck = () => client.runners().then(({ items }) => items.find(({ name }) => name === 'rented'));
+  await deployment.until(job as string, ({ attempts }) => attempts.some((attempt) => attempt.stage === stage && attempt.status !== 'running'));
+  const before = await deployment.until(job as string, ({ job: { waiting } }) => waiting.for === 'runner' && waiting.stage === stage);
+  const liar = await struck();
+  expect(liar?.strikes).toBeGreaterThan(0);
+  // A wrong result is a lie and costs the rented runner its place at once; a file that is missing is a fault.
+  if (mode !== 'missing-file') expect(liar).toMatchObject({ status: 'quarantined', reason: expect.any(String) });
+  expect((await deployment.messages()).map(({ method }) => method)).toEqual(stage === 'C2' ? [28] : []);
+  expect(before.job.data.proveCommit).toBeUndefined();
+
+  await deployment.addRunner('honest', { stages: [stage] });
+  const { job: finished, attempts } = await deployment.finished(job as string);
+  const honest = (await client.runners()).items.find(({ name }) => name === 'honest');
+  expect(attempts.filter((attempt) => attempt.stage === stage && attempt.status === 'done').at(-1)?.runner).toBe(honest?.id);
+  const messages = await deployment.messages();
+  expect(messages.map(({ method, exitCode }) => [method, exitCode])).toEqual([[28, 0], [34, 0]]);
+  expect(finished.state).toBe('Finished');
+});
