@@ -44,8 +44,15 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     return c.req.path.startsWith('/v1/runners/self/') ? agent(c, next) : small(c, next);
   });
   app.onError((error, c) => problemAnswer(parts, c, error));
-  app.notFound((c) => problemAnswer(parts, c, new SealpoolError('not_found', 'no_such_route', `there is no ${c.req.method} ${c.req.path}; see /openapi.json`)));
-  for (const add of [healthRoutes, planRoutes, sectorRoutes, workerRoutes, fleetRoutes, agentRoutes, eventRoutes, pieceRoutes, tokenRoutes]) add(app, parts);
+  app.notFound((c) =>
+    problemAnswer(
+      parts,
+      c,
+      new SealpoolError('not_found', 'no_such_route', `there is no ${c.req.method} ${c.req.path}; see /openapi.json`),
+    ),
+  );
+  for (const add of [healthRoutes, planRoutes, sectorRoutes, workerRoutes, fleetRoutes, agentRoutes, eventRoutes, pieceRoutes, tokenRoutes])
+    add(app, parts);
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Sealpool', version: '1' } });
   return app;

@@ -20,7 +20,11 @@ export type Principal = {
 const RANK: Readonly<Record<Role, number>> = { viewer: 0, operator: 1, admin: 2 };
 
 const unknownToken = (): SealpoolError =>
-  new SealpoolError('unauthorized', 'unauthorized', 'the bearer token is missing, unknown or revoked; send `Authorization: Bearer <token>` (the first admin token is in DATA/admin.token)');
+  new SealpoolError(
+    'unauthorized',
+    'unauthorized',
+    'the bearer token is missing, unknown or revoked; send `Authorization: Bearer <token>` (the first admin token is in DATA/admin.token)',
+  );
 
 const forbidden = (what: string): SealpoolError => new SealpoolError('forbidden', 'forbidden', what);
 
@@ -44,7 +48,9 @@ export function needs(parts: ApiParts, role: Role): MiddlewareHandler<Env> {
     const hash = hashSecret(secret);
     const principal = principalOf(await parts.door.run((ctx) => ctx.tx.apiTokenByHash(hash)), hash);
     if (RANK[principal.role] < RANK[role]) {
-      throw forbidden(`this needs a token of the role ${role} and yours is ${principal.role}; ask an admin for one (sealpool tokens create)`);
+      throw forbidden(
+        `this needs a token of the role ${role} and yours is ${principal.role}; ask an admin for one (sealpool tokens create)`,
+      );
     }
     c.set('principal', principal);
     return next();
@@ -53,7 +59,8 @@ export function needs(parts: ApiParts, role: Role): MiddlewareHandler<Env> {
 
 /** Refuses tokens that are bound to some miners: the route is about the whole control plane. */
 export function wholeOnly(principal: Principal): void {
-  if (principal.miners !== null) throw forbidden('this token is for some miners only and this is about the whole control plane; use a token for all miners');
+  if (principal.miners !== null)
+    throw forbidden('this token is for some miners only and this is about the whole control plane; use a token for all miners');
 }
 
 /** Whether the token may see things of this miner. */
@@ -65,7 +72,11 @@ export function mayMiner(principal: Principal, miner: MinerId): boolean {
 export function runnerOf(tx: Tx, hash: string): RunnerRow {
   const runner = tx.runnerByCredential(hash);
   if (runner === undefined || !sameHash(runner.credentialHash, hash) || runner.status === 'banned') {
-    throw new SealpoolError('unauthorized', 'unauthorized', 'this runner credential is unknown or was revoked; register again with a new join token (sealpool runners token)');
+    throw new SealpoolError(
+      'unauthorized',
+      'unauthorized',
+      'this runner credential is unknown or was revoked; register again with a new join token (sealpool runners token)',
+    );
   }
   return runner;
 }

@@ -7,7 +7,16 @@ import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, Regist
 import type { JobEvent } from '../schema/job.ts';
 import type { AbortRequest, ApiTokenRequest, JoinTokenRequest, PauseRequest, PledgeRequest, ResumeRequest } from './requests.ts';
 import type {
-  Explanation, JoinToken, NewToken, PieceView, RunnerView, SectorDetail, SectorPage, SectorView, TokenView, WorkerView,
+  Explanation,
+  JoinToken,
+  NewToken,
+  PieceView,
+  RunnerView,
+  SectorDetail,
+  SectorPage,
+  SectorView,
+  TokenView,
+  WorkerView,
 } from './views.ts';
 
 export type * from './views.ts';
@@ -44,15 +53,24 @@ export type ClientOptions = {
 };
 
 export type SectorFilter = {
-  readonly state?: string | undefined; readonly plan?: string | undefined; readonly miner?: string | undefined;
-  readonly paused?: boolean | undefined; readonly error?: string | undefined;
-  readonly cursor?: string | undefined; readonly limit?: number | undefined;
+  readonly state?: string | undefined;
+  readonly plan?: string | undefined;
+  readonly miner?: string | undefined;
+  readonly paused?: boolean | undefined;
+  readonly error?: string | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit?: number | undefined;
 };
 
 /** Raw bytes to send: whole, or as a stream. */
 export type RawBody = Uint8Array | ReadableStream<Uint8Array>;
 
-type Call = { query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined; body?: unknown; raw?: RawBody | undefined; signal?: AbortSignal | undefined };
+type Call = {
+  query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
+  body?: unknown;
+  raw?: RawBody | undefined;
+  signal?: AbortSignal | undefined;
+};
 
 const why = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
@@ -116,11 +134,13 @@ export function createClient(options: ClientOptions) {
     workers: () => call<{ items: WorkerView[] }>('GET', '/v1/workers'),
     worker: (name: string) => call<WorkerView>('GET', `/v1/workers/${at(name)}`),
     pauseThread: (worker: string, index: number) => call<SectorView>('POST', `${thread(worker, index)}/pause`, { body: {} }),
-    resumeThread: (worker: string, index: number, body: ResumeRequest = {}) => call<SectorView>('POST', `${thread(worker, index)}/resume`, { body }),
+    resumeThread: (worker: string, index: number, body: ResumeRequest = {}) =>
+      call<SectorView>('POST', `${thread(worker, index)}/resume`, { body }),
     createJoinToken: (body: JoinTokenRequest) => call<JoinToken>('POST', '/v1/runners/tokens', { body }),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
     /** `drain`: finish what runs, take nothing new. `cordon`: the same until lifted. `ban`: its credential ends now. */
-    runnerAction: (id: string, action: 'drain' | 'cordon' | 'ban') => call<RunnerView>('POST', `/v1/runners/${at(id)}/${action}`, { body: {} }),
+    runnerAction: (id: string, action: 'drain' | 'cordon' | 'ban') =>
+      call<RunnerView>('POST', `/v1/runners/${at(id)}/${action}`, { body: {} }),
     register: (body: RegisterRequest) => call<RegisterAnswer>('POST', '/v1/runners/register', { body }),
     next: (body: NextRequest, signal?: AbortSignal) => call<NextAnswer>('POST', '/v1/runners/self/next', { body, signal }),
     heartbeat: (body: HeartbeatRequest) => call<HeartbeatAnswer>('POST', '/v1/runners/self/heartbeat', { body }),
@@ -135,7 +155,10 @@ export function createClient(options: ClientOptions) {
         const blocks = text.split('\n\n');
         text = blocks.pop() ?? '';
         for (const block of blocks) {
-          const data = block.split('\n').filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trimStart());
+          const data = block
+            .split('\n')
+            .filter((line) => line.startsWith('data:'))
+            .map((line) => line.slice(5).trimStart());
           if (data.length > 0) yield JSON.parse(data.join('\n')) as JobEvent;
         }
       }

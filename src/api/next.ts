@@ -48,7 +48,10 @@ async function takeReports(parts: ApiParts, credential: string, request: NextReq
 }
 
 /** Makes objects of what was uploaded. What the runner did wrong becomes its failure, what is ours it is asked to report again. */
-async function completeUploads(parts: ApiParts, { report, standing, uploads }: Checked): Promise<{ report: Report; answer?: ReportAnswer }> {
+async function completeUploads(
+  parts: ApiParts,
+  { report, standing, uploads }: Checked,
+): Promise<{ report: Report; answer?: ReportAnswer }> {
   if (standing.status !== 'apply') return { report, answer: standing };
   const named = report.outcome === 'done' ? report.outputs : [];
   try {
@@ -61,17 +64,34 @@ async function completeUploads(parts: ApiParts, { report, standing, uploads }: C
   } catch (error) {
     if (!(error instanceof SealpoolError) || error.status >= 500) {
       parts.log.warn({ err: error, attempt: report.attempt }, 'uploads of an attempt could not be completed');
-      return { report, answer: { status: 'retry_later', message: 'the object store cannot take the files now; report the same again in a few seconds' } };
+      return {
+        report,
+        answer: { status: 'retry_later', message: 'the object store cannot take the files now; report the same again in a few seconds' },
+      };
     }
     const { attempt, epoch } = report;
-    return { report: { outcome: 'failed', attempt, epoch, code: 'transfer_failed', message: `its uploads do not make what it reported: ${error.message}` } };
+    return {
+      report: {
+        outcome: 'failed',
+        attempt,
+        epoch,
+        code: 'transfer_failed',
+        message: `its uploads do not make what it reported: ${error.message}`,
+      },
+    };
   }
   const unused = uploads.filter(({ name }) => !named.some((output) => output.name === name));
   await Promise.allSettled(unused.map(({ key, uploadId }) => parts.objects.abortUpload(key, uploadId)));
   return { report };
 }
 
-async function grantOrWait(parts: ApiParts, credential: string, request: NextRequest, waitMs: number, gone: AbortSignal): Promise<Pick<NextAnswer, 'cancel' | 'grants'>> {
+async function grantOrWait(
+  parts: ApiParts,
+  credential: string,
+  request: NextRequest,
+  waitMs: number,
+  gone: AbortSignal,
+): Promise<Pick<NextAnswer, 'cancel' | 'grants'>> {
   const over = new AbortController();
   const stop = AbortSignal.any([over.signal, parts.ending, gone]);
   const waited = parts.sleep(waitMs, stop).then(() => over.abort());
@@ -118,9 +138,22 @@ async function openGrants(parts: ApiParts, plans: readonly GrantPlan[]): Promise
 
 async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
   const { attempt, epoch, stage, work, leaseMs } = plan;
-  const inputs = await Promise.all(plan.inputs.map(async ({ name, key, sizeBytes, hash }) => ({ name, url: await parts.objects.getUrl(key, URL_TTL_MS), sizeBytes, hash })));
+  const inputs = await Promise.all(
+    plan.inputs.map(async ({ name, key, sizeBytes, hash }) => ({
+      name,
+      url: await parts.objects.getUrl(key, URL_TTL_MS),
+      sizeBytes,
+      hash,
+    })),
+  );
   const slots = await Promise.all(
-    plan.outputs.map(async ({ name, key, maxSizeBytes, required }) => ({ name, key, maxSizeBytes, required, upload: await parts.objects.createUpload(key, maxSizeBytes, URL_TTL_MS) })),
+    plan.outputs.map(async ({ name, key, maxSizeBytes, required }) => ({
+      name,
+      key,
+      maxSizeBytes,
+      required,
+      upload: await parts.objects.createUpload(key, maxSizeBytes, URL_TTL_MS),
+    })),
   );
   if (slots.length > 0) {
     await parts.door.run((ctx) => {
@@ -128,7 +161,11 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
     });
   }
   const outputs = slots.map(({ name, maxSizeBytes, required, upload }) => ({
-    name, maxSizeBytes: String(maxSizeBytes), partSizeBytes: upload.partSizeBytes, partUrls: [...upload.partUrls], required,
+    name,
+    maxSizeBytes: String(maxSizeBytes),
+    partSizeBytes: upload.partSizeBytes,
+    partUrls: [...upload.partUrls],
+    required,
   }));
   return { attempt, epoch, stage, work, leaseMs, inputs, outputs };
 }

@@ -27,10 +27,13 @@ const none = z.object({});
 type Request<Params, Query, B> = { params: Params; query: Query; body: { required: true; content: { 'application/json': { schema: B } } } };
 
 /** The route of an operation, with its role checked before anything of the request is looked at. */
-export function operation<P extends string, Params extends z.ZodObject = typeof none, Query extends z.ZodObject = typeof none, B extends Body = typeof none, A extends Body = Body>(
-  parts: ApiParts,
-  given: Operation<P, Params, Query, B, A>,
-) {
+export function operation<
+  P extends string,
+  Params extends z.ZodObject = typeof none,
+  Query extends z.ZodObject = typeof none,
+  B extends Body = typeof none,
+  A extends Body = Body,
+>(parts: ApiParts, given: Operation<P, Params, Query, B, A>) {
   const { who } = given;
   return createRoute({
     method: given.method,
@@ -42,7 +45,9 @@ export function operation<P extends string, Params extends z.ZodObject = typeof 
     request: {
       params: given.params ?? none,
       query: given.query ?? none,
-      ...(given.body === undefined ? {} : { body: { required: given.bodyOptional !== true, content: { 'application/json': { schema: given.body } } } }),
+      ...(given.body === undefined
+        ? {}
+        : { body: { required: given.bodyOptional !== true, content: { 'application/json': { schema: given.body } } } }),
     } as Request<Params, Query, B>,
     responses: {
       200: { description: 'done', content: { 'application/json': { schema: given.answer } } },

@@ -21,12 +21,17 @@ export function problemAnswer(parts: ApiParts, c: Context<Env>, thrown: unknown)
 
 function known(error: unknown): unknown {
   if (error instanceof HTTPException) {
-    if (error.status === 413) return new SealpoolError('too_large', 'too_large', 'the body is larger than this route takes; send less at once');
+    if (error.status === 413)
+      return new SealpoolError('too_large', 'too_large', 'the body is larger than this route takes; send less at once');
     return new SealpoolError('bad_request', 'malformed', 'the body is not valid JSON; mend it and send it again');
   }
   const code = (error as { code?: unknown } | null)?.code;
   if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') {
-    return new SealpoolError('storage_full', 'storage_full', 'the disk of the control plane is full and nothing was changed; free space there and try again');
+    return new SealpoolError(
+      'storage_full',
+      'storage_full',
+      'the disk of the control plane is full and nothing was changed; free space there and try again',
+    );
   }
   return error;
 }
@@ -36,7 +41,12 @@ export function refuseInvalid(result: { success: true } | { success: false; erro
   if (result.success) return;
   const { issues } = result.error;
   const sentences = issues.slice(0, 8).map((issue) => `${issue.path.join('.') || 'the request'}: ${issue.message}`);
-  throw new SealpoolError('bad_request', 'invalid_request', `${sentences[0] ?? 'the request is not what this route takes'}; see /openapi.json for what it takes`, { issues: sentences });
+  throw new SealpoolError(
+    'bad_request',
+    'invalid_request',
+    `${sentences[0] ?? 'the request is not what this route takes'}; see /openapi.json for what it takes`,
+    { issues: sentences },
+  );
 }
 
 /** The same answer for what is not there and what belongs to somebody else. */
@@ -46,5 +56,8 @@ export function notFound(what: string): SealpoolError {
 
 /** Error answers for a route's OpenAPI description. */
 export const PROBLEMS = Object.fromEntries(
-  [400, 401, 403, 404, 409, 413, 503].map((status) => [status, { description: 'refused', content: { 'application/problem+json': { schema: Problem } } }]),
+  [400, 401, 403, 404, 409, 413, 503].map((status) => [
+    status,
+    { description: 'refused', content: { 'application/problem+json': { schema: Problem } } },
+  ]),
 );

@@ -28,12 +28,21 @@ export const JoinTokenRequest = z.strictObject({
   trust: Trust,
   labels: z.array(z.string().min(1).max(60)).max(32).default([]),
   /** How long it may wait to be used. */
-  ttlMs: z.number().int().min(1_000).max(30 * 86_400_000).default(3_600_000),
+  ttlMs: z
+    .number()
+    .int()
+    .min(1_000)
+    .max(30 * 86_400_000)
+    .default(3_600_000),
 });
 export type JoinTokenRequest = z.input<typeof JoinTokenRequest>;
 
 export const ApiTokenRequest = z.strictObject({
-  name: z.string().min(1).max(60).regex(/^[\w .@:-]+$/, 'letters, digits and  _ . @ : - only'),
+  name: z
+    .string()
+    .min(1)
+    .max(60)
+    .regex(/^[\w .@:-]+$/, 'letters, digits and  _ . @ : - only'),
   role: Role,
   /** Without it: all miners. */
   miners: z.array(MinerId).min(1).max(100).nullable().default(null),

@@ -52,7 +52,8 @@ export function needed(values: Values, name: string): string {
 /** A whole number of at least `least`. */
 export function whole(value: string, what: string, least = 0): number {
   const number = Number(value);
-  if (!/^[0-9]{1,15}$/.test(value) || number < least) throw new UsageError(`${what} must be a whole number from ${least} on and not ${JSON.stringify(value)}; mend it`);
+  if (!/^[0-9]{1,15}$/.test(value) || number < least)
+    throw new UsageError(`${what} must be a whole number from ${least} on and not ${JSON.stringify(value)}; mend it`);
   return number;
 }
 

@@ -18,8 +18,13 @@ export type Connect = (flags: Values) => { readonly url: string; readonly token:
 export type Terminal = { readonly out: (text: string) => void; readonly err: (text: string) => void };
 
 const SHARED: ParseArgsOptionsConfig = {
-  json: { type: 'boolean' }, verbose: { type: 'boolean', short: 'v' }, help: { type: 'boolean', short: 'h' },
-  url: { type: 'string' }, 'token-file': { type: 'string' }, data: { type: 'string' }, config: { type: 'string' },
+  json: { type: 'boolean' },
+  verbose: { type: 'boolean', short: 'v' },
+  help: { type: 'boolean', short: 'h' },
+  url: { type: 'string' },
+  'token-file': { type: 'string' },
+  data: { type: 'string' },
+  config: { type: 'string' },
 };
 
 /** The same request as a curl command; the token stays in the variable. */
@@ -45,7 +50,10 @@ export async function runCommand(argv: readonly string[], connect: Connect, term
       return EXIT.done;
     }
     const [least, most] = command.positionals ?? [0, 0];
-    if (positionals.length < least || positionals.length > most) throw new UsageError(`it takes ${least === most ? least : `${least} to ${most}`} arguments and got ${positionals.length}; type: sealpool ${command.words} ${command.takes}`);
+    if (positionals.length < least || positionals.length > most)
+      throw new UsageError(
+        `it takes ${least === most ? least : `${least} to ${most}`} arguments and got ${positionals.length}; type: sealpool ${command.words} ${command.takes}`,
+      );
     await command.run(session(values, positionals, connect, terminal));
     return EXIT.done;
   } catch (error) {
@@ -58,7 +66,9 @@ function findCommand(argv: readonly string[]): Command {
   const found = COMMANDS.find(({ words }) => typed === words || typed.startsWith(`${words} `));
   if (found !== undefined) return found;
   const near = COMMANDS.filter(({ words }) => words.split(' ')[0] === argv[0]).map(({ words }) => words);
-  throw new UsageError(`there is no command \`sealpool ${plain(argv.slice(0, 3).join(' '))}\`; ${near.length === 0 ? '`sealpool help` lists them' : `there are: ${near.join(', ')}`}`);
+  throw new UsageError(
+    `there is no command \`sealpool ${plain(argv.slice(0, 3).join(' '))}\`; ${near.length === 0 ? '`sealpool help` lists them' : `there are: ${near.join(', ')}`}`,
+  );
 }
 
 function parse(command: Command, args: string[]): { values: Values; positionals: string[] } {
@@ -76,7 +86,9 @@ function session(values: Values, positionals: string[], connect: Connect, termin
   const json = values['json'] === true;
   return {
     client: createClient({ baseUrl: url, token, ...onSend }),
-    values, positionals, json,
+    values,
+    positionals,
+    json,
     show: (answer, text) => terminal.out(json ? JSON.stringify(answer, null, 2) : text(answer)),
     line: terminal.out,
   };

@@ -37,16 +37,35 @@ export function sectorDetailText({ job, events, attempts, artifacts, messages }:
     ...(job.error === null ? [] : [`error (${job.error.category}, ${job.error.code}): ${plain(job.error.message)}`]),
   ];
   const parts = [head.join('\n')];
-  if (messages.length > 0) parts.push(table(['step', 'method', 'status', 'nonce', 'cid'], messages.map((m) => [m.step, m.method, m.status, m.nonce, m.cid])));
+  if (messages.length > 0)
+    parts.push(
+      table(
+        ['step', 'method', 'status', 'nonce', 'cid'],
+        messages.map((m) => [m.step, m.method, m.status, m.nonce, m.cid]),
+      ),
+    );
   if (attempts.length > 0) {
     parts.push(
       table(
         ['attempt', 'stage', 'runner', 'status', 'took', 'note'],
-        attempts.map((a) => [a.id, a.stage, a.runner, a.status, a.endedMs === null ? `${Math.round((a.fraction ?? 0) * 100)} %` : duration(a.endedMs - a.grantedMs), a.failure ?? a.note ?? '']),
+        attempts.map((a) => [
+          a.id,
+          a.stage,
+          a.runner,
+          a.status,
+          a.endedMs === null ? `${Math.round((a.fraction ?? 0) * 100)} %` : duration(a.endedMs - a.grantedMs),
+          a.failure ?? a.note ?? '',
+        ]),
       ),
     );
   }
-  if (artifacts.length > 0) parts.push(table(['artifact', 'bytes', 'made in', 'made by'], artifacts.map((a) => [a.name, a.sizeBytes, a.madeIn, a.madeBy])));
+  if (artifacts.length > 0)
+    parts.push(
+      table(
+        ['artifact', 'bytes', 'made in', 'made by'],
+        artifacts.map((a) => [a.name, a.sizeBytes, a.madeIn, a.madeBy]),
+      ),
+    );
   parts.push(events.map(eventLine).join('\n'));
   return parts.join('\n\n');
 }

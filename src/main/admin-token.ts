@@ -30,7 +30,15 @@ export async function firstAdminToken(door: Door, ids: Ids, dataDir: string): Pr
   // The file first: a crash between the two leaves a file that the next start replaces, never a lost token.
   await writeSecretFile(path, secret);
   await door.run((ctx) => {
-    const row: ApiTokenRow = { id: ctx.ids.next('t') as ApiTokenRow['id'], hash: hashSecret(secret), name: 'first-admin', role: 'admin', miners: null, createdMs: ctx.nowMs, revokedMs: null };
+    const row: ApiTokenRow = {
+      id: ctx.ids.next('t') as ApiTokenRow['id'],
+      hash: hashSecret(secret),
+      name: 'first-admin',
+      role: 'admin',
+      miners: null,
+      createdMs: ctx.nowMs,
+      revokedMs: null,
+    };
     ctx.tx.insertApiToken(row);
   });
   return path;

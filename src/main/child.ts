@@ -85,7 +85,10 @@ export class SupervisedChild {
     if (this.#ending.signal.aborted) return { why: 'asked to', wasReady: false };
     const log = createWriteStream(this.#options.logFile, { flags: 'a', mode: 0o600 });
     // The channel makes a child notice that its parent is gone, even after a kill -9.
-    const child = spawn(process.execPath, [...process.execArgv, ...args], { env: { ...process.env, ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const child = spawn(process.execPath, [...process.execArgv, ...args], {
+      env: { ...process.env, ...this.#options.env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
     this.#process = child;
     let wasReady = false;
     child.stderr?.pipe(log, { end: false });

@@ -10,13 +10,21 @@ const Miner = z.strictObject({
   id: MinerId,
   seal_proof: SealProof,
   first_sector: z.number().int().nonnegative().default(0),
-  last_sector: z.number().int().positive().default(2 ** 40),
+  last_sector: z
+    .number()
+    .int()
+    .positive()
+    .default(2 ** 40),
   /** Seal zeros when no piece waits. */
   allow_cc: z.boolean().default(true),
 });
 
 const Worker = z.strictObject({
-  name: z.string().min(1).max(60).regex(/^[\w.:-]+$/, 'letters, digits and _ . : - only'),
+  name: z
+    .string()
+    .min(1)
+    .max(60)
+    .regex(/^[\w.:-]+$/, 'letters, digits and _ . : - only'),
   /** Number of its sealing_threads. */
   threads: z.number().int().min(1).max(1_000).default(1),
   plan: PlanName.default('sealer'),
@@ -43,8 +51,14 @@ export const KEYS = {
   public_url: z.url().optional(),
   network: Network.default('dev'),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  miners: z.array(Miner).min(1).default([Miner.parse({ id: 't01000', seal_proof: 'StackedDrg2KiBV1_1' })]),
-  workers: z.array(Worker).min(1).default([Worker.parse({ name: 'local' })]),
+  miners: z
+    .array(Miner)
+    .min(1)
+    .default([Miner.parse({ id: 't01000', seal_proof: 'StackedDrg2KiBV1_1' })]),
+  workers: z
+    .array(Worker)
+    .min(1)
+    .default([Worker.parse({ name: 'local' })]),
   /** sealpool-prover, or a program that answers alike. */
   prover: text.optional(),
 
@@ -71,7 +85,11 @@ export const KEYS = {
   'scheduler.max_strikes': z.number().int().min(1).default(DEFAULTS.maxStrikes),
 
   /** Writes that would leave less free than this are refused, since the database needs room. */
-  'objects.min_free_bytes': z.number().int().min(0).default(16 * 2 ** 20),
+  'objects.min_free_bytes': z
+    .number()
+    .int()
+    .min(0)
+    .default(16 * 2 ** 20),
 
   'runner.name': text.max(60).default('local'),
   'runner.join_token': text.optional(),
@@ -84,7 +102,10 @@ export const KEYS = {
   'devnet.epoch_ms': ms(200),
   'devnet.challenge_delay_epochs': z.number().int().min(1).default(10),
   'devnet.accept_replay': z.boolean().default(false),
-  'devnet.genesis_seed': z.string().regex(/^[0-9a-f]{2,128}$/).optional(),
+  'devnet.genesis_seed': z
+    .string()
+    .regex(/^[0-9a-f]{2,128}$/)
+    .optional(),
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 
 export type KeyName = keyof typeof KEYS;

@@ -72,7 +72,8 @@ function environment(env: Readonly<Record<string, string | undefined>>): Map<Key
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX) || value === undefined) continue;
     const name = known.get(variable);
-    if (name === undefined) throw refuse(`${variable} is no key of the configuration; did you mean ${nearest(variable, [...known.keys()])}?`);
+    if (name === undefined)
+      throw refuse(`${variable} is no key of the configuration; did you mean ${nearest(variable, [...known.keys()])}?`);
     found.set(name, value);
   }
   return found;
@@ -83,7 +84,9 @@ function tomlKeys(file: string): Map<KeyName, unknown> {
   try {
     document = parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw refuse(`${file} is not valid TOML: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]}; mend it and start again`);
+    throw refuse(
+      `${file} is not valid TOML: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]}; mend it and start again`,
+    );
   }
   const found = new Map<KeyName, unknown>();
   const visit = (table: Record<string, unknown>, prefix: string): void => {
@@ -129,6 +132,8 @@ export function secretOf(given: string | undefined, file: string | undefined): s
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
-    throw refuse(`the token file ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'}); name one that can with --token-file`);
+    throw refuse(
+      `the token file ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'}); name one that can with --token-file`,
+    );
   }
 }

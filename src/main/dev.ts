@@ -80,7 +80,11 @@ async function startAll(config: Config, data: string, start: Start) {
 /** Waits for a child's first ready line; a child that never started is told with the end of its log. */
 async function serving(child: SupervisedChild, name: string, data: string) {
   return child.ready.catch(async (error: Error) => {
-    throw new SealpoolError('unavailable', 'child_failed', `${error.message}; it ends with: ${await lastLine(join(data, 'logs', `${name}.log`))}`);
+    throw new SealpoolError(
+      'unavailable',
+      'child_failed',
+      `${error.message}; it ends with: ${await lastLine(join(data, 'logs', `${name}.log`))}`,
+    );
   });
 }
 
@@ -104,6 +108,10 @@ async function writeJoinToken(url: string, tokenFile: string, joinFile: string):
 
 async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    throw new SealpoolError('bad_request', 'data_folder', `the folder ${path} cannot be made (${error.code}); name another data folder with --data`);
+    throw new SealpoolError(
+      'bad_request',
+      'data_folder',
+      `the folder ${path} cannot be made (${error.code}); name another data folder with --data`,
+    );
   });
 }

@@ -18,7 +18,10 @@ export async function devnet(config: Config): Promise<void> {
     challengeDelayEpochs: config['devnet.challenge_delay_epochs'],
     acceptReplay: config['devnet.accept_replay'],
     proverPath: findProver(config),
-    miners: config.miners.map(({ id, seal_proof: sealProof }) => ({ id: Number(id.slice(2)), sectorSizeBytes: sealProofInfo(sealProof).sectorSizeBytes })),
+    miners: config.miners.map(({ id, seal_proof: sealProof }) => ({
+      id: Number(id.slice(2)),
+      sectorSizeBytes: sealProofInfo(sealProof).sectorSizeBytes,
+    })),
     ...(seed === undefined ? {} : { genesisSeed: seed }),
     log: (line) => void process.stderr.write(`${line}\n`),
   });

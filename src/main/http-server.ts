@@ -17,15 +17,25 @@ const KEEP_ALIVE_MS = 75_000;
 /** Serves `fetch`; rejects with `port_in_use` or `cannot_listen`. */
 export function listen(fetch: (request: Request) => Response | Promise<Response>, hostname: string, port: number): Promise<RunningServer> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch, hostname, port }, () => resolve({ port: (server.address() as AddressInfo).port, close: (graceMs) => close(server, graceMs) })) as Server;
+    const server = serve({ fetch, hostname, port }, () =>
+      resolve({ port: (server.address() as AddressInfo).port, close: (graceMs) => close(server, graceMs) }),
+    ) as Server;
     // A piece of 32 GiB takes longer than Node's five minutes for a request.
     server.requestTimeout = 0;
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     server.on('error', (error: NodeJS.ErrnoException) => {
       reject(
         error.code === 'EADDRINUSE'
-          ? new SealpoolError('conflict', 'port_in_use', `port ${port} of ${hostname} is in use; stop what listens there, or give another one with --port (0 for any)`)
-          : new SealpoolError('conflict', 'cannot_listen', `cannot listen on ${hostname} port ${port} (${error.code ?? error.message}); give an address of this machine with listen`),
+          ? new SealpoolError(
+              'conflict',
+              'port_in_use',
+              `port ${port} of ${hostname} is in use; stop what listens there, or give another one with --port (0 for any)`,
+            )
+          : new SealpoolError(
+              'conflict',
+              'cannot_listen',
+              `cannot listen on ${hostname} port ${port} (${error.code ?? error.message}); give an address of this machine with listen`,
+            ),
       );
     });
   });

@@ -13,5 +13,13 @@ export function redacted(line: string): string {
 
 /** A logger that writes to stderr, or to `write` in tests. */
 export function openLog(level: Config['log_level'], write: (line: string) => void = (line) => process.stderr.write(line)): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact: { paths: ['token', 'credential', '*.token', '*.credential', '*.authorization'], censor: '[secret]' } }, { write: (line) => write(redacted(line)) });
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths: ['token', 'credential', '*.token', '*.credential', '*.authorization'], censor: '[secret]' },
+    },
+    { write: (line) => write(redacted(line)) },
+  );
 }

@@ -48,10 +48,21 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const settings = settingsOf(config);
     const door = openDoor({ store, clock: systemClock, ids: randomIds, settings });
     let publicUrl = config.public_url ?? '';
-    const objects = await openLocalObjects({ dataDir, publicUrl: () => publicUrl, minFreeBytes: config['objects.min_free_bytes'], now: systemClock.now });
+    const objects = await openLocalObjects({
+      dataDir,
+      publicUrl: () => publicUrl,
+      minFreeBytes: config['objects.min_free_bytes'],
+      now: systemClock.now,
+    });
     await door.run(restarted);
     const tokenFile = await firstAdminToken(door, randomIds, dataDir);
-    const notReady = () => door.run((ctx) => void ctx.tx.meta('alive_ms')).then(() => undefined, (error: Error) => error.message);
+    const notReady = () =>
+      door
+        .run((ctx) => void ctx.tx.meta('alive_ms'))
+        .then(
+          () => undefined,
+          (error: Error) => error.message,
+        );
     const app = createApp({ door, objects, settings, log, requestId: () => randomIds.hex(8), sleep, ending: ending.signal, notReady });
     app.route('/', objectRoutes(objects));
     const server = await listen(app.fetch, config.listen, config.port);
@@ -85,14 +96,22 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
 
 async function makeFolder(dataDir: string): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    throw new SealpoolError('bad_request', 'data_folder', `the data folder ${dataDir} cannot be made (${error.code}); name another one with --data`);
+    throw new SealpoolError(
+      'bad_request',
+      'data_folder',
+      `the data folder ${dataDir} cannot be made (${error.code}); name another one with --data`,
+    );
   });
 }
 
 function openChain(config: Config): LotusChain {
   const url = config['chain.url'];
   if (url === undefined) {
-    throw new SealpoolError('bad_request', 'configuration', 'no chain node is configured; set chain.url (and chain.token_file) to a Lotus or Venus node, or use `sealpool dev`, which brings a dev chain');
+    throw new SealpoolError(
+      'bad_request',
+      'configuration',
+      'no chain node is configured; set chain.url (and chain.token_file) to a Lotus or Venus node, or use `sealpool dev`, which brings a dev chain',
+    );
   }
   const sender = config['chain.sender'];
   const given = config['chain.token'];

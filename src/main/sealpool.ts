@@ -15,7 +15,10 @@ const terminal = {
 /** Loaded when asked for: a short command starts without them. */
 type Daemon = (config: Config) => Promise<void>;
 const DAEMONS: Readonly<Record<string, { about: string; run: Daemon }>> = {
-  dev: { about: 'control plane, dev chain and one local runner, supervised', run: async (config) => (await import('./dev.ts')).dev(config) },
+  dev: {
+    about: 'control plane, dev chain and one local runner, supervised',
+    run: async (config) => (await import('./dev.ts')).dev(config),
+  },
   serve: { about: 'the control plane', run: async (config) => (await import('./serve.ts')).serve(config) },
   devnet: { about: 'the dev chain', run: async (config) => (await import('./devnet.ts')).devnet(config) },
   runner: { about: 'an agent that runs stages', run: async (config) => (await import('./runner.ts')).runner(config) },
@@ -40,14 +43,21 @@ function daemonConfig(name: string, args: string[]): Config {
       args,
       strict: true,
       options: {
-        data: { type: 'string' }, port: { type: 'string' }, config: { type: 'string' }, url: { type: 'string' },
-        'join-token-file': { type: 'string' }, 'accept-replay': { type: 'boolean' },
+        data: { type: 'string' },
+        port: { type: 'string' },
+        config: { type: 'string' },
+        url: { type: 'string' },
+        'join-token-file': { type: 'string' },
+        'accept-replay': { type: 'boolean' },
       },
     });
     const port = values.port === undefined ? undefined : Number(values.port);
     return loadConfig({
       flags: {
-        data: values.data, config: values.config, url: values.url, 'runner.join_token_file': values['join-token-file'],
+        data: values.data,
+        config: values.config,
+        url: values.url,
+        'runner.join_token_file': values['join-token-file'],
         'devnet.accept_replay': values['accept-replay'],
         [name === 'devnet' ? 'devnet.port' : 'port']: port,
       },
@@ -60,9 +70,12 @@ function daemonConfig(name: string, args: string[]): Config {
 
 /** Flags, then environment and file, then what the control plane of the data folder left there. */
 function connect(flags: Values): { url: string; token: string | undefined } {
-  const config = loadConfig({ flags: { data: flags['data'], config: flags['config'], url: flags['url'], token_file: flags['token-file'] } });
+  const config = loadConfig({
+    flags: { data: flags['data'], config: flags['config'], url: flags['url'], token_file: flags['token-file'] },
+  });
   const url = config.url ?? kept(join(config.data, 'control-plane.url')) ?? `http://127.0.0.1:${config.port}`;
-  const named = typeof flags['token-file'] === 'string' ? secretOf(undefined, flags['token-file']) : secretOf(config.token, config.token_file);
+  const named =
+    typeof flags['token-file'] === 'string' ? secretOf(undefined, flags['token-file']) : secretOf(config.token, config.token_file);
   return { url, token: named ?? kept(join(config.data, 'admin.token')) };
 }
 

@@ -11,11 +11,20 @@ export function settingsOf(config: Config): Settings {
     pollMs: config['scheduler.poll_ms'],
     graceMs: { PC1: config['scheduler.pc1_grace_ms'] },
     reservationMs: config['scheduler.reservation_ms'],
-    retry: { firstWaitMs: config['scheduler.retry_first_ms'], maxWaitMs: config['scheduler.retry_max_ms'], maxRetries: config['scheduler.max_retries'] },
+    retry: {
+      firstWaitMs: config['scheduler.retry_first_ms'],
+      maxWaitMs: config['scheduler.retry_max_ms'],
+      maxRetries: config['scheduler.max_retries'],
+    },
     maxStrikes: config['scheduler.max_strikes'],
     miners: Object.fromEntries(
-      config.miners.map(({ id, seal_proof: sealProof, first_sector: firstSector, last_sector: lastSector, allow_cc: allowCc }) => [id, { sealProof, firstSector, lastSector, allowCc }]),
+      config.miners.map(({ id, seal_proof: sealProof, first_sector: firstSector, last_sector: lastSector, allow_cc: allowCc }) => [
+        id,
+        { sealProof, firstSector, lastSector, allowCc },
+      ]),
     ),
-    threads: config.workers.flatMap(({ name, threads, plan, miner, auto }) => Array.from({ length: threads }, (_, index) => ({ worker: name, index, plan, miner, auto }))),
+    threads: config.workers.flatMap(({ name, threads, plan, miner, auto }) =>
+      Array.from({ length: threads }, (_, index) => ({ worker: name, index, plan, miner, auto })),
+    ),
   };
 }

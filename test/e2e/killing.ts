@@ -17,7 +17,11 @@ export function seededRandom(seed: number): () => number {
 export type Victim = 'chain' | 'control plane' | 'runner';
 
 /** Kills the three kinds of process in turn-mixed order, each restarted at once; answers whom, in order. */
-export async function killAtRandom(deployment: Deployment, random: () => number, plan: { kills: number; betweenMs: readonly [number, number] }): Promise<Victim[]> {
+export async function killAtRandom(
+  deployment: Deployment,
+  random: () => number,
+  plan: { kills: number; betweenMs: readonly [number, number] },
+): Promise<Victim[]> {
   const order: Victim[] = ['control plane', 'runner', 'chain'];
   const killed: Victim[] = [];
   const [least, most] = plan.betweenMs;
@@ -50,9 +54,13 @@ export async function nothingTwice(deployment: Deployment, details: readonly Sec
     for (const message of [job.data.preCommit, job.data.proveCommit]) {
       expect(messages.filter(({ cid }) => cid === message?.cid)).toEqual([expect.objectContaining({ exitCode: 0 })]);
     }
-    const done = attempts.filter(({ status }) => status === 'done').map(({ stage, state, generation }) => `${stage} in ${state} of ${generation}`);
+    const done = attempts
+      .filter(({ status }) => status === 'done')
+      .map(({ stage, state, generation }) => `${stage} in ${state} of ${generation}`);
     expect(done).toEqual([...new Set(done)]);
-    const applied = events.filter(({ kind, detail }) => kind === 'attempt' && detail['status'] === 'done').map(({ detail }) => detail['attempt']);
+    const applied = events
+      .filter(({ kind, detail }) => kind === 'attempt' && detail['status'] === 'done')
+      .map(({ detail }) => detail['attempt']);
     expect(applied).toEqual([...new Set(applied)]);
     const transitions = events.filter(({ kind }) => kind === 'transition').map(({ from }) => from);
     expect(transitions).toEqual([...new Set(transitions)]);

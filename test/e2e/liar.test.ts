@@ -10,7 +10,10 @@ afterEach(() => deployment.end());
 
 function lyingProver(mode: string): string {
   const path = join(deployment.folder, `prover-${mode}`);
-  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(ROOT, 'test/e2e/lying-prover.ts')}' ${mode} "$@"\n`);
+  writeFileSync(
+    path,
+    `#!/bin/sh\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(ROOT, 'test/e2e/lying-prover.ts')}' ${mode} "$@"\n`,
+  );
   chmodSync(path, 0o755);
   return path;
 }
@@ -27,7 +30,9 @@ test.each([
   await deployment.addRunner('own', { stages: Stage.options.filter((name) => name !== stage) });
   const [job] = await deployment.pledge();
   const struck = () => client.runners().then(({ items }) => items.find(({ name }) => name === 'rented'));
-  await deployment.until(job as string, ({ attempts }) => attempts.some((attempt) => attempt.stage === stage && attempt.status !== 'running'));
+  await deployment.until(job as string, ({ attempts }) =>
+    attempts.some((attempt) => attempt.stage === stage && attempt.status !== 'running'),
+  );
   const before = await deployment.until(job as string, ({ job: { waiting } }) => waiting.for === 'runner' && waiting.stage === stage);
   const liar = await struck();
   expect(liar?.strikes).toBeGreaterThan(0);
@@ -41,6 +46,9 @@ test.each([
   const honest = (await client.runners()).items.find(({ name }) => name === 'honest');
   expect(attempts.filter((attempt) => attempt.stage === stage && attempt.status === 'done').at(-1)?.runner).toBe(honest?.id);
   const messages = await deployment.messages();
-  expect(messages.map(({ method, exitCode }) => [method, exitCode])).toEqual([[28, 0], [34, 0]]);
+  expect(messages.map(({ method, exitCode }) => [method, exitCode])).toEqual([
+    [28, 0],
+    [34, 0],
+  ]);
   expect(finished.state).toBe('Finished');
 });

@@ -46,7 +46,13 @@ export class Daemon {
     this.#gone = new Promise((resolve) => child.once('close', () => resolve()));
     const line = await new Promise<string>((resolve, reject) => {
       createInterface({ input: child.stdout as NodeJS.ReadableStream }).once('line', resolve);
-      child.once('close', () => reject(new Error(`sealpool ${this.#args[0]} ended with ${child.exitCode ?? child.signalCode}:\n${readFileSync(this.#log, 'utf8').slice(-2_000)}`)));
+      child.once('close', () =>
+        reject(
+          new Error(
+            `sealpool ${this.#args[0]} ended with ${child.exitCode ?? child.signalCode}:\n${readFileSync(this.#log, 'utf8').slice(-2_000)}`,
+          ),
+        ),
+      );
     });
     const ready = JSON.parse(line) as Ready;
     this.#port = Number(new URL(ready.url).port);
@@ -65,7 +71,9 @@ export class Daemon {
 
 /** The environment without any setting of ours. */
 export function cleanEnvironment(): Record<string, string> {
-  return Object.fromEntries(Object.entries(process.env).filter(([name, value]) => !name.startsWith('SEALPOOL_') && value !== undefined)) as Record<string, string>;
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name, value]) => !name.startsWith('SEALPOOL_') && value !== undefined),
+  ) as Record<string, string>;
 }
 
 export type DeploymentOptions = {
@@ -76,7 +84,13 @@ export type DeploymentOptions = {
 };
 
 /** Quick leases, so that a killed runner costs a test a second and not twenty. */
-const QUICK = { SEALPOOL_SCHEDULER_HEARTBEAT_MS: '500', SEALPOOL_SCHEDULER_LEASE_MS: '3000', SEALPOOL_SCHEDULER_PC1_GRACE_MS: '0', SEALPOOL_SCHEDULER_RETRY_FIRST_MS: '200', SEALPOOL_SCHEDULER_RETRY_MAX_MS: '1000' };
+const QUICK = {
+  SEALPOOL_SCHEDULER_HEARTBEAT_MS: '500',
+  SEALPOOL_SCHEDULER_LEASE_MS: '3000',
+  SEALPOOL_SCHEDULER_PC1_GRACE_MS: '0',
+  SEALPOOL_SCHEDULER_RETRY_FIRST_MS: '200',
+  SEALPOOL_SCHEDULER_RETRY_MAX_MS: '1000',
+};
 
 export class Deployment {
   readonly folder: string;
@@ -100,10 +114,19 @@ export class Deployment {
     const folder = mkdtempSync(join(tmpdir(), 'sealpool-e2e-'));
     const prover = options.prover ?? REPLAY_PROVER;
     const replay = (options.acceptReplay ?? true) ? ['--accept-replay'] : [];
-    const chain = new Daemon(['devnet', '--data', join(folder, 'devnet'), ...replay], { SEALPOOL_PROVER: REAL_PROVER, SEALPOOL_DEVNET_EPOCH_MS: '50' }, join(folder, 'devnet.log'));
+    const chain = new Daemon(
+      ['devnet', '--data', join(folder, 'devnet'), ...replay],
+      { SEALPOOL_PROVER: REAL_PROVER, SEALPOOL_DEVNET_EPOCH_MS: '50' },
+      join(folder, 'devnet.log'),
+    );
     const { url: chainUrl, tokenFile } = await chain.start();
     const env = { SEALPOOL_CHAIN_URL: `${chainUrl}/rpc/v1`, SEALPOOL_CHAIN_TOKEN_FILE: tokenFile, ...QUICK, ...options.settings };
-    const deployment = new Deployment(folder, chain, new Daemon(['serve', '--data', join(folder, 'data')], env, join(folder, 'serve.log')), prover);
+    const deployment = new Deployment(
+      folder,
+      chain,
+      new Daemon(['serve', '--data', join(folder, 'data')], env, join(folder, 'serve.log')),
+      prover,
+    );
     deployment.chainUrl = chainUrl;
     const ready = await deployment.controlPlane.start();
     deployment.url = ready.url;
@@ -120,10 +143,18 @@ export class Deployment {
     const trust = options.trust ?? 'own';
     const { token } = await this.client.createJoinToken({ trust });
     mkdirSync(join(this.folder, 'storage'), { recursive: true });
-    const env: Record<string, string> = { SEALPOOL_PROVER: options.prover ?? this.#prover, SEALPOOL_RUNNER_JOIN_TOKEN: token, SEALPOOL_RUNNER_NAME: name };
+    const env: Record<string, string> = {
+      SEALPOOL_PROVER: options.prover ?? this.#prover,
+      SEALPOOL_RUNNER_JOIN_TOKEN: token,
+      SEALPOOL_RUNNER_NAME: name,
+    };
     if (trust === 'own') env['SEALPOOL_RUNNER_STORAGE'] = `[{ id = "main", path = ${JSON.stringify(join(this.folder, 'storage'))} }]`;
     if (options.stages !== undefined) env['SEALPOOL_RUNNER_STAGES'] = JSON.stringify(options.stages);
-    const daemon = new Daemon(['runner', '--data', join(this.folder, `runner-${name}`), '--url', this.url], env, join(this.folder, `runner-${name}.log`));
+    const daemon = new Daemon(
+      ['runner', '--data', join(this.folder, `runner-${name}`), '--url', this.url],
+      env,
+      join(this.folder, `runner-${name}.log`),
+    );
     this.runners.set(name, daemon);
     await daemon.start();
     return daemon;
@@ -140,22 +171,32 @@ export class Deployment {
     for (;;) {
       const detail = await this.client.sector(job).catch(() => undefined);
       if (detail !== undefined && holds(detail)) return detail;
-      if (Date.now() > limit) throw new Error(`job ${job} did not get there: ${detail?.job.state} ${JSON.stringify(detail?.job.waiting)} ${detail?.job.error?.message ?? ''}`);
+      if (Date.now() > limit)
+        throw new Error(
+          `job ${job} did not get there: ${detail?.job.state} ${JSON.stringify(detail?.job.waiting)} ${detail?.job.error?.message ?? ''}`,
+        );
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
   finished(job: string, withinMs?: number): Promise<SectorDetail> {
-    return this.until(job, ({ job: { state, paused, error } }) => {
-      if (paused || state === 'Aborted') throw new Error(`job ${job} stopped in ${state}: ${error?.message}`);
-      return state === 'Finished';
-    }, withinMs);
+    return this.until(
+      job,
+      ({ job: { state, paused, error } }) => {
+        if (paused || state === 'Aborted') throw new Error(`job ${job} stopped in ${state}: ${error?.message}`);
+        return state === 'Finished';
+      },
+      withinMs,
+    );
   }
 
   /** Every message the chain was ever given. */
   async messages(): Promise<{ cid: string; method: number; nonce: number; state: string; exitCode: number | null }[]> {
     const text = await (await fetch(`${this.chainUrl}/messages`)).text();
-    return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
   }
 
   async end(): Promise<void> {

@@ -11,7 +11,14 @@ import { hashSecret, newSecret } from '../secrets.ts';
 export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { door, settings } = parts;
   app.openapi(
-    operation(parts, { method: 'post', path: '/v1/runners/register', who: 'none', summary: 'Join with a single-use token', body: RegisterRequest, answer: RegisterAnswer }),
+    operation(parts, {
+      method: 'post',
+      path: '/v1/runners/register',
+      who: 'none',
+      summary: 'Join with a single-use token',
+      body: RegisterRequest,
+      answer: RegisterAnswer,
+    }),
     async (c) => {
       const request = c.req.valid('json');
       const { runner, secret } = await door.run((ctx) => {
@@ -23,11 +30,26 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     },
   );
   app.openapi(
-    operation(parts, { method: 'post', path: '/v1/runners/self/next', who: 'runner', summary: 'Reports in, grants out; held back while there is nothing to grant', body: NextRequest, answer: NextAnswer }),
-    async (c) => c.json(await answerNext(parts, runnerCredential(c.req.header('authorization')), c.req.valid('json'), c.req.raw.signal), 200),
+    operation(parts, {
+      method: 'post',
+      path: '/v1/runners/self/next',
+      who: 'runner',
+      summary: 'Reports in, grants out; held back while there is nothing to grant',
+      body: NextRequest,
+      answer: NextAnswer,
+    }),
+    async (c) =>
+      c.json(await answerNext(parts, runnerCredential(c.req.header('authorization')), c.req.valid('json'), c.req.raw.signal), 200),
   );
   app.openapi(
-    operation(parts, { method: 'post', path: '/v1/runners/self/heartbeat', who: 'runner', summary: 'Keeps leases; says which attempts to stop', body: HeartbeatRequest, answer: HeartbeatAnswer }),
+    operation(parts, {
+      method: 'post',
+      path: '/v1/runners/self/heartbeat',
+      who: 'runner',
+      summary: 'Keeps leases; says which attempts to stop',
+      body: HeartbeatRequest,
+      answer: HeartbeatAnswer,
+    }),
     async (c) => {
       const credential = runnerCredential(c.req.header('authorization'));
       const request = c.req.valid('json');

@@ -30,7 +30,11 @@ function page(ctx: Context, principal: Principal, seq: number, limit: number): P
 export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { door } = parts;
   const route = operation(parts, {
-    method: 'get', path: '/v1/events', who: 'viewer', query: EventQuery, answer: EventPage,
+    method: 'get',
+    path: '/v1/events',
+    who: 'viewer',
+    query: EventQuery,
+    answer: EventPage,
     summary: 'Events after a number; with `Accept: text/event-stream` as they happen (Last-Event-ID is honoured)',
   });
   app.openapi(route, async (c) => {
@@ -38,7 +42,8 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     const { after, limit } = c.req.valid('query');
     const last = Number(c.req.header('last-event-id'));
     const start = Number.isSafeInteger(last) && last > 0 ? last : (after ?? 0);
-    if (!(c.req.header('accept') ?? '').includes('text/event-stream')) return c.json(await door.run((ctx) => page(ctx, principal, start, limit)), 200);
+    if (!(c.req.header('accept') ?? '').includes('text/event-stream'))
+      return c.json(await door.run((ctx) => page(ctx, principal, start, limit)), 200);
     // A stream is no JSON answer; the description knows only the page.
     return streamSSE(c, async (stream) => {
       const left = new AbortController();

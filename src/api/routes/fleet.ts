@@ -23,7 +23,14 @@ const ACTIONS = [
 export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { door } = parts;
   app.openapi(
-    operation(parts, { method: 'post', path: '/v1/runners/tokens', who: 'admin', summary: 'A single-use join token; it is shown once', body: JoinTokenRequest, answer: JoinToken }),
+    operation(parts, {
+      method: 'post',
+      path: '/v1/runners/tokens',
+      who: 'admin',
+      summary: 'A single-use join token; it is shown once',
+      body: JoinTokenRequest,
+      answer: JoinToken,
+    }),
     async (c) => {
       wholeOnly(c.get('principal'));
       const { trust, labels, ttlMs } = c.req.valid('json');
@@ -36,16 +43,37 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       return c.json(made, 200);
     },
   );
-  app.openapi(operation(parts, { method: 'get', path: '/v1/runners', who: 'viewer', summary: 'Registered runners', answer: z.object({ items: z.array(RunnerView) }) }), async (c) => {
-    wholeOnly(c.get('principal'));
-    return c.json({ items: await door.run((ctx) => ctx.tx.runners().map((row) => runnerView(ctx.tx, row))) }, 200);
-  });
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/runners',
+      who: 'viewer',
+      summary: 'Registered runners',
+      answer: z.object({ items: z.array(RunnerView) }),
+    }),
+    async (c) => {
+      wholeOnly(c.get('principal'));
+      return c.json({ items: await door.run((ctx) => ctx.tx.runners().map((row) => runnerView(ctx.tx, row))) }, 200);
+    },
+  );
   for (const { name, status, who, summary } of ACTIONS) {
-    app.openapi(operation(parts, { method: 'post', path: `/v1/runners/{id}/${name}`, who, summary, params: Id, body: Nothing, bodyOptional: true, answer: RunnerView }), async (c) => {
-      const principal = c.get('principal');
-      wholeOnly(principal);
-      const { id } = c.req.valid('param');
-      return c.json(await door.run((ctx) => runnerView(ctx.tx, setRunnerStatus(ctx, id, status, `${name} by ${principal.actor}`))), 200);
-    });
+    app.openapi(
+      operation(parts, {
+        method: 'post',
+        path: `/v1/runners/{id}/${name}`,
+        who,
+        summary,
+        params: Id,
+        body: Nothing,
+        bodyOptional: true,
+        answer: RunnerView,
+      }),
+      async (c) => {
+        const principal = c.get('principal');
+        wholeOnly(principal);
+        const { id } = c.req.valid('param');
+        return c.json(await door.run((ctx) => runnerView(ctx.tx, setRunnerStatus(ctx, id, status, `${name} by ${principal.actor}`))), 200);
+      },
+    );
   }
 }

@@ -20,7 +20,12 @@ export function paddedBytes(sizeBytes: number): number {
 }
 
 const tooLarge = (miner: string, largest: number): SealpoolError =>
-  new SealpoolError('too_large', 'piece_too_large', `this piece does not fit a sector of ${miner}: the largest has ${largest} bytes; split it, or send it to a miner with larger sectors`, { largestBytes: largest });
+  new SealpoolError(
+    'too_large',
+    'piece_too_large',
+    `this piece does not fit a sector of ${miner}: the largest has ${largest} bytes; split it, or send it to a miner with larger sectors`,
+    { largestBytes: largest },
+  );
 
 /** Passes chunks on until there are more than fit; a reader that stops early is told why. */
 async function* limited(body: ReadableStream<Uint8Array>, refuse: (sizeBytes: number) => void): AsyncGenerator<Uint8Array> {
@@ -38,35 +43,73 @@ function limitOf(parts: ApiParts, principal: Principal, miner: MinerId): number 
   return payloadBytes(settings.sealProof);
 }
 
-async function store(parts: ApiParts, principal: Principal, miner: MinerId, declared: number, body: ReadableStream<Uint8Array> | null): Promise<PieceRow> {
+async function store(
+  parts: ApiParts,
+  principal: Principal,
+  miner: MinerId,
+  declared: number,
+  body: ReadableStream<Uint8Array> | null,
+): Promise<PieceRow> {
   const largest = limitOf(parts, principal, miner);
   if (declared > largest) throw tooLarge(miner, largest);
-  if (body === null || declared === 0) throw new SealpoolError('bad_request', 'empty_piece', 'the piece has no bytes; send the raw bytes as the body');
+  if (body === null || declared === 0)
+    throw new SealpoolError('bad_request', 'empty_piece', 'the piece has no bytes; send the raw bytes as the body');
   const id = await parts.door.run((ctx) => ctx.ids.next('p') as PieceId);
   const key = `pieces/${miner}/${id}`;
-  const { sizeBytes, hash } = await parts.objects.put(key, limited(body, (size) => {
-    if (size > largest) throw tooLarge(miner, largest);
-  }), largest);
+  const { sizeBytes, hash } = await parts.objects.put(
+    key,
+    limited(body, (size) => {
+      if (size > largest) throw tooLarge(miner, largest);
+    }),
+    largest,
+  );
   if (sizeBytes === 0) {
     await parts.objects.delete(key);
     throw new SealpoolError('bad_request', 'empty_piece', 'the piece has no bytes; send the raw bytes as the body');
   }
   return parts.door.run((ctx) => {
-    const row: PieceRow = { id, miner, key, sizeBytes: String(sizeBytes), hash, paddedSizeBytes: String(paddedBytes(sizeBytes)), cid: null, job: null, createdMs: ctx.nowMs };
+    const row: PieceRow = {
+      id,
+      miner,
+      key,
+      sizeBytes: String(sizeBytes),
+      hash,
+      paddedSizeBytes: String(paddedBytes(sizeBytes)),
+      cid: null,
+      job: null,
+      createdMs: ctx.nowMs,
+    };
     ctx.tx.insertPiece(row);
     return row;
   });
 }
 
 export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  app.openapi(operation(parts, { method: 'post', path: '/v1/pieces', who: 'operator', summary: 'Upload a piece: the body is its raw bytes', query: PieceQuery, answer: PieceView }), async (c) => {
-    const { miner } = c.req.valid('query');
-    const declared = c.req.header('content-length') ?? c.req.header('x-piece-size');
-    const size = declared === undefined ? Number.NaN : Number(declared);
-    return c.json(pieceView(await store(parts, c.get('principal'), miner, size, c.req.raw.body)), 200);
-  });
   app.openapi(
-    operation(parts, { method: 'get', path: '/v1/pieces', who: 'viewer', summary: 'Pieces of a miner that no sector took yet, oldest first', query: PieceListQuery, answer: z.object({ items: z.array(PieceView) }) }),
+    operation(parts, {
+      method: 'post',
+      path: '/v1/pieces',
+      who: 'operator',
+      summary: 'Upload a piece: the body is its raw bytes',
+      query: PieceQuery,
+      answer: PieceView,
+    }),
+    async (c) => {
+      const { miner } = c.req.valid('query');
+      const declared = c.req.header('content-length') ?? c.req.header('x-piece-size');
+      const size = declared === undefined ? Number.NaN : Number(declared);
+      return c.json(pieceView(await store(parts, c.get('principal'), miner, size, c.req.raw.body)), 200);
+    },
+  );
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/pieces',
+      who: 'viewer',
+      summary: 'Pieces of a miner that no sector took yet, oldest first',
+      query: PieceListQuery,
+      answer: z.object({ items: z.array(PieceView) }),
+    }),
     async (c) => {
       const { miner, limit } = c.req.valid('query');
       limitOf(parts, c.get('principal'), miner);

@@ -8,7 +8,14 @@ import type { ApiParts, Env } from '../parts.ts';
 const Tables = z.record(z.string(), z.record(z.string(), z.record(z.string(), z.string())));
 
 export function planRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  app.openapi(operation(parts, { method: 'get', path: '/v1/plans', who: 'viewer', summary: 'State tables: plan, state, event, next state', answer: Tables }), (c) =>
-    c.json(planTables() as z.infer<typeof Tables>, 200),
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/plans',
+      who: 'viewer',
+      summary: 'State tables: plan, state, event, next state',
+      answer: Tables,
+    }),
+    (c) => c.json(planTables() as z.infer<typeof Tables>, 200),
   );
 }

@@ -37,7 +37,14 @@ function asConfigured(ctx: Context, miner: MinerId): MinerId {
 export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { door } = parts;
   app.openapi(
-    operation(parts, { method: 'post', path: '/v1/sectors', who: 'operator', summary: 'Queue sector jobs', body: PledgeRequest, answer: z.object({ items: z.array(SectorView) }) }),
+    operation(parts, {
+      method: 'post',
+      path: '/v1/sectors',
+      who: 'operator',
+      summary: 'Queue sector jobs',
+      body: PledgeRequest,
+      answer: z.object({ items: z.array(SectorView) }),
+    }),
     async (c) => {
       const principal = c.get('principal');
       const { plan, miner, count, pieces } = c.req.valid('json');
@@ -49,38 +56,81 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       return c.json({ items: jobs.map(sectorView) }, 200);
     },
   );
-  app.openapi(operation(parts, { method: 'get', path: '/v1/sectors', who: 'viewer', summary: 'List sector jobs, newest first', query: SectorQuery, answer: SectorPage }), async (c) => {
-    const principal = c.get('principal');
-    const { cursor, limit, state, ...rest } = c.req.valid('query');
-    const page = await door.run((ctx) =>
-      ctx.tx.jobs({ ...rest, state: state === undefined ? undefined : canonicalState(state), ...(principal.miners === null ? {} : { miners: principal.miners }) }, limit, cursor ?? null),
-    );
-    return c.json({ items: page.items.map(sectorView), cursor: page.cursor }, 200);
-  });
-  app.openapi(operation(parts, { method: 'get', path: AT, who: 'viewer', summary: 'One sector with its history', params: Ref, answer: SectorDetail }), async (c) => {
-    const { ref } = c.req.valid('param');
-    return c.json(await door.run((ctx) => sectorDetail(ctx.tx, findJob(ctx, c.get('principal'), ref))), 200);
-  });
-  app.openapi(operation(parts, { method: 'get', path: `${AT}/explain`, who: 'viewer', summary: 'Why it waits and where its stage would go', params: Ref, answer: Explanation }), async (c) => {
-    const { ref } = c.req.valid('param');
-    return c.json(await door.run((ctx) => { const found = explain(ctx, findJob(ctx, c.get('principal'), ref)); return { ...found, candidates: [...found.candidates] }; }), 200);
-  });
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/sectors',
+      who: 'viewer',
+      summary: 'List sector jobs, newest first',
+      query: SectorQuery,
+      answer: SectorPage,
+    }),
+    async (c) => {
+      const principal = c.get('principal');
+      const { cursor, limit, state, ...rest } = c.req.valid('query');
+      const page = await door.run((ctx) =>
+        ctx.tx.jobs(
+          {
+            ...rest,
+            state: state === undefined ? undefined : canonicalState(state),
+            ...(principal.miners === null ? {} : { miners: principal.miners }),
+          },
+          limit,
+          cursor ?? null,
+        ),
+      );
+      return c.json({ items: page.items.map(sectorView), cursor: page.cursor }, 200);
+    },
+  );
+  app.openapi(
+    operation(parts, { method: 'get', path: AT, who: 'viewer', summary: 'One sector with its history', params: Ref, answer: SectorDetail }),
+    async (c) => {
+      const { ref } = c.req.valid('param');
+      return c.json(await door.run((ctx) => sectorDetail(ctx.tx, findJob(ctx, c.get('principal'), ref))), 200);
+    },
+  );
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: `${AT}/explain`,
+      who: 'viewer',
+      summary: 'Why it waits and where its stage would go',
+      params: Ref,
+      answer: Explanation,
+    }),
+    async (c) => {
+      const { ref } = c.req.valid('param');
+      return c.json(
+        await door.run((ctx) => {
+          const found = explain(ctx, findJob(ctx, c.get('principal'), ref));
+          return { ...found, candidates: [...found.candidates] };
+        }),
+        200,
+      );
+    },
+  );
   actions(app, parts);
 }
 
 function actions(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { door } = parts;
   const shared = { method: 'post', who: 'operator', params: Ref, bodyOptional: true, answer: SectorView } as const;
-  app.openapi(operation(parts, { ...shared, path: `${AT}/pause`, summary: 'Pause the job in its state', body: PauseRequest }), async (c) => {
-    const [{ ref }, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-    const job = await door.run((ctx) => pauseJob(ctx, findJob(ctx, principal, ref).id, { now }, principal.actor));
-    return c.json(sectorView(job), 200);
-  });
-  app.openapi(operation(parts, { ...shared, path: `${AT}/resume`, summary: 'Go on, from this state or a named one', body: ResumeRequest }), async (c) => {
-    const [{ ref }, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-    const job = await door.run((ctx) => resumeJob(ctx, findJob(ctx, principal, ref).id, body, principal.actor));
-    return c.json(sectorView(job), 200);
-  });
+  app.openapi(
+    operation(parts, { ...shared, path: `${AT}/pause`, summary: 'Pause the job in its state', body: PauseRequest }),
+    async (c) => {
+      const [{ ref }, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
+      const job = await door.run((ctx) => pauseJob(ctx, findJob(ctx, principal, ref).id, { now }, principal.actor));
+      return c.json(sectorView(job), 200);
+    },
+  );
+  app.openapi(
+    operation(parts, { ...shared, path: `${AT}/resume`, summary: 'Go on, from this state or a named one', body: ResumeRequest }),
+    async (c) => {
+      const [{ ref }, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
+      const job = await door.run((ctx) => resumeJob(ctx, findJob(ctx, principal, ref).id, body, principal.actor));
+      return c.json(sectorView(job), 200);
+    },
+  );
   app.openapi(operation(parts, { ...shared, path: `${AT}/abort`, summary: 'Give the job up', body: AbortRequest }), async (c) => {
     const [{ ref }, { force }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
     const job = await door.run((ctx) => abortJob(ctx, findJob(ctx, principal, ref).id, { force }, principal.actor));

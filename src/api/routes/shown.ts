@@ -16,7 +16,19 @@ export function sectorView(job: Job): SectorView {
 export function messageView(effect: EffectRow): MessageView[] {
   if (effect.want.kind !== 'message') return [];
   const { step, generation, status, lastError, signed, want } = effect;
-  return [{ step, generation, try: effect.try, method: want.message.method, status, cid: signed?.cid ?? null, nonce: signed?.nonce ?? null, sender: signed?.sender ?? null, lastError }];
+  return [
+    {
+      step,
+      generation,
+      try: effect.try,
+      method: want.message.method,
+      status,
+      cid: signed?.cid ?? null,
+      nonce: signed?.nonce ?? null,
+      sender: signed?.sender ?? null,
+      lastError,
+    },
+  ];
 }
 
 export function sectorDetail(tx: Tx, job: Job): SectorDetail {
@@ -35,7 +47,11 @@ export function threadView(tx: Tx, thread: ThreadRow, principal: Principal): Thr
   const job = found !== undefined && mayMiner(principal, found.miner) ? found : undefined;
   const { index, plan, miner, auto, enabled } = thread;
   return {
-    index, plan, miner, auto, enabled,
+    index,
+    plan,
+    miner,
+    auto,
+    enabled,
     job: job?.id ?? null,
     sector: job === undefined ? null : sectorView(job).sector,
     state: job?.state ?? null,

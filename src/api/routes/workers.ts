@@ -41,22 +41,38 @@ function jobIn(ctx: Context, principal: Principal, worker: string, index: number
 
 export function workerRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { door } = parts;
-  app.openapi(operation(parts, { method: 'get', path: '/v1/workers', who: 'viewer', summary: 'Workers and their sealing_threads', answer: z.object({ items: z.array(WorkerView) }) }), async (c) =>
-    c.json({ items: await door.run((ctx) => workers(ctx, c.get('principal'))) }, 200),
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/workers',
+      who: 'viewer',
+      summary: 'Workers and their sealing_threads',
+      answer: z.object({ items: z.array(WorkerView) }),
+    }),
+    async (c) => c.json({ items: await door.run((ctx) => workers(ctx, c.get('principal'))) }, 200),
   );
-  app.openapi(operation(parts, { method: 'get', path: '/v1/workers/{w}', who: 'viewer', summary: 'One worker', params: Worker, answer: WorkerView }), async (c) => {
-    const { w } = c.req.valid('param');
-    const found = await door.run((ctx) => workers(ctx, c.get('principal')).find(({ worker }) => worker === w));
-    if (found === undefined) throw notFound(`worker ${w}`);
-    return c.json(found, 200);
-  });
+  app.openapi(
+    operation(parts, { method: 'get', path: '/v1/workers/{w}', who: 'viewer', summary: 'One worker', params: Worker, answer: WorkerView }),
+    async (c) => {
+      const { w } = c.req.valid('param');
+      const found = await door.run((ctx) => workers(ctx, c.get('principal')).find(({ worker }) => worker === w));
+      if (found === undefined) throw notFound(`worker ${w}`);
+      return c.json(found, 200);
+    },
+  );
   const shared = { method: 'post', who: 'operator', params: Thread, bodyOptional: true, answer: SectorView } as const;
-  app.openapi(operation(parts, { ...shared, path: `${THREAD}/pause`, summary: "Pause the thread's sector", body: PauseRequest }), async (c) => {
-    const [{ w, i }, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-    return c.json(sectorView(await door.run((ctx) => pauseJob(ctx, jobIn(ctx, principal, w, i), { now }, principal.actor))), 200);
-  });
-  app.openapi(operation(parts, { ...shared, path: `${THREAD}/resume`, summary: "Go on with the thread's sector", body: ResumeRequest }), async (c) => {
-    const [{ w, i }, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-    return c.json(sectorView(await door.run((ctx) => resumeJob(ctx, jobIn(ctx, principal, w, i), body, principal.actor))), 200);
-  });
+  app.openapi(
+    operation(parts, { ...shared, path: `${THREAD}/pause`, summary: "Pause the thread's sector", body: PauseRequest }),
+    async (c) => {
+      const [{ w, i }, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
+      return c.json(sectorView(await door.run((ctx) => pauseJob(ctx, jobIn(ctx, principal, w, i), { now }, principal.actor))), 200);
+    },
+  );
+  app.openapi(
+    operation(parts, { ...shared, path: `${THREAD}/resume`, summary: "Go on with the thread's sector", body: ResumeRequest }),
+    async (c) => {
+      const [{ w, i }, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
+      return c.json(sectorView(await door.run((ctx) => resumeJob(ctx, jobIn(ctx, principal, w, i), body, principal.actor))), 200);
+    },
+  );
 }

@@ -20,23 +20,37 @@ async function joinToken({ client, values, show }: Session): Promise<void> {
   if (trust !== 'own' && trust !== 'rented') throw new UsageError(`--trust is own or rented and not ${JSON.stringify(trust)}`);
   const minutes = whole(text(values, 'minutes') ?? '60', '--minutes', 1);
   const labels = text(values, 'labels')?.split(',') ?? [];
-  show(await client.createJoinToken({ trust, labels, ttlMs: minutes * 60_000 }), ({ token, expiresMs }) => `${token}\nfor one ${trust} runner, until ${time(expiresMs)} UTC; it is not shown again`);
+  show(
+    await client.createJoinToken({ trust, labels, ttlMs: minutes * 60_000 }),
+    ({ token, expiresMs }) => `${token}\nfor one ${trust} runner, until ${time(expiresMs)} UTC; it is not shown again`,
+  );
 }
 
 const action = (name: 'drain' | 'cordon' | 'ban', about: string): Command => ({
-  words: `runners ${name}`, takes: 'RUNNER', about, positionals: [1, 1],
-  run: async ({ client, positionals, show }) => show(await client.runnerAction(argument(positionals, 0), name), (runner) => runnerTable([runner])),
+  words: `runners ${name}`,
+  takes: 'RUNNER',
+  about,
+  positionals: [1, 1],
+  run: async ({ client, positionals, show }) =>
+    show(await client.runnerAction(argument(positionals, 0), name), (runner) => runnerTable([runner])),
 });
 
 async function createToken({ client, values, show }: Session): Promise<void> {
   const role = text(values, 'role') ?? 'viewer';
-  if (role !== 'viewer' && role !== 'operator' && role !== 'admin') throw new UsageError(`--role is viewer, operator or admin and not ${JSON.stringify(role)}`);
+  if (role !== 'viewer' && role !== 'operator' && role !== 'admin')
+    throw new UsageError(`--role is viewer, operator or admin and not ${JSON.stringify(role)}`);
   const miners = (text(values, 'miners')?.split(',') as MinerId[] | undefined) ?? null;
-  show(await client.createToken({ name: needed(values, 'name'), role, miners }), ({ token, id }) => `${token}\ntoken ${id} (${role}); it is not shown again`);
+  show(
+    await client.createToken({ name: needed(values, 'name'), role, miners }),
+    ({ token, id }) => `${token}\ntoken ${id} (${role}); it is not shown again`,
+  );
 }
 
 function pieceTable(pieces: readonly PieceView[]): string {
-  return table(['piece', 'miner', 'bytes', 'padded', 'hash', 'job'], pieces.map((p) => [p.id, p.miner, p.sizeBytes, p.paddedSizeBytes, p.hash, p.job]));
+  return table(
+    ['piece', 'miner', 'bytes', 'padded', 'hash', 'job'],
+    pieces.map((p) => [p.id, p.miner, p.sizeBytes, p.paddedSizeBytes, p.hash, p.job]),
+  );
 }
 
 async function addPiece({ client, values, positionals, show }: Session): Promise<void> {
@@ -50,17 +64,69 @@ async function addPiece({ client, values, positionals, show }: Session): Promise
 }
 
 export const FLEET_COMMANDS: readonly Command[] = [
-  { words: 'runners token', takes: '[--trust own|rented] [--labels A,B] [--minutes N]', about: 'a single-use join token', options: { trust: { type: 'string' }, labels: { type: 'string' }, minutes: { type: 'string' } }, run: joinToken },
-  { words: 'runners list', takes: '', about: 'registered runners', run: async ({ client, show }) => show(await client.runners(), ({ items }) => runnerTable(items)) },
+  {
+    words: 'runners token',
+    takes: '[--trust own|rented] [--labels A,B] [--minutes N]',
+    about: 'a single-use join token',
+    options: { trust: { type: 'string' }, labels: { type: 'string' }, minutes: { type: 'string' } },
+    run: joinToken,
+  },
+  {
+    words: 'runners list',
+    takes: '',
+    about: 'registered runners',
+    run: async ({ client, show }) => show(await client.runners(), ({ items }) => runnerTable(items)),
+  },
   action('drain', 'finish what runs, take nothing new'),
   action('cordon', 'grant nothing to it'),
   action('ban', 'end its credential and take its stages away'),
-  { words: 'tokens create', takes: '--name N [--role viewer|operator|admin] [--miners M,M]', about: 'an API token, shown once', options: { name: { type: 'string' }, role: { type: 'string' }, miners: { type: 'string' } }, run: createToken },
   {
-    words: 'tokens list', takes: '', about: 'API tokens',
-    run: async ({ client, show }) => show(await client.tokens(), ({ items }) => table(['token', 'name', 'role', 'miners', 'created', 'revoked'], items.map((t) => [t.id, t.name, t.role, t.miners?.join(' ') ?? 'all', time(t.createdMs), t.revokedMs === null ? null : time(t.revokedMs)]))),
+    words: 'tokens create',
+    takes: '--name N [--role viewer|operator|admin] [--miners M,M]',
+    about: 'an API token, shown once',
+    options: { name: { type: 'string' }, role: { type: 'string' }, miners: { type: 'string' } },
+    run: createToken,
   },
-  { words: 'tokens revoke', takes: 'TOKEN', about: 'end an API token', positionals: [1, 1], run: async ({ client, positionals, show }) => show(await client.revokeToken(argument(positionals, 0)), ({ id }) => `token ${id} is revoked`) },
-  { words: 'pieces add', takes: 'FILE --miner M', about: 'upload a file for the next sector', options: { miner: { type: 'string' } }, positionals: [1, 1], run: addPiece },
-  { words: 'pieces list', takes: '--miner M', about: 'pieces no sector took yet', options: { miner: { type: 'string' } }, run: async ({ client, values, show }) => show(await client.pieces(needed(values, 'miner')), ({ items }) => pieceTable(items)) },
+  {
+    words: 'tokens list',
+    takes: '',
+    about: 'API tokens',
+    run: async ({ client, show }) =>
+      show(await client.tokens(), ({ items }) =>
+        table(
+          ['token', 'name', 'role', 'miners', 'created', 'revoked'],
+          items.map((t) => [
+            t.id,
+            t.name,
+            t.role,
+            t.miners?.join(' ') ?? 'all',
+            time(t.createdMs),
+            t.revokedMs === null ? null : time(t.revokedMs),
+          ]),
+        ),
+      ),
+  },
+  {
+    words: 'tokens revoke',
+    takes: 'TOKEN',
+    about: 'end an API token',
+    positionals: [1, 1],
+    run: async ({ client, positionals, show }) =>
+      show(await client.revokeToken(argument(positionals, 0)), ({ id }) => `token ${id} is revoked`),
+  },
+  {
+    words: 'pieces add',
+    takes: 'FILE --miner M',
+    about: 'upload a file for the next sector',
+    options: { miner: { type: 'string' } },
+    positionals: [1, 1],
+    run: addPiece,
+  },
+  {
+    words: 'pieces list',
+    takes: '--miner M',
+    about: 'pieces no sector took yet',
+    options: { miner: { type: 'string' } },
+    run: async ({ client, values, show }) => show(await client.pieces(needed(values, 'miner')), ({ items }) => pieceTable(items)),
+  },
 ];

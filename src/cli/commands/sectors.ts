@@ -8,7 +8,14 @@ const REF = 'SECTOR (s-t01000-7 or j-…)';
 
 async function list({ client, values, show }: Session): Promise<void> {
   const paused = values['paused'] === true ? true : undefined;
-  const filter = { state: text(values, 'state'), plan: text(values, 'plan'), miner: text(values, 'miner'), paused, error: text(values, 'error'), cursor: text(values, 'cursor') };
+  const filter = {
+    state: text(values, 'state'),
+    plan: text(values, 'plan'),
+    miner: text(values, 'miner'),
+    paused,
+    error: text(values, 'error'),
+    cursor: text(values, 'cursor'),
+  };
   const limit = text(values, 'limit');
   const page = await client.sectors({ ...filter, limit: limit === undefined ? undefined : whole(limit, '--limit', 1) });
   show(page, ({ items, cursor }) => sectorTable(items) + (cursor === null ? '' : `\nmore with --cursor ${cursor}`));
@@ -42,43 +49,93 @@ async function watch({ client, line, json }: Session, job: string, after: number
 async function pledge({ client, values, show }: Session): Promise<void> {
   const count = whole(text(values, 'count') ?? '1', '--count', 1);
   const pieces = text(values, 'piece')?.split(',') as PieceId[] | undefined;
-  const answer = await client.pledge({ plan: text(values, 'plan') ?? 'sealer', miner: needed(values, 'miner') as MinerId, count, ...(pieces === undefined ? {} : { pieces }) });
+  const answer = await client.pledge({
+    plan: text(values, 'plan') ?? 'sealer',
+    miner: needed(values, 'miner') as MinerId,
+    count,
+    ...(pieces === undefined ? {} : { pieces }),
+  });
   show(answer, ({ items }) => sectorTable(items));
 }
 
-const done = (session: Session, job: Awaited<ReturnType<Session['client']['pause']>>): void => session.show(job, (shown) => sectorTable([shown]));
+const done = (session: Session, job: Awaited<ReturnType<Session['client']['pause']>>): void =>
+  session.show(job, (shown) => sectorTable([shown]));
 
 export const SECTOR_COMMANDS: readonly Command[] = [
   {
-    words: 'sectors list', takes: '[--state S] [--plan P] [--miner M] [--paused] [--error CODE] [--limit N] [--cursor C]', about: 'sector jobs, newest first',
-    options: { state: { type: 'string', short: 's' }, plan: { type: 'string' }, miner: { type: 'string' }, paused: { type: 'boolean' }, error: { type: 'string' }, limit: { type: 'string' }, cursor: { type: 'string' } },
+    words: 'sectors list',
+    takes: '[--state S] [--plan P] [--miner M] [--paused] [--error CODE] [--limit N] [--cursor C]',
+    about: 'sector jobs, newest first',
+    options: {
+      state: { type: 'string', short: 's' },
+      plan: { type: 'string' },
+      miner: { type: 'string' },
+      paused: { type: 'boolean' },
+      error: { type: 'string' },
+      limit: { type: 'string' },
+      cursor: { type: 'string' },
+    },
     run: list,
   },
-  { words: 'sectors show', takes: `${REF} [--watch]`, about: 'one sector with its history; --watch goes on until it has ended', options: { watch: { type: 'boolean', short: 'w' } }, positionals: [1, 1], run: show_ },
   {
-    words: 'sectors pledge', takes: '--miner M [--count N] [--plan P] [--piece ID,ID…]', about: 'queue sector jobs',
+    words: 'sectors show',
+    takes: `${REF} [--watch]`,
+    about: 'one sector with its history; --watch goes on until it has ended',
+    options: { watch: { type: 'boolean', short: 'w' } },
+    positionals: [1, 1],
+    run: show_,
+  },
+  {
+    words: 'sectors pledge',
+    takes: '--miner M [--count N] [--plan P] [--piece ID,ID…]',
+    about: 'queue sector jobs',
     options: { miner: { type: 'string' }, count: { type: 'string' }, plan: { type: 'string' }, piece: { type: 'string' } },
     run: pledge,
   },
   {
-    words: 'sectors pause', takes: `${REF} [--now]`, about: 'pause it in its state; --now stops a running stage', options: { now: { type: 'boolean' } }, positionals: [1, 1],
-    run: async (session) => done(session, await session.client.pause(argument(session.positionals, 0), { now: session.values['now'] === true })),
+    words: 'sectors pause',
+    takes: `${REF} [--now]`,
+    about: 'pause it in its state; --now stops a running stage',
+    options: { now: { type: 'boolean' } },
+    positionals: [1, 1],
+    run: async (session) =>
+      done(session, await session.client.pause(argument(session.positionals, 0), { now: session.values['now'] === true })),
   },
   {
-    words: 'sectors resume', takes: `${REF} [--state S] [--force]`, about: 'go on, from this state or from S', options: { state: { type: 'string', short: 's' }, force: { type: 'boolean' } }, positionals: [1, 1],
+    words: 'sectors resume',
+    takes: `${REF} [--state S] [--force]`,
+    about: 'go on, from this state or from S',
+    options: { state: { type: 'string', short: 's' }, force: { type: 'boolean' } },
+    positionals: [1, 1],
     run: async (session) => {
       const state = text(session.values, 'state');
       if (state === '') throw new UsageError('--state is empty; name a state, or leave it out');
-      done(session, await session.client.resume(argument(session.positionals, 0), { ...(state === undefined ? {} : { state }), force: session.values['force'] === true }));
+      done(
+        session,
+        await session.client.resume(argument(session.positionals, 0), {
+          ...(state === undefined ? {} : { state }),
+          force: session.values['force'] === true,
+        }),
+      );
     },
   },
   {
-    words: 'sectors abort', takes: `${REF} [--force]`, about: 'give it up', options: { force: { type: 'boolean' } }, positionals: [1, 1],
-    run: async (session) => done(session, await session.client.abort(argument(session.positionals, 0), { force: session.values['force'] === true })),
+    words: 'sectors abort',
+    takes: `${REF} [--force]`,
+    about: 'give it up',
+    options: { force: { type: 'boolean' } },
+    positionals: [1, 1],
+    run: async (session) =>
+      done(session, await session.client.abort(argument(session.positionals, 0), { force: session.values['force'] === true })),
   },
   {
-    words: 'sectors explain', takes: REF, about: 'why it waits and where its stage would go', positionals: [1, 1],
+    words: 'sectors explain',
+    takes: REF,
+    about: 'why it waits and where its stage would go',
+    positionals: [1, 1],
     run: async ({ client, positionals, show }) =>
-      show(await client.explain(argument(positionals, 0)), ({ sentence, candidates }) => [sentence, ...candidates.map(({ runner, name, why }) => `  ${name} (${runner}): ${why}`)].join('\n')),
+      show(await client.explain(argument(positionals, 0)), ({ sentence, candidates }) =>
+        [sentence, ...candidates.map(({ runner, name, why }) => `  ${name} (${runner}): ${why}`)].join('\n'),
+      ),
   },
 ];
