@@ -133,6 +133,18 @@ test('the next message of a sender is not signed before the earlier one is with 
   expect(fake.pushes.map(({ nonce }) => nonce)).toEqual([0, 1]);
 });
 
+test('a node that forgot its mempool does not give a nonce out twice', async () => {
+  const outbox = openOutbox();
+  const fake = new FakeChain();
+  start(outbox, { chain: fake.port() });
+  await outbox.add(messageEffect(1));
+  await outbox.settled();
+  fake.held.clear();
+  await outbox.add(messageEffect(2));
+  await outbox.settled();
+  expect(fake.pushes.map(({ nonce }) => nonce)).toEqual([0, 1]);
+});
+
 test('a message that can never land holds up nobody', async () => {
   const outbox = openOutbox();
   const fake = new FakeChain();
