@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a line is written at most.
@@ -12,6 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Progress {
     label: String,
     terminal: bool,
+    wrote: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -21,14 +23,18 @@ struct State {
     /// Work that was there before this process began (a resumed download): not part of the rate.
     given: f64,
     began: Instant,
-    last: Option<Instant>,
+    /// When the last line was written; work that is done sooner than the first is due writes none.
+    last: Instant,
+    /// The largest fraction written: a growing total must not look like going back.
+    fraction: f64,
 }
 
 impl Progress {
     /// `label` is for people; `total` may be 0 and grow later.
     pub fn new(label: &str, total: f64) -> Self {
-        let state = State { done: 0.0, total, given: 0.0, began: Instant::now(), last: None };
-        Self { label: label.to_string(), terminal: stderr().is_terminal(), state: Mutex::new(state) }
+        let now = Instant::now();
+        let state = State { done: 0.0, total, given: 0.0, began: now, last: now, fraction: 0.0 };
+        Self { label: label.to_string(), terminal: stderr().is_terminal(), wrote: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// The total becomes larger by `amount`.
@@ -53,11 +59,12 @@ impl Progress {
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         change(&mut state);
         let now = Instant::now();
-        if state.total <= 0.0 || state.last.is_some_and(|last| now - last < INTERVAL) {
+        if state.total <= 0.0 || now - state.last < INTERVAL {
             return;
         }
-        state.last = Some(now);
-        let fraction = (state.done / state.total).clamp(0.0, 1.0);
+        state.last = now;
+        state.fraction = (state.done / state.total).clamp(state.fraction, 1.0);
+        let fraction = state.fraction;
         let worked = state.done - state.given;
         let seconds = (now - state.began).as_secs_f64();
         let left = (worked > 0.0 && seconds > 0.0)
@@ -66,6 +73,7 @@ impl Progress {
     }
 
     fn write(&self, fraction: f64, left: Option<u64>) {
+        self.wrote.store(true, Ordering::Relaxed);
         let mut out = stderr().lock();
         // A closed stderr is no reason to stop working.
         let _ = if self.terminal {
@@ -83,7 +91,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.terminal {
+        if self.terminal && self.wrote.load(Ordering::Relaxed) {
             let _ = writeln!(stderr().lock());
         }
     }

@@ -141,17 +141,15 @@ impl Download<'_> {
             Err(Refusal::NothingThere) => return Ok(End::Complete),
         };
         let largest = if self.file.name.ends_with(".vk") { LARGEST_VK } else { LARGEST_PARAMS };
-        if total.is_some_and(|t| t > largest) {
+        if total > largest {
             return Ok(End::Useless("it announces far more bytes than such a file has".into()));
         }
-        if total.is_some_and(|t| t < self.have) {
+        if total < self.have {
             // What is there cannot be the beginning of this file.
             self.truncate(partial)?;
             return Ok(End::Broken("it has a shorter file".into()));
         }
-        if let Some(total) = total {
-            self.count(total, partial)?;
-        }
+        self.count(total, partial)?;
         self.out
             .seek(SeekFrom::Start(self.have))
             .map_err(|e| ParamsError::io("write", partial, &e))?;
@@ -160,9 +158,7 @@ impl Download<'_> {
         let (mut window, mut in_window) = (Instant::now(), 0);
         loop {
             let n = match body.read(&mut block) {
-                Ok(0) if total.is_some_and(|t| at < t) => {
-                    return Ok(End::Broken("the connection broke".into()));
-                }
+                Ok(0) if at < total => return Ok(End::Broken("the connection broke".into())),
                 Ok(0) => return Ok(End::Complete),
                 Ok(n) => n as u64,
                 Err(e) => return Ok(End::Broken(e.to_string())),
@@ -171,8 +167,8 @@ impl Download<'_> {
             let known = self.have.saturating_sub(at).min(n);
             let new = &block[known as usize..n as usize];
             at += n;
-            if at > largest {
-                return Ok(End::Useless("it sends far more bytes than such a file has".into()));
+            if at > total {
+                return Ok(End::Useless("it sends more bytes than it announced".into()));
             }
             self.out.write_all(new).map_err(|e| ParamsError::io("write", partial, &e))?;
             self.have += new.len() as u64;

@@ -26,8 +26,8 @@ pub enum Refusal {
 pub struct Stream {
     /// The file's byte that the body begins with: the one asked for, or 0 when ranges are ignored.
     pub start: u64,
-    /// The file's size, when the gateway says it.
-    pub total: Option<u64>,
+    /// The file's size.
+    pub total: u64,
     /// The bytes.
     pub body: Box<dyn Read + Send>,
 }
@@ -77,6 +77,8 @@ pub fn open(agent: &Agent, url: &str, from: u64) -> Result<Stream, Refusal> {
         408 | 425 | 429 | 500..=599 => return Err(Refusal::Transient(format!("status {status}"))),
         _ => return Err(Refusal::Final(format!("status {status}"))),
     };
+    // Without it a gateway could fill the disk before the digest tells.
+    let total = total.ok_or_else(|| Refusal::Final("it does not say how long the file is".into()))?;
     Ok(Stream { start, total, body: Box::new(response.into_body().into_reader()) })
 }
 

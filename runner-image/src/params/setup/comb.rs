@@ -12,6 +12,22 @@ use super::curve::{Affine, Curve, Scratch, add_batch};
 /// Multiples summed at once: small enough for its sums to stay in the second-level cache.
 pub const BATCH: usize = 2048;
 
+/// How many sums ahead table entries are asked for: they lie anywhere in megabytes of table.
+const AHEAD: usize = 12;
+
+/// Tells the processor that `entry` will be read soon; a hint, where there is one.
+#[inline(always)]
+fn prefetch<T>(entry: &T) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..size_of::<T>()).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the address lies inside `entry`, and a prefetch never faults.
+        unsafe { _mm_prefetch(std::ptr::from_ref(entry).cast::<i8>().add(line), _MM_HINT_T0) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = entry;
+}
+
 /// A comb table for one base point.
 pub struct Comb<C: Curve> {
     /// Bits of a window, `c`.
@@ -54,15 +70,23 @@ impl<C: Curve> Comb<C> {
         let mut out = Vec::with_capacity(scalars.len() * C::BYTES);
         let mut scratch = Scratch::default();
         for batch in scalars.chunks(BATCH) {
-            let digits: Vec<i32> =
-                batch.iter().flat_map(|s| signed_digits(s, self.bits, self.windows)).collect();
+            // Window by window, as the sums are made.
+            let mut digits = vec![0i32; self.windows * batch.len()];
+            for (i, scalar) in batch.iter().enumerate() {
+                for (w, digit) in signed_digits(scalar, self.bits, self.windows).enumerate() {
+                    digits[w * batch.len() + i] = digit;
+                }
+            }
             let mut sums = vec![Affine::default(); batch.len()];
-            for w in 0..self.windows {
+            for (w, digits) in digits.chunks(batch.len()).enumerate() {
                 let row = &self.table[w << (self.bits - 1)..(w + 1) << (self.bits - 1)];
+                let entry = |digit: i32| &row[(digit.unsigned_abs() as usize).max(1) - 1];
                 let addend = |i: usize| {
-                    let digit = digits[i * self.windows + w];
-                    (digit != 0)
-                        .then(|| row[digit.unsigned_abs() as usize - 1].negate_if(digit < 0))
+                    if let Some(&soon) = digits.get(i + AHEAD) {
+                        prefetch(entry(soon));
+                    }
+                    let digit = digits[i];
+                    (digit != 0).then(|| entry(digit).negate_if(digit < 0))
                 };
                 add_batch::<C>(&mut sums, addend, &mut scratch);
             }
@@ -75,9 +99,9 @@ impl<C: Curve> Comb<C> {
 }
 
 /// The digits of a scalar in base 2^`bits`, each in −2^(bits−1) < d ≤ 2^(bits−1), lowest first.
-pub fn signed_digits(scalar: &Scalar, bits: usize, windows: usize) -> Vec<i32> {
+pub fn signed_digits(scalar: &Scalar, bits: usize, windows: usize) -> impl Iterator<Item = i32> {
     let bytes = scalar.to_repr();
-    let bit_window = |w: usize| {
+    let bit_window = move |w: usize| {
         let from = w * bits;
         let mut word = [0u8; 4];
         let first = from / 8;
@@ -87,11 +111,9 @@ pub fn signed_digits(scalar: &Scalar, bits: usize, windows: usize) -> Vec<i32> {
         ((u32::from_le_bytes(word) >> (from % 8)) & ((1 << bits) - 1)) as i32
     };
     let mut carry = 0;
-    (0..windows)
-        .map(|w| {
-            let digit = bit_window(w) + carry;
-            carry = i32::from(digit > 1 << (bits - 1));
-            digit - (carry << bits)
-        })
-        .collect()
+    (0..windows).map(move |w| {
+        let digit = bit_window(w) + carry;
+        carry = i32::from(digit > 1 << (bits - 1));
+        digit - (carry << bits)
+    })
 }

@@ -44,6 +44,8 @@ pub struct Shape {
 const WINDOW_BITS: usize = 16;
 /// A G2 point costs about as much as this many G1 points; for progress only.
 const G2_WEIGHT: f64 = 3.0;
+/// Work of the queries L, A and B in terms of the H query's, until the circuit is synthesised.
+const LIKELY_REST: f64 = 2.2;
 /// Scalars whose points are made before they are written.
 const SECTION_STEP: usize = 32 * BATCH;
 
@@ -102,6 +104,8 @@ where
 
     let vk_len = 3 * G1::BYTES + 3 * G2::BYTES + 4 + shape.inputs * G1::BYTES;
     let h_len = domain.size - 1;
+    let likely = LIKELY_REST * h_len as f64;
+    progress.expect(h_len as f64 + likely);
     let mut file = File::create(path)?;
     // The H query needs no circuit: one core makes it while another synthesises.
     let (h, assembled) = rayon::join(
@@ -135,7 +139,8 @@ where
     let Assembly { inputs, aux, .. } = assembly;
     let a = dense(inputs.a, aux.a);
     let b = dense(inputs.b, aux.b);
-    progress.expect((l.len() + a.len() + b.len()) as f64 + G2_WEIGHT * b.len() as f64);
+    let rest = (l.len() + a.len() + b.len()) as f64 + G2_WEIGHT * b.len() as f64;
+    progress.expect(rest - likely);
 
     let vk = verifying_key(secrets, &ic, combs);
     debug_assert_eq!(vk.len(), vk_len);
@@ -190,7 +195,6 @@ fn write_h(
     progress: &Progress,
 ) -> io::Result<()> {
     let count = domain.size - 1;
-    progress.expect(count as f64);
     let mut file = File::options().write(true).open(path)?;
     file.seek(SeekFrom::Start(at))?;
     let mut out = BufWriter::new(file);

@@ -32,7 +32,8 @@ fn signed_digits_add_up_to_the_scalar() {
         for scalar in scalars() {
             let base = Scalar::from(1 << bits);
             let mut sum = Scalar::ZERO;
-            for digit in signed_digits(&scalar, bits, windows).iter().rev() {
+            let digits: Vec<i32> = signed_digits(&scalar, bits, windows).collect();
+            for digit in digits.iter().rev() {
                 assert!(*digit > -(1 << (bits - 1)) && *digit <= 1 << (bits - 1));
                 let size = Scalar::from(u64::from(digit.unsigned_abs()));
                 sum = sum * base + if *digit < 0 { -size } else { size };
