@@ -60,6 +60,7 @@ CREATE UNIQUE INDEX `effects_id_unique` ON `effects` (`id`);--> statement-breakp
 CREATE UNIQUE INDEX `effects_once` ON `effects` (`job`,`step`,`generation`,`try`);--> statement-breakpoint
 CREATE INDEX `effects_due` ON `effects` (`due_ms`) WHERE status = 'open';--> statement-breakpoint
 CREATE INDEX `effects_nonce` ON `effects` (`sender`,`nonce`) WHERE sender is not null;--> statement-breakpoint
+CREATE INDEX `effects_unpushed` ON `effects` (`sender`,`nonce`) WHERE status = 'open' and pushed = 0;--> statement-breakpoint
 CREATE TABLE `events` (
 	`seq` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`job` text NOT NULL,
@@ -106,7 +107,7 @@ CREATE UNIQUE INDEX `jobs_one_live_per_sector` ON `jobs` (`miner`,`number`) WHER
 CREATE INDEX `jobs_sector` ON `jobs` (`miner`,`number`);--> statement-breakpoint
 CREATE INDEX `jobs_state` ON `jobs` (`state`,`paused`);--> statement-breakpoint
 CREATE INDEX `jobs_error` ON `jobs` (`error_code`) WHERE error_code is not null;--> statement-breakpoint
-CREATE INDEX `jobs_waiting` ON `jobs` (`waiting_for`,`waiting_ms`) WHERE paused = 0;--> statement-breakpoint
+CREATE INDEX `jobs_waiting` ON `jobs` (`waiting_for`,`waiting_ms`,`waiting_stage`) WHERE paused = 0;--> statement-breakpoint
 CREATE INDEX `jobs_reserved` ON `jobs` (`reserved_runner`,`reserved_until_ms`) WHERE reserved_runner is not null;--> statement-breakpoint
 CREATE TABLE `join_tokens` (
 	`hash` text PRIMARY KEY NOT NULL,

@@ -65,6 +65,7 @@ export const MIGRATIONS: readonly Migration[] = [
       `CREATE UNIQUE INDEX \`effects_once\` ON \`effects\` (\`job\`,\`step\`,\`generation\`,\`try\`);`,
       `CREATE INDEX \`effects_due\` ON \`effects\` (\`due_ms\`) WHERE status = 'open';`,
       `CREATE INDEX \`effects_nonce\` ON \`effects\` (\`sender\`,\`nonce\`) WHERE sender is not null;`,
+      `CREATE INDEX \`effects_unpushed\` ON \`effects\` (\`sender\`,\`nonce\`) WHERE status = 'open' and pushed = 0;`,
       `CREATE TABLE \`events\` (
   \`seq\` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
   \`job\` text NOT NULL,
@@ -109,7 +110,7 @@ export const MIGRATIONS: readonly Migration[] = [
       `CREATE INDEX \`jobs_sector\` ON \`jobs\` (\`miner\`,\`number\`);`,
       `CREATE INDEX \`jobs_state\` ON \`jobs\` (\`state\`,\`paused\`);`,
       `CREATE INDEX \`jobs_error\` ON \`jobs\` (\`error_code\`) WHERE error_code is not null;`,
-      `CREATE INDEX \`jobs_waiting\` ON \`jobs\` (\`waiting_for\`,\`waiting_ms\`) WHERE paused = 0;`,
+      `CREATE INDEX \`jobs_waiting\` ON \`jobs\` (\`waiting_for\`,\`waiting_ms\`,\`waiting_stage\`) WHERE paused = 0;`,
       `CREATE INDEX \`jobs_reserved\` ON \`jobs\` (\`reserved_runner\`,\`reserved_until_ms\`) WHERE reserved_runner is not null;`,
       `CREATE TABLE \`join_tokens\` (
   \`hash\` text PRIMARY KEY NOT NULL,

@@ -50,7 +50,7 @@ export const jobs = sqliteTable(
       .on(t.errorCode)
       .where(sql`error_code is not null`),
     index('jobs_waiting')
-      .on(t.waitingFor, t.waitingMs)
+      .on(t.waitingFor, t.waitingMs, t.waitingStage)
       .where(sql`paused = 0`),
     index('jobs_reserved')
       .on(t.reservedRunner, t.reservedUntilMs)
@@ -225,5 +225,8 @@ export const effects = sqliteTable(
     index('effects_nonce')
       .on(t.sender, t.nonce)
       .where(sql`sender is not null`),
+    index('effects_unpushed')
+      .on(t.sender, t.nonce)
+      .where(sql`status = 'open' and pushed = 0`),
   ],
 );
