@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { JobId } from '../../schema/ids.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { pauseJob, resumeJob } from '../../scheduler/operate.ts';
-import { jobOfThread, threadOrRefuse } from '../../scheduler/threads.ts';
+import { jobOfThread, threadId } from '../../scheduler/threads.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
@@ -32,8 +32,9 @@ function workers(ctx: Context, principal: Principal): WorkerView[] {
 
 /** The job in a thread; a thread of a foreign miner is not there, a foreign job in a shared one neither. */
 function jobIn(ctx: Context, principal: Principal, worker: string, index: number): JobId {
-  const thread = threadOrRefuse(ctx, worker, index);
-  if (thread.miner !== null && !mayMiner(principal, thread.miner)) throw notFound(`sealing_thread ${worker}/${index}`);
+  const thread = ctx.tx.thread(threadId(worker, index));
+  // Not the engine's refusal, which lists the threads there are: some may be of foreign miners.
+  if (thread === undefined || (thread.miner !== null && !mayMiner(principal, thread.miner))) throw notFound(`sealing_thread ${worker}/${index}`);
   const job = jobOfThread(ctx, worker, index);
   if (!mayMiner(principal, job.miner)) throw notFound(`sector in sealing_thread ${worker}/${index}`);
   return job.id;

@@ -1,0 +1,136 @@
+/** The real API over the real engine, store and object store in one process; time stands still unless moved. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { createApp } from '../../src/api/app.ts';
+import { type Door, openDoor } from '../../src/api/door.ts';
+import { createApiToken } from '../../src/api/routes/tokens.ts';
+import { newSecret } from '../../src/api/secrets.ts';
+import type { Role } from '../../src/api/views.ts';
+import { randomIds, sleep } from '../../src/main/machine.ts';
+import { type LocalObjects, openLocalObjects } from '../../src/objects/local.ts';
+import { DEFAULTS, type Settings } from '../../src/scheduler/context.ts';
+import type { Store } from '../../src/scheduler/ports.ts';
+import { restarted } from '../../src/scheduler/tick.ts';
+import { MinerId } from '../../src/schema/ids.ts';
+import type { RegisterAnswer } from '../../src/schema/runner.ts';
+import { openNodeStore } from '../../src/store/node.ts';
+
+export const OURS = MinerId.parse('t01000');
+export const THEIRS = MinerId.parse('t01001');
+export const BOOT = 'boot-of-a-test';
+export const RESOURCES = { cores: 2, ramBytes: 2 ** 34, diskFreeBytes: 2 ** 40, gpus: [] };
+
+const MINER = { sealProof: 'StackedDrg2KiBV1_1', firstSector: 1, lastSector: 1_000, allowCc: true } as const;
+
+export class ApiWorld {
+  nowMs = 1_800_000_000_000;
+  readonly log: string[] = [];
+  readonly ending = new AbortController();
+  readonly folder: string;
+  readonly store: Store;
+  readonly objects: LocalObjects;
+  readonly door: Door;
+  readonly app: ReturnType<typeof createApp>;
+  admin = '';
+
+  private constructor(folder: string, store: Store, objects: LocalObjects) {
+    this.folder = folder;
+    this.store = store;
+    this.objects = objects;
+    const settings: Settings = {
+      ...DEFAULTS,
+      network: 'dev',
+      miners: { [OURS]: MINER, [THEIRS]: MINER },
+      threads: [
+        { worker: 'ours', index: 0, plan: 'sealer', miner: OURS, auto: false },
+        { worker: 'theirs', index: 0, plan: 'sealer', miner: THEIRS, auto: false },
+        { worker: 'shared', index: 0, plan: 'sealer', miner: null, auto: false },
+      ],
+    };
+    this.door = openDoor({ store, clock: { now: () => this.nowMs }, ids: randomIds, settings });
+    this.app = createApp({
+      door: this.door,
+      objects,
+      settings,
+      log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
+      requestId: () => randomIds.hex(8),
+      sleep,
+      ending: this.ending.signal,
+      notReady: async () => undefined,
+    });
+  }
+
+  static async open(): Promise<ApiWorld> {
+    const folder = mkdtempSync(join(tmpdir(), 'sealpool-api-'));
+    const store = openNodeStore({
+      path: join(folder, 'sealpool.sqlite'),
+      onFatal: (error) => {
+        throw error;
+      },
+    });
+    const objects = await openLocalObjects({ dataDir: folder, publicUrl: 'http://objects.test', now: () => Date.now() });
+    const world = new ApiWorld(folder, store, objects);
+    await world.door.run(restarted);
+    world.admin = await world.token('admin');
+    return world;
+  }
+
+  /** A new API token's secret. */
+  token(role: Role, miners: readonly MinerId[] | null = null): Promise<string> {
+    return this.door.run((ctx) => createApiToken(ctx, { name: `${role} of a test`, role, miners }).token);
+  }
+
+  /** A registered runner's identity. */
+  async runner(trust: 'own' | 'rented' = 'own', name = 'runner'): Promise<RegisterAnswer> {
+    const token = await this.door.run((ctx) => {
+      const { secret, hash } = newSecret(ctx.ids, 'join');
+      ctx.tx.insertJoinToken({ hash, trust, labels: [], expiresMs: ctx.nowMs + 60_000, usedBy: null });
+      return secret;
+    });
+    const storage = trust === 'own' ? ['main'] : [];
+    const body = {
+      token,
+      name,
+      bootId: BOOT,
+      agentVersion: '0',
+      stages: ['AddPiece', 'BuildTreeD', 'PC1', 'PC2', 'C1', 'C2', 'Verify'],
+      storage,
+      resources: RESOURCES,
+    };
+    const answer = await this.call('POST', '/v1/runners/register', { body });
+    return answer.json as RegisterAnswer;
+  }
+
+  async call(
+    method: string,
+    path: string,
+    given: { token?: string | undefined; body?: unknown; raw?: BodyInit; headers?: Record<string, string> } = {},
+  ) {
+    const response = await this.app.request(path, {
+      method,
+      headers: {
+        ...(given.token === undefined ? {} : { authorization: `Bearer ${given.token}` }),
+        ...(given.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...given.headers,
+      },
+      ...(given.body === undefined ? {} : { body: JSON.stringify(given.body) }),
+      ...(given.raw === undefined ? {} : { body: given.raw, duplex: 'half' }),
+    } as RequestInit);
+    const text = await response.text();
+    const json = (response.headers.get('content-type') ?? '').includes('json') ? JSON.parse(text) : undefined;
+    return { status: response.status, type: response.headers.get('content-type'), headers: response.headers, json, text };
+  }
+
+  async pledge(miner: MinerId = OURS, count = 1): Promise<string[]> {
+    const { json } = await this.call('POST', '/v1/sectors', { token: this.admin, body: { plan: 'sealer', miner, count } });
+    return (json as { items: { id: string }[] }).items.map(({ id }) => id);
+  }
+
+  close(): void {
+    this.ending.abort();
+    this.store.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,186 @@
+/** Reports and grants through the fused `next`, over HTTP with real uploads into the object store. */
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { objectRoutes } from '../../src/objects/routes.ts';
+import type { Grant, NextAnswer, RegisterAnswer } from '../../src/schema/runner.ts';
+import { effectDone } from '../../src/scheduler/outbox.ts';
+import { tick } from '../../src/scheduler/tick.ts';
+import { ApiWorld, BOOT, OURS, RESOURCES } from './api-world.ts';
+
+let world: ApiWorld;
+let runner: RegisterAnswer;
+beforeEach(async () => {
+  world = await ApiWorld.open();
+  world.app.route('/', objectRoutes(world.objects));
+  runner = await world.runner();
+});
+afterEach(() => world.close());
+
+async function next(more: Record<string, unknown> = {}, credential = runner.credential) {
+  const body = { bootId: BOOT, freeSlots: 0, running: [], reports: [], resources: RESOURCES, waitMs: 0, ...more };
+  const { status, json } = await world.call('POST', '/v1/runners/self/next', { token: credential, body });
+  expect(status).toBe(200);
+  return json as NextAnswer;
+}
+
+/** Says for the chain that sector numbers are free. */
+async function numbersAreFree(): Promise<void> {
+  await world.door.run((ctx) => {
+    for (const { id, want } of ctx.tx.effectsDue(ctx.nowMs, 100))
+      if (want.kind === 'number') effectDone(ctx, id, { outcome: 'number', taken: false });
+  });
+}
+
+async function claim(slots = 1): Promise<Grant[]> {
+  await numbersAreFree();
+  return (await next({ freeSlots: slots })).grants;
+}
+
+const ZERO_COMM_D = {
+  cid: 'baga6ea4seaqpy7usqklokfx2vxuynmupslkeutzexe2uqurdg5vhtebhxqmpqmy',
+  hex: 'fc7e928296e516faade986b28f92d44a4f24b935485223376a799027bc18f833',
+};
+const added = { pieces: [{ cid: ZERO_COMM_D.cid, paddedSizeBytes: '2048', offsetBytes: '0', filler: true }], commD: ZERO_COMM_D };
+const doneReport = ({ attempt, epoch }: Grant, outputs: unknown[] = [], result: unknown = added) => ({
+  outcome: 'done',
+  attempt,
+  epoch,
+  outputs,
+  result,
+});
+
+/** Uploads bytes to an output slot as an agent does. */
+async function upload(grant: Grant, name: string, bytes: Buffer) {
+  const slot = grant.outputs.find((output) => output.name === name);
+  const url = new URL(slot?.partUrls[0] as string);
+  const checksum = Buffer.alloc(4);
+  checksum.writeUInt32BE(crc32(bytes));
+  const put = await world.call('PUT', url.pathname + url.search, {
+    raw: bytes,
+    headers: { 'content-length': String(bytes.length), 'x-amz-checksum-crc32': checksum.toString('base64') },
+  });
+  expect(put.status).toBe(200);
+  return {
+    name,
+    sizeBytes: String(bytes.length),
+    hash: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
+    parts: [{ number: 1, etag: put.headers.get('etag') }],
+  };
+}
+
+const stateOf = async (job: string) =>
+  ((await world.call('GET', `/v1/sectors/${job}`, { token: world.admin })).json as { job: { state: string } }).job.state;
+
+test('a mix of reports in one call is answered item by item', async () => {
+  await world.pledge(OURS, 1);
+  const [late] = (await claim()) as [Grant];
+  // Its lease runs out: the stage is granted anew, with a higher lease epoch.
+  world.nowMs += 60_000;
+  await world.door.run(tick);
+  const [current] = (await claim()) as [Grant];
+  expect(current.epoch).toBe(late.epoch + 1);
+  const unknown = { outcome: 'failed', attempt: 'a-000000000000', epoch: 1, code: 'internal', message: 'no such' };
+  const mixed = await next({ reports: [doneReport(late), doneReport(current), unknown, doneReport(current)] });
+  expect(mixed.reports.map(({ status }) => status)).toEqual(['lease_lost', 'accepted', 'unknown_attempt', 'duplicate']);
+  expect(
+    await stateOf(
+      ((await world.call('GET', '/v1/sectors', { token: world.admin })).json as { items: { id: string }[] }).items[0]?.id as string,
+    ),
+  ).toBe('PieceAdded');
+  // Everything once more: nothing changes.
+  const again = await next({ reports: [doneReport(current), doneReport(late)] });
+  expect(again.reports.map(({ status }) => status)).toEqual(['duplicate', 'lease_lost']);
+});
+
+test('another runner cannot report on an attempt: to it, there is none', async () => {
+  await world.pledge();
+  const [grant] = (await claim()) as [Grant];
+  const other = await world.runner('own', 'other');
+  const { reports } = await next({ reports: [doneReport(grant)] }, other.credential);
+  expect(reports.map(({ status }) => status)).toEqual(['unknown_attempt']);
+  expect((await next({ reports: [doneReport(grant)] })).reports.map(({ status }) => status)).toEqual(['accepted']);
+});
+
+test('uploads are completed before a result counts; one that was never uploaded is the failure of the runner', async () => {
+  const [job] = (await world.pledge()) as [string];
+  const [pieces] = (await claim()) as [Grant];
+  await next({ reports: [doneReport(pieces)] });
+  const [first] = (await claim()) as [Grant];
+  expect(first).toMatchObject({ stage: 'BuildTreeD', outputs: [{ name: 'cache/sc-02-data-tree-d.dat', required: true }] });
+  const invented = {
+    name: 'cache/sc-02-data-tree-d.dat',
+    sizeBytes: '4064',
+    hash: `sha256:${'0'.repeat(64)}`,
+    parts: [{ number: 1, etag: '00000000-4064' }],
+  };
+  await next({ reports: [doneReport(first, [invented], { commD: ZERO_COMM_D })] });
+  expect(await stateOf(job)).toBe('PieceAdded');
+
+  await world.door.run(tick);
+  const [second] = (await claim()) as [Grant];
+  const output = await upload(second, 'cache/sc-02-data-tree-d.dat', Buffer.alloc(4064, 1));
+  const { reports } = await next({ reports: [doneReport(second, [output], { commD: ZERO_COMM_D })] });
+  expect(reports.map(({ status }) => status)).toEqual(['accepted']);
+  expect(await stateOf(job)).toBe('TreeDBuilt');
+});
+
+test('an output that was not asked for is refused, whatever its name', async () => {
+  const [job] = (await world.pledge()) as [string];
+  const [grant] = (await claim()) as [Grant];
+  const extra = { name: 'sealed', sizeBytes: '1', hash: `sha256:${'0'.repeat(64)}`, parts: [] };
+  const { reports } = await next({ reports: [doneReport(grant, [extra])] });
+  expect(reports).toMatchObject([{ status: 'refused', message: expect.stringContaining('not asked for') }]);
+  expect(await stateOf(job)).toBe('DealsAcquired');
+  const path = await world.call('POST', '/v1/runners/self/next', {
+    token: runner.credential,
+    body: {
+      bootId: BOOT,
+      freeSlots: 0,
+      running: [],
+      resources: RESOURCES,
+      waitMs: 0,
+      reports: [doneReport(grant, [{ ...extra, name: '../../etc/passwd' }])],
+    },
+  });
+  expect(path).toMatchObject({ status: 400, json: { code: 'invalid_request' } });
+});
+
+test('an empty question is held back until there is something to grant, and no longer than asked', async () => {
+  const started = performance.now();
+  const held = next({ freeSlots: 1, waitMs: 15_000 });
+  await world.pledge();
+  await numbersAreFree();
+  const { grants } = await held;
+  expect(grants).toHaveLength(1);
+  const running = grants.map(({ attempt, epoch }) => ({ attempt, epoch }));
+  expect(performance.now() - started).toBeLessThan(10_000);
+  expect((await next({ freeSlots: 1, waitMs: 50, running })).grants).toEqual([]);
+  // A control plane that ends answers at once.
+  const last = next({ freeSlots: 1, waitMs: 15_000, running });
+  world.ending.abort();
+  expect((await last).grants).toEqual([]);
+});
+
+test('a runner that was banned is let in nowhere, and its stage goes on elsewhere', async () => {
+  await world.pledge();
+  const [grant] = (await claim()) as [Grant];
+  expect((await world.call('POST', `/v1/runners/${runner.runnerId}/ban`, { token: world.admin })).status).toBe(200);
+  const refused = await world.call('POST', '/v1/runners/self/heartbeat', {
+    token: runner.credential,
+    body: { bootId: BOOT, attempts: [] },
+  });
+  expect(refused.status).toBe(401);
+  const other = await world.runner('own', 'other');
+  const { grants } = await next({ freeSlots: 1 }, other.credential);
+  expect(grants).toMatchObject([{ stage: grant.stage, epoch: grant.epoch + 1 }]);
+});
+
+test('of many registrations with one join token exactly one succeeds', async () => {
+  const { json } = await world.call('POST', '/v1/runners/tokens', { token: world.admin, body: { trust: 'rented' } });
+  const { token } = json as { token: string };
+  const body = { token, name: 'x', bootId: BOOT, agentVersion: '0', stages: ['C2'], storage: [], resources: RESOURCES };
+  const answers = await Promise.all(Array.from({ length: 100 }, () => world.call('POST', '/v1/runners/register', { body })));
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  expect(answers.filter(({ status }) => status === 401)).toHaveLength(99);
+});
