@@ -3,10 +3,13 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Store } from '../../src/scheduler/ports.ts';
 import { openNodeStore } from '../../src/store/node.ts';
 import { startWriter } from './child/spawn.ts';
+
+// Processes are started, traced and killed here, beside whatever else this machine does.
+vi.setConfig({ testTimeout: 90_000 });
 
 const hasStrace = spawnSync('strace', ['-V']).status === 0;
 const canMount = process.getuid?.() === 0 && process.platform === 'linux' && spawnSync('unshare', ['-m', 'true']).status === 0;
