@@ -1,6 +1,7 @@
 /**
  * `make demo [FILE=path]`: seals one sector for real through the HTTP API of `sealpool dev`, and shows it as it happens.
- * The data folder is kept, so that a second run goes on on the same chain with the next sector.
+ * The data folder ($SEALPOOL_DATA, else in the cache) is kept, so that a second run goes on on the same chain with
+ * the next sector.
  */
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -14,12 +15,20 @@ import { printLine, progressText, seconds, showProgress } from './demo/progress-
 
 const MINER = MinerId.parse('t01000');
 const PROGRESS_MS = 500;
+/** Where stdout is no terminal. */
+const PRINT_MS = 10_000;
 const root = join(import.meta.dirname, '..');
-const dataDir = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sealpool/demo');
+const dataDir = process.env.SEALPOOL_DATA ?? join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sealpool/demo');
+
+/** Size of a file that can be read; throws a sentence about any other. */
+function sizeOf(path: string): number {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined || !found.isFile()) throw new Error(`${path} is no file; give the path of one with FILE=path`);
+  return found.size;
+}
 
 /** Uploads the file; a refusal says the largest size that fits. */
-async function upload(client: Client, path: string) {
-  const { size } = statSync(path);
+async function upload(client: Client, path: string, size: number) {
   // Node's web streams and the client's type are the same at run time; their declarations differ.
   const body = Readable.toWeb(createReadStream(path)) as unknown as ReadableStream<Uint8Array>;
   const piece = await client.addPiece(MINER, body, size);
@@ -51,13 +60,19 @@ function sentenceOf({ detail }: JobEvent): string {
   return typeof detail['message'] === 'string' ? detail['message'] : JSON.stringify(detail);
 }
 
-/** Keeps the line of the running stage up to date until `stop`. */
+/** Shows how far the running stage is until `stop`: on a terminal in one line, elsewhere in a line now and then. */
 async function showRunning(client: Client, job: string, stop: AbortSignal): Promise<void> {
-  while (process.stdout.isTTY && !stop.aborted) {
+  let printedMs = Date.now();
+  while (!stop.aborted) {
     const { attempts } = await client.sector(job);
     const running = attempts.find(({ status }) => status === 'running');
     if (running !== undefined && !stop.aborted) {
-      showProgress(progressText(running.stage, running.fraction, running.secondsLeft, Date.now() - running.grantedMs));
+      const text = progressText(running.stage, running.fraction, running.secondsLeft, Date.now() - running.grantedMs);
+      if (process.stdout.isTTY) showProgress(text);
+      else if (Date.now() - printedMs > PRINT_MS) {
+        printLine(`  ${text}`);
+        printedMs = Date.now();
+      }
     }
     await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
   }
@@ -100,15 +115,16 @@ function showFiles({ job }: SectorDetail): void {
   for (const file of stored.files) printLine(`  ${file.path} (${statSync(join(stored.root, file.path)).size} bytes)`);
 }
 
-async function main(file: string | undefined): Promise<void> {
+async function main(path: string | undefined): Promise<void> {
   const started = Date.now();
+  const file = path === undefined ? undefined : { path, size: sizeOf(path) };
   printLine(`Starting sealpool dev; its data and logs are in ${dataDir}`);
   const dev = await startDev(root, dataDir);
   const over = new AbortController();
   process.once('SIGINT', () => over.abort());
   try {
     const client = createClient({ baseUrl: dev.url, token: readFileSync(dev.tokenFile, 'utf8').trim() });
-    const pieces = file === undefined ? {} : { pieces: [await upload(client, file)] };
+    const pieces = file === undefined ? {} : { pieces: [await upload(client, file.path, file.size)] };
     const { items } = await client.pledge({ plan: 'sealer', miner: MINER, count: 1, ...pieces });
     const job = items[0]?.id ?? '';
     printLine(`Queued job ${job} at ${dev.url}`);

@@ -1,4 +1,4 @@
-/** One line on a terminal that is written over and over; nothing at all where stdout is no terminal. */
+/** One line on a terminal that is written over and over, under lines that stay. */
 
 const WIDTH = 28;
 const CLEAR = '\r\u001b[2K';
@@ -18,9 +18,9 @@ export function seconds(durationMs: number): string {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
-/** Shows `text` under what was printed so far. */
+/** Shows `text` under what was printed so far; only for terminals. */
 export function showProgress(text: string): void {
-  if (process.stdout.isTTY) process.stdout.write(`${CLEAR}${text}`);
+  process.stdout.write(`${CLEAR}${text}`);
 }
 
 /** Prints a line that stays. */
