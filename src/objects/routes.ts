@@ -5,18 +5,27 @@ import { SealpoolError, toProblem } from '../schema/problem.ts';
 import type { LocalObjects } from './local.ts';
 import { parseRange } from './range.ts';
 
-/** Routes `/objects/*`; no bearer token is asked for, the signature is the permission. */
-export function objectRoutes(store: LocalObjects): Hono {
+/** Two parts of the usual size. */
+const DRAIN_BYTES = 128 * 2 ** 20;
+
+/**
+ * Routes `/objects/*`; no bearer token is asked for, the signature is the permission. `onBroken` gets every
+ * error that is no refusal, since the answer does not tell it.
+ */
+export function objectRoutes(store: LocalObjects, onBroken: (error: unknown) => void = () => undefined): Hono {
   const app = new Hono();
   app.put('/objects/-/uploads/:uploadId/:number', async (c) => {
-    check(store, 'PUT', c);
     const body = c.req.raw.body;
-    const etag = await store.receivePart(c.req.param('uploadId'), Number(c.req.param('number')), {
-      sizeBytes: contentLength(c),
-      crc32: checksum(c),
-      bytes: body === null ? Readable.from([]) : Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]),
-    });
-    return c.body(null, 200, { etag: `"${etag}"` });
+    const bytes = body === null ? Readable.from([]) : Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]);
+    try {
+      check(store, 'PUT', c);
+      const part = { sizeBytes: contentLength(c), crc32: checksum(c), bytes };
+      const etag = await store.receivePart(c.req.param('uploadId'), Number(c.req.param('number')), part);
+      return c.body(null, 200, { etag: `"${etag}"` });
+    } catch (error) {
+      await drain(bytes);
+      throw error;
+    }
   });
   app.get('/objects/*', async (c) => {
     check(store, 'GET', c);
@@ -58,12 +67,31 @@ export function objectRoutes(store: LocalObjects): Hono {
     const body = empty ? null : (Readable.toWeb(object.stream(from, to)) as ConstructorParameters<typeof Response>[0]);
     return new Response(body, { status: range === 'whole' ? 200 : 206, headers: { ...headers, ...sizes } });
   });
-  app.onError((error) => problem(error, error instanceof SealpoolError && error.code === 'object_changed' ? 412 : undefined));
+  app.onError((error) => {
+    if (!(error instanceof SealpoolError)) onBroken(error);
+    return problem(error, error instanceof SealpoolError && error.code === 'object_changed' ? 412 : undefined);
+  });
   return app;
 }
 
 function check(store: LocalObjects, verb: 'GET' | 'PUT', c: Context): void {
   store.checkUrl(verb, c.req.path, c.req.query('expires'), c.req.query('signature'));
+}
+
+/**
+ * Reads the rest of a refused body, up to a limit: a client that is still sending when the connection closes
+ * sees a broken connection and not the refusal.
+ */
+async function drain(bytes: Readable): Promise<void> {
+  let left = DRAIN_BYTES;
+  try {
+    for await (const chunk of bytes) {
+      left -= (chunk as Uint8Array).length;
+      if (left < 0) return;
+    }
+  } catch {
+    // The client went away, or the stream was cut off: nobody reads the refusal.
+  }
 }
 
 function contentLength(c: Context): number {

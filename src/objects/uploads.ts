@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { SealpoolError } from '../schema/problem.ts';
@@ -22,7 +23,8 @@ const UploadFile = z.object({
 /** What `upload.json` keeps: the object it will be, its limits, and when its URLs end. */
 export type UploadRecord = z.infer<typeof UploadFile>;
 
-export type PartBody = { readonly sizeBytes: number; readonly crc32: number; readonly bytes: AsyncIterable<Uint8Array> };
+/** A part as it arrives: its length and CRC-32 by its headers, and the stream, which can be broken off. */
+export type PartBody = { readonly sizeBytes: number; readonly crc32: number; readonly bytes: Readable };
 
 const RECORD = 'upload.json';
 /** Appended to the folder of a completed upload, so that a second complete is known for one. */
@@ -31,8 +33,8 @@ const DONE = '.done';
 export class Uploads {
   readonly #root: string;
   readonly #minFreeBytes: number;
-  /** The newest PUT of each part; an older one still running is cut off, so a part costs its size once. */
-  readonly #receiving = new Map<string, symbol>();
+  /** The newest PUT of each part; an older one still running is cut off, so a part costs its size on disk once. */
+  readonly #receiving = new Map<string, Readable>();
 
   constructor(root: string, minFreeBytes: number) {
     this.#root = root;
@@ -76,15 +78,16 @@ export class Uploads {
     if (body.sizeBytes > limitBytes) throw tooLarge(`part ${number}`, limitBytes);
     await this.#checkFree(body.sizeBytes);
     const slot = `${id}/${number}`;
-    const mine = Symbol(slot);
+    const mine = body.bytes;
+    this.#receiving.get(slot)?.destroy(superseded(number));
     this.#receiving.set(slot, mine);
     const draft = join(this.folder(id), `receiving-${number}-${randomBytes(6).toString('hex')}`);
     try {
       await writeNew(draft, async (append) => {
         let sizeBytes = 0;
         let sum = 0;
-        for await (const bytes of body.bytes) {
-          if (this.#receiving.get(slot) !== mine) throw superseded(number);
+        // Not destroyed when a write fails: the rest is still to be read before the refusal.
+        for await (const bytes of body.bytes.iterator({ destroyOnReturn: false })) {
           sizeBytes += bytes.length;
           if (sizeBytes > body.sizeBytes) throw tooLarge(`part ${number}`, body.sizeBytes);
           sum = crc32(bytes, sum);
@@ -146,7 +149,11 @@ export class Uploads {
 
   async abort(id: string): Promise<void> {
     if (!isUploadId(id)) return;
-    for (const slot of this.#receiving.keys()) if (slot.startsWith(`${id}/`)) this.#receiving.delete(slot);
+    for (const [slot, bytes] of this.#receiving) {
+      if (!slot.startsWith(`${id}/`)) continue;
+      this.#receiving.delete(slot);
+      bytes.destroy(noSuchUpload());
+    }
     await rm(this.folder(id), { recursive: true, force: true });
   }
 

@@ -30,9 +30,12 @@ export type Agent = {
 /** Time for the last reports when the agent stops. */
 const LAST_REPORTS_MS = 5_000;
 const RETRY_LATER_MS = 1_000;
+const DEFAULT_SLOTS = 2;
 
 /** Registers (or goes on as who it was) and works until stopped. Waits for a control plane that is away. */
 export async function runAgent(options: AgentOptions): Promise<Agent> {
+  const { slots = DEFAULT_SLOTS } = options;
+  if (!Number.isInteger(slots) || slots < 1 || slots > 32) throw new Error(`a runner has 1 to 32 slots and not ${slots}; correct --slots`);
   await mkdir(options.dataDir, { recursive: true });
   for (const { id, path } of options.storage) {
     if (!(await stat(path).catch(() => undefined))?.isDirectory()) {
@@ -43,6 +46,9 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
   try {
     await clearLeftovers(options.dataDir, options.log);
     const loop = new AgentLoop(options, await findGpus());
+    const stop = (): void => loop.stop();
+    options.signal?.addEventListener('abort', stop, { once: true });
+    options.signal?.throwIfAborted();
     await loop.identify();
     const ended = loop.run().finally(unlock);
     ended.catch(() => undefined);
@@ -129,7 +135,7 @@ class AgentLoop {
 
   /** Slots that nothing holds; an attempt holds its slot until its report was answered. */
   #freeSlots(): number {
-    return Math.max(0, (this.#options.slots ?? 2) - this.#active.size);
+    return Math.max(0, (this.#options.slots ?? DEFAULT_SLOTS) - this.#active.size);
   }
 
   #unsent(): RunningAttempt[] {

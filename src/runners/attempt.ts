@@ -12,7 +12,7 @@ import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
 import { runProverStage } from './prover-stage.ts';
 import { upload } from './upload.ts';
-import { dropWorkFolder, makeWorkFolder } from './work-folders.ts';
+import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
 /** Stages that take the whole machine: of these one at a time, however many slots there are. */
 const HEAVY: ReadonlySet<string> = new Set(['PC2', 'C2', 'SnapProve']);
@@ -84,11 +84,13 @@ export class RunningAttempt {
   }
 
   async #inFolder(context: AttemptContext): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
-    const workDir = await makeWorkFolder(context.dataDir, this.grant.attempt);
+    const workDir = workFolder(context.dataDir, this.grant.attempt);
     try {
+      await makeWorkFolder(workDir);
       return await this.#work(context, workDir);
     } finally {
-      await dropWorkFolder(workDir);
+      // A folder that does not go now goes at the next start; it is no reason to lose a result.
+      await dropWorkFolder(workDir).catch((error: unknown) => context.log('error', `cannot remove ${workDir}: ${String(error)}`));
     }
   }
 

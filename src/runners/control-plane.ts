@@ -10,19 +10,24 @@ import {
 } from '../schema/runner.ts';
 
 const CALL_MS = 10_000;
+/** Shorter: a lost heartbeat must leave time for another one before the lease ends. */
+const HEARTBEAT_MS = 5_000;
 
 /** Calls of a runner; `credential` is undefined until it has registered. */
 export class ControlPlane {
   readonly #url: string;
   #client: Client;
+  #heart: Client;
 
   constructor(url: string, credential: string | undefined) {
     this.#url = url;
-    this.#client = clientOf(url, credential);
+    this.#client = clientOf(url, credential, CALL_MS);
+    this.#heart = clientOf(url, credential, HEARTBEAT_MS);
   }
 
   useCredential(credential: string): void {
-    this.#client = clientOf(this.#url, credential);
+    this.#client = clientOf(this.#url, credential, CALL_MS);
+    this.#heart = clientOf(this.#url, credential, HEARTBEAT_MS);
   }
 
   async register(request: RegisterRequest): Promise<RegisterAnswer> {
@@ -35,15 +40,15 @@ export class ControlPlane {
   }
 
   async heartbeat(request: HeartbeatRequest): Promise<HeartbeatAnswer> {
-    return HeartbeatAnswer.parse(await this.#client.heartbeat(request));
+    return HeartbeatAnswer.parse(await this.#heart.heartbeat(request));
   }
 }
 
-function clientOf(url: string, token: string | undefined): Client {
+function clientOf(url: string, token: string | undefined, callMs: number): Client {
   return createClient({
     baseUrl: url,
     token,
     // A redirect would carry the credential to another place.
-    fetch: (target, init) => fetch(target, { ...init, redirect: 'error', signal: init?.signal ?? AbortSignal.timeout(CALL_MS) }),
+    fetch: (target, init) => fetch(target, { ...init, redirect: 'error', signal: init?.signal ?? AbortSignal.timeout(callMs) }),
   });
 }

@@ -29,21 +29,28 @@ export type RunnerMainOptions = {
 
 /** Runs until asked to end. Rejects with a sentence when it cannot begin or its credential is refused. */
 export async function runnerMain(options: RunnerMainOptions): Promise<void> {
-  const agent = await runAgent({
-    url: options.url,
-    joinToken: options.joinToken ?? (await readToken(options.joinTokenFile)),
-    dataDir: resolve(options.dataDir),
-    prover: resolve(options.prover),
-    storage: (options.storage ?? []).map(parseStorage),
-    name: options.name ?? hostname().slice(0, 60),
-    stages: options.stages,
-    slots: options.slots,
-    environment: options.environment,
-    log: options.log,
-  });
-  options.onReady(agent);
-  await Promise.race([options.askedToEnd, agent.ended]);
-  await agent.stop();
+  const ending = new AbortController();
+  void options.askedToEnd.then(() => ending.abort());
+  try {
+    const agent = await runAgent({
+      url: options.url,
+      joinToken: options.joinToken ?? (await readToken(options.joinTokenFile)),
+      dataDir: resolve(options.dataDir),
+      prover: resolve(options.prover),
+      storage: (options.storage ?? []).map(parseStorage),
+      name: options.name ?? hostname().slice(0, 60),
+      stages: options.stages,
+      slots: options.slots,
+      environment: options.environment,
+      log: options.log,
+      signal: ending.signal,
+    });
+    options.onReady(agent);
+    await agent.ended;
+  } catch (error) {
+    // Asked to end before it had registered.
+    if (!ending.signal.aborted || (error as Error).name !== 'AbortError') throw error;
+  }
 }
 
 /** `id=path` of `--storage`. */

@@ -30,4 +30,6 @@ export type AgentOptions = {
   /** Stage programs get PATH, HOME, XDG_CACHE_HOME and FIL_PROOFS_* of it, nothing else. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** Stops the agent, also while it still waits for its control plane. */
+  readonly signal?: AbortSignal | undefined;
 };

@@ -47,6 +47,7 @@ export async function register(
       options.log('info', 'registered', { runner: identity.runnerId });
       return identity;
     } catch (error) {
+      signal.throwIfAborted();
       if (error instanceof ApiError && error.problem.status < 500 && error.problem.status !== 429) throw error;
       options.log('warn', `registering: ${error instanceof Error ? error.message : String(error)}; tried again`);
     }

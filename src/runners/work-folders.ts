@@ -9,12 +9,15 @@ import { killMarked, startTicks } from './processes.ts';
 
 const work = (dataDir: string): string => resolve(dataDir, 'work');
 
-/** Makes the folder of an attempt with `in/`. Throws when it exists. */
-export async function makeWorkFolder(dataDir: string, attempt: string): Promise<string> {
-  const folder = join(work(dataDir), attempt);
+/** The folder of an attempt. */
+export function workFolder(dataDir: string, attempt: string): string {
+  return join(work(dataDir), attempt);
+}
+
+/** Makes it, with `in/`. Throws when it exists. */
+export async function makeWorkFolder(folder: string): Promise<void> {
   await mkdir(folder);
   await mkdir(join(folder, 'in'));
-  return folder;
 }
 
 export async function dropWorkFolder(folder: string): Promise<void> {

@@ -9,7 +9,7 @@ import { openLocalObjects } from '../../src/objects/local.ts';
 import { parseRange } from '../../src/objects/range.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
 import { bytesOf, objectStoreConformance, putAll, putPart } from './conformance.ts';
-import { type LocalServer, startLocalServer } from './local-server.ts';
+import { type LocalServer, canMount, startLocalServer } from './local-server.ts';
 
 const PART_BYTES = 256 * 1024;
 const HOUR_MS = 3_600_000;
@@ -159,6 +159,37 @@ describe('PUT of a part', () => {
     expect(answer.status).toBe(503);
     expect(await answer.json()).toMatchObject({ code: 'storage_full', detail: expect.stringContaining('free space there') });
     await expect(server.store.put('a/put', once(bytesOf('full', 10)), 10)).rejects.toMatchObject({ code: 'storage_full' });
+  });
+
+  test.skipIf(!canMount)('a disk that fills up during the PUT: refused, nothing left, and a smaller one fits', async () => {
+    server = await startLocalServer({ diskKiB: 512 });
+    const upload = await server.store.createUpload('a/full', 2 ** 20, HOUR_MS);
+    const folder = server.store.uploads.folder(upload.uploadId);
+    const answer = await putPart(upload.partUrls[0] as string, bytesOf('full', 2 ** 20));
+    expect([answer.status, await answer.json()]).toEqual([503, expect.objectContaining({ code: 'storage_full' })]);
+    expect(await readdir(folder)).toEqual(['upload.json']);
+    await expect(server.store.put('a/put', once(bytesOf('full', 2 ** 20)), 2 ** 20)).rejects.toMatchObject({ code: 'storage_full' });
+    const bytes = bytesOf('small', 100_000);
+    await server.store.completeUpload('a/full', upload.uploadId, await putAll(upload, bytes), bytes.length);
+  });
+
+  test('a second PUT of a part cuts off one that hangs, so that a part takes its room once', async () => {
+    server = await startLocalServer();
+    const upload = await server.store.createUpload('a/hung', 1000, HOUR_MS);
+    const folder = server.store.uploads.folder(upload.uploadId);
+    const hung = new Promise<string>((resolve) => {
+      const sent = request(
+        upload.partUrls[0] as string,
+        { method: 'PUT', headers: { 'content-length': '1000', 'x-amz-checksum-crc32': 'AAAAAA==' } },
+        (answer) => resolve(String(answer.statusCode)),
+      );
+      sent.on('error', (error) => resolve(error.message));
+      sent.write(Buffer.alloc(400));
+    });
+    await expect.poll(() => readdir(folder)).toHaveLength(2);
+    const parts = await putAll(upload, bytesOf('whole', 1000));
+    expect(await hung).toMatch(/409|ECONNRESET|hang up/);
+    await server.store.completeUpload('a/hung', upload.uploadId, parts, 1000);
   });
 
   test("the kernel's own ENOSPC becomes the same refusal", async () => {

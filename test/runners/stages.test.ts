@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bytesOf } from '../objects/conformance.ts';
+import { startLocalServer } from '../objects/local-server.ts';
 import { eventually, isRunning, proverWork, useAgent } from './agent-fixture.ts';
 
 const fixture = useAgent();
@@ -198,5 +199,21 @@ describe('transfers', () => {
       }),
     });
     expect(await fixture.reported(grant.attempt)).toMatchObject({ outcome: 'failed', code: 'transfer_failed' });
+  });
+
+  test('an object store whose disk stays full is told of as storage_full', async () => {
+    const full = await startLocalServer({ minFreeBytes: Number.MAX_SAFE_INTEGER });
+    try {
+      await fixture.start({ patienceMs: 500 });
+      const { partUrls } = await full.store.createUpload('a/full', 100, 3_600_000);
+      const grant = await fixture.plane.grant({
+        work: proverWork({ do: 'output', outputs: [{ name: 'sealed', size: 100 }] }),
+        outputs: { sealed: 100 },
+        edit: (given) => ({ ...given, outputs: given.outputs.map((slot) => ({ ...slot, partUrls: [...partUrls] })) }),
+      });
+      expect(await fixture.reported(grant.attempt)).toMatchObject({ outcome: 'failed', code: 'storage_full' });
+    } finally {
+      await full.close();
+    }
   });
 });

@@ -1,19 +1,18 @@
 /** Persist and the check of stored files, on a real folder. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { PersistResult } from '../../src/schema/stage.ts';
 import { bytesOf } from '../objects/conformance.ts';
+import { canMount } from '../objects/local-server.ts';
 import { useAgent } from './agent-fixture.ts';
 import type { GrantWish } from './control-plane.ts';
 
 const fixture = useAgent();
 const sealed = bytesOf('sealed', 100_000);
 const pAux = bytesOf('p_aux', 64);
-/** A small disk to fill takes the right to mount. */
-const canMount = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
 const hashOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 const wish = (): GrantWish => ({
