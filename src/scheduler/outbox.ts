@@ -60,10 +60,31 @@ export function effectDone(ctx: Context, id: EffectId, outcome: EffectOutcome): 
   if (isFinal(after.state)) assignThreads(ctx);
 }
 
+/** What `Chain.push` says when the nonce went to another message: these bytes can never land. */
+const NONCE_TAKEN = 'nonce_taken';
+
+/** A signed message that is provably dead: the job pauses, and a resume signs a new try. */
+function died(ctx: Context, effect: EffectRow, job: Job | undefined, message: string): void {
+  ctx.tx.updateEffect({ ...effect, status: 'failed', failures: effect.failures + 1, lastError: message });
+  const field = FIELD[effect.step as keyof typeof FIELD];
+  if (job === undefined || field === undefined || job.data[field]?.cid !== effect.signed?.cid) return;
+  const data = { ...job.data };
+  delete data[field];
+  fail(ctx, change(ctx, job, { data }), {
+    category: 'permanent',
+    code: NONCE_TAKEN,
+    message: `${message}; see who else signs for this address, then resume to send it anew`,
+  });
+}
+
 /** An effect that failed: temporary ones stay open and are tried again, growing apart; others pause the job. */
 function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Extract<EffectOutcome, { outcome: 'error' }>): void {
   const failures = effect.failures + 1;
   const wait = waitMs(ctx.settings.retry, failures, jitterOf(ctx.ids.hex(4)));
+  if (effect.signed !== null && error.code === NONCE_TAKEN) {
+    died(ctx, effect, job, error.message);
+    return;
+  }
   // Signed bytes may be on their way whatever the node says: they are pushed until the chain has them, never replaced.
   const signed = effect.signed !== null;
   const keepsTrying =

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { heartbeat, seen } from '../../src/scheduler/fleet.ts';
 import { abortJob, pauseJob, pledge, resumeJob } from '../../src/scheduler/operate.ts';
+import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import { explain } from '../../src/scheduler/explain.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { restarted } from '../../src/scheduler/tick.ts';
@@ -262,6 +263,36 @@ describe('pause, resume, abort', () => {
       for (const effect of await world.effects()) await world.perform(effect);
       for (const one of await world.grant(own.id)) await world.report(own.id, world.honest(one));
     }
+  });
+
+  test('a message whose nonce went to another one is dead: the job pauses, and resume signs a new try', async () => {
+    const job = await pledgeOne();
+    const message = async () => (await world.effects()).find(({ want }) => want.kind === 'message');
+    while ((await message()) === undefined) {
+      for (const effect of await world.effects()) await world.perform(effect);
+      for (const one of await world.grant(own.id)) await world.report(own.id, world.honest(one));
+    }
+    const effect = await message();
+    if (effect === undefined) throw new Error('there is no message');
+    await world.run((ctx) => effectSigned(ctx, effect.id, { sender: 't3a', nonce: 0, cid: 'bafyfirst', signed: '{}', pushed: false }));
+    await world.run((ctx) =>
+      effectDone(ctx, effect.id, { outcome: 'error', category: 'temporary', code: 'node_away', message: 'the node is away' }),
+    );
+    expect(await world.job(job.id)).toMatchObject({ paused: false, data: { preCommit: { cid: 'bafyfirst' } } });
+    await world.run((ctx) =>
+      effectDone(ctx, effect.id, {
+        outcome: 'error',
+        category: 'permanent',
+        code: 'nonce_taken',
+        message: 'nonce 0 went to another message',
+      }),
+    );
+    const paused = await world.job(job.id);
+    expect(paused).toMatchObject({ state: 'PC2Done', paused: true, error: { code: 'nonce_taken' } });
+    expect(paused.data.preCommit).toBeUndefined();
+    await world.run((ctx) => resumeJob(ctx, job.id, {}, 'test'));
+    await world.finish([own.id]);
+    expect(await world.job(job.id)).toMatchObject({ state: 'Finished', data: { preCommit: { try: 2 } } });
   });
 
   test('explain says what is missing', async () => {
