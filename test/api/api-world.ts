@@ -106,7 +106,12 @@ export class ApiWorld {
   async call(
     method: string,
     path: string,
-    given: { token?: string | undefined; body?: unknown; raw?: BodyInit; headers?: Record<string, string> } = {},
+    given: {
+      token?: string | undefined;
+      body?: unknown;
+      raw?: string | Uint8Array | ReadableStream<Uint8Array>;
+      headers?: Record<string, string>;
+    } = {},
   ) {
     const response = await this.app.request(path, {
       method,

@@ -79,6 +79,8 @@ export function cleanEnvironment(): Record<string, string> {
 export type DeploymentOptions = {
   readonly prover?: string;
   readonly acceptReplay?: boolean;
+  /** The control plane's data folder, where that is not one of its own. */
+  readonly dataDir?: string;
   /** Settings of the control plane in their environment spelling. */
   readonly settings?: Record<string, string>;
 };
@@ -124,7 +126,7 @@ export class Deployment {
     const deployment = new Deployment(
       folder,
       chain,
-      new Daemon(['serve', '--data', join(folder, 'data')], env, join(folder, 'serve.log')),
+      new Daemon(['serve', '--data', options.dataDir ?? join(folder, 'data')], env, join(folder, 'serve.log')),
       prover,
     );
     deployment.chainUrl = chainUrl;
