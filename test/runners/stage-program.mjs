@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 
 const request = JSON.parse(readFileSync(0, 'utf8'));
 const { params, stage } = request;
-const say = (line) => process.stderr.write(`${JSON.stringify(line)}\n`);
+const say = (line) => writeSync(2, `${JSON.stringify(line)}\n`);
 const hashOf = (bytes) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 const outputs = {};
 const make = (name, bytes) => {
@@ -30,9 +30,6 @@ const hang = () => block(Infinity);
 if (params.started) writeFileSync(params.started, String(process.pid));
 switch (params.do) {
   case 'copy': {
-    say({ t: 'progress', stage, fraction: 0.5, secondsLeft: 3 });
-    say({ t: 'log', level: 'info', msg: 'half way' });
-    process.stderr.write('a line of a library\n');
     for (const [name, { path, hash }] of Object.entries(request.inputs)) {
       const bytes = readFileSync(path);
       if (hashOf(bytes) !== hash)
@@ -42,6 +39,12 @@ switch (params.do) {
     done({ copied: Object.keys(request.inputs).length });
     break;
   }
+  case 'tell':
+    say({ t: 'progress', stage, fraction: 0.5, secondsLeft: 3 });
+    say({ t: 'log', level: 'info', msg: 'half way' });
+    writeSync(2, 'a line of a library\n');
+    hang();
+    break;
   case 'environment':
     done({ environment: process.env, argv: process.argv.slice(2), cwd: process.cwd() });
     break;
@@ -67,7 +70,7 @@ switch (params.do) {
     break;
   case 'noise':
     for (let at = 0; at < 2000; at++) process.stderr.write(`line ${at} ${'y'.repeat(200)}\n`);
-    process.stderr.write('z'.repeat(1_000_000), () => done());
+    process.stderr.write(`${'z'.repeat(1_000_000)}\nthe last line\n`, () => process.stderr.write('', hang));
     break;
   case 'output':
     for (const { name, size } of params.outputs) make(name, Buffer.alloc(size, 7));
