@@ -6,12 +6,16 @@
 use std::fs::{self, File};
 use std::io::Cursor;
 
-use filecoin_proofs_api::seal::{generate_piece_commitment, seal_pre_commit_phase1, seal_pre_commit_phase2};
-use filecoin_proofs_api::update::{
-    empty_sector_update_encode_into, generate_partition_proofs,
-    generate_empty_sector_update_proof_with_vanilla, verify_empty_sector_update_proof,
+use filecoin_proofs_api::seal::{
+    generate_piece_commitment, seal_pre_commit_phase1, seal_pre_commit_phase2,
 };
-use filecoin_proofs_api::{PieceInfo, RegisteredSealProof, RegisteredUpdateProof, SectorId, UnpaddedBytesAmount};
+use filecoin_proofs_api::update::{
+    empty_sector_update_encode_into, generate_empty_sector_update_proof_with_vanilla,
+    generate_partition_proofs, verify_empty_sector_update_proof,
+};
+use filecoin_proofs_api::{
+    PieceInfo, RegisteredSealProof, RegisteredUpdateProof, SectorId, UnpaddedBytesAmount,
+};
 use sealpool_prover::params::names::Circuit;
 use sealpool_prover::params::{Need, dev, folders, use_for};
 
@@ -39,22 +43,49 @@ fn main() -> anyhow::Result<()> {
     }
     let (prover, sector, ticket) = ([0; 32], SectorId::from(7), [7; 32]);
     let layers = seal_pre_commit_phase1(
-        seal, at("cache"), at("zeros"), at("sealed"), prover, sector, ticket, &[zeros],
+        seal,
+        at("cache"),
+        at("zeros"),
+        at("sealed"),
+        prover,
+        sector,
+        ticket,
+        &[zeros],
     )?;
     let old = seal_pre_commit_phase2(layers, at("cache"), at("sealed"))?;
     let new = empty_sector_update_encode_into(
-        update, at("update"), at("update-cache"), at("sealed"), at("cache"), at("data"), &[data],
+        update,
+        at("update"),
+        at("update-cache"),
+        at("sealed"),
+        at("cache"),
+        at("data"),
+        &[data],
     )?;
     let vanilla = generate_partition_proofs(
-        update, old.comm_r, new.comm_r_new, new.comm_d_new,
-        at("sealed"), at("cache"), at("update"), at("update-cache"),
+        update,
+        old.comm_r,
+        new.comm_r_new,
+        new.comm_d_new,
+        at("sealed"),
+        at("cache"),
+        at("update"),
+        at("update-cache"),
     )?;
     let proof = generate_empty_sector_update_proof_with_vanilla(
-        update, vanilla, old.comm_r, new.comm_r_new, new.comm_d_new,
+        update,
+        vanilla,
+        old.comm_r,
+        new.comm_r_new,
+        new.comm_d_new,
     )?;
     let proof = proof.0;
     anyhow::ensure!(verify_empty_sector_update_proof(
-        update, &proof, old.comm_r, new.comm_r_new, new.comm_d_new
+        update,
+        &proof,
+        old.comm_r,
+        new.comm_r_new,
+        new.comm_d_new
     )?);
 
     let names = dev::circuit_files(Circuit::Update)?;

@@ -8,6 +8,8 @@ mod fetch;
 mod generate;
 #[path = "params/kept.rs"]
 mod kept;
+#[path = "params/mirror.rs"]
+mod mirror;
 #[path = "params/prover.rs"]
 mod prover;
 #[path = "params/selection.rs"]

@@ -37,7 +37,11 @@ impl Args {
 
     /// All values of a flag that may be repeated.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.given.iter().filter(|(n, _)| n == name).filter_map(|(_, v)| v.as_deref()).collect()
+        self.given
+            .iter()
+            .filter(|(n, _)| n == name)
+            .filter_map(|(_, v)| v.as_deref())
+            .collect()
     }
 
     /// The value of a flag that may be given once. Errors: given twice.
@@ -45,7 +49,9 @@ impl Args {
         match self.all(name)[..] {
             [] => Ok(None),
             [value] => Ok(Some(value)),
-            _ => Err(ParamsError::BadRequest(format!("{name} is given twice; give it once"))),
+            _ => Err(ParamsError::BadRequest(format!(
+                "{name} is given twice; give it once"
+            ))),
         }
     }
 

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::args::Args;
-use super::names::{self, Circuit};
-use super::setup::trapdoor::PUBLISHED_SEED;
 use super::fetch::{self, Options, Role};
 use super::inventory::{self, Item, KINDS, Kind};
+use super::names::{self, Circuit};
+use super::setup::trapdoor::PUBLISHED_SEED;
 use super::{ParamsError, dev, folders, parents};
 
-const USAGE: &str = "write sealpool-prover params generate|fetch|check|list; see runner-image/PARAMETERS.md";
+const USAGE: &str =
+    "write sealpool-prover params generate|fetch|check|list; see runner-image/PARAMETERS.md";
 
 /// Runs a `params` command line (without the word `params`) and returns the process's exit code,
 /// one of `PROTOCOL.md`.
@@ -27,8 +28,12 @@ pub fn main(args: &[String]) -> i32 {
         Some("fetch") => fetch_files(rest),
         Some("check") => check(rest),
         Some("list") => list(rest),
-        Some(other) => Err(ParamsError::BadRequest(format!("{other:?} is no params command; {USAGE}"))),
-        None => Err(ParamsError::BadRequest(format!("no params command was given; {USAGE}"))),
+        Some(other) => Err(ParamsError::BadRequest(format!(
+            "{other:?} is no params command; {USAGE}"
+        ))),
+        None => Err(ParamsError::BadRequest(format!(
+            "no params command was given; {USAGE}"
+        ))),
     };
     let mut answer = json!({
         "version": 1,
@@ -69,7 +74,10 @@ fn generate(args: &[String]) -> Result<Value, ParamsError> {
                 .into(),
         ));
     }
-    if args.one("--sector-size")?.is_some_and(|s| names::parse_sector_size(s) != Ok(dev::SECTOR_SIZE)) {
+    if args
+        .one("--sector-size")?
+        .is_some_and(|s| names::parse_sector_size(s) != Ok(dev::SECTOR_SIZE))
+    {
         return Err(ParamsError::BadRequest(
             "dev-network parameters exist for 2KiB only; use --sector-size 2KiB, or fetch the \
              official ones"
@@ -87,7 +95,11 @@ fn generate(args: &[String]) -> Result<Value, ParamsError> {
         }
     };
     let folder = dir.unwrap_or_else(folders::dev);
-    let made = dev::generate(&folder, circuits, args.one("--seed")?.unwrap_or(PUBLISHED_SEED))?;
+    let made = dev::generate(
+        &folder,
+        circuits,
+        args.one("--seed")?.unwrap_or(PUBLISHED_SEED),
+    )?;
     let sets: Vec<Value> = made
         .iter()
         .map(|m| {
@@ -123,19 +135,33 @@ fn generate_parents(args: &Args, dir: Option<PathBuf>) -> Result<Value, ParamsEr
 fn fetch_files(args: &[String]) -> Result<Value, ParamsError> {
     let args = Args::parse(
         args,
-        &["--sector-size", "--role", "--gateway", "--dir", "--manifest", "--parallel", "--idle-ms"],
+        &[
+            "--sector-size",
+            "--role",
+            "--gateway",
+            "--dir",
+            "--manifest",
+            "--parallel",
+            "--idle-ms",
+        ],
         &[],
     )?;
     let needed = |name: &str, example: &str| {
         args.one(name)?.ok_or_else(|| {
-            ParamsError::BadRequest(format!("{name} is missing; add for example {name} {example}"))
+            ParamsError::BadRequest(format!(
+                "{name} is missing; add for example {name} {example}"
+            ))
         })
     };
     let sector_size = names::parse_sector_size(needed("--sector-size", "32GiB")?)?;
     let role = Role::parse(needed("--role", "verify")?)?;
     let manifest = args.one("--manifest")?.map(PathBuf::from);
     let wanted = fetch::wanted(sector_size, role, &fetch::entries(manifest.as_deref())?)?;
-    let mut gateways: Vec<String> = args.all("--gateway").iter().map(ToString::to_string).collect();
+    let mut gateways: Vec<String> = args
+        .all("--gateway")
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if gateways.is_empty() {
         let listed = env::var(fetch::GATEWAYS).unwrap_or_default();
         let split = listed.split([',', ' ']).filter(|g| !g.is_empty());
@@ -145,7 +171,9 @@ fn fetch_files(args: &[String]) -> Result<Value, ParamsError> {
         gateways.push(fetch::DEFAULT_GATEWAY.into());
     }
     let options = Options {
-        folder: args.one("--dir")?.map_or_else(folders::official, PathBuf::from),
+        folder: args
+            .one("--dir")?
+            .map_or_else(folders::official, PathBuf::from),
         gateways,
         parallel: positive(&args, "--parallel", 4)? as usize,
         idle: Duration::from_millis(positive(&args, "--idle-ms", 30_000)?),
@@ -169,7 +197,9 @@ fn positive(args: &Args, name: &str, default: u64) -> Result<u64, ParamsError> {
     match args.one(name)?.map(str::parse) {
         None => Ok(default),
         Some(Ok(number)) if number > 0 => Ok(number),
-        Some(_) => Err(ParamsError::BadRequest(format!("{name} needs a whole number above 0"))),
+        Some(_) => Err(ParamsError::BadRequest(format!(
+            "{name} needs a whole number above 0"
+        ))),
     }
 }
 

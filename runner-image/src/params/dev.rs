@@ -40,12 +40,18 @@ struct Published {
 fn published(circuit: Circuit) -> Published {
     match circuit {
         Circuit::Porep => Published {
-            shape: Shape { domain_log2: 22, inputs: 40 },
+            shape: Shape {
+                domain_log2: 22,
+                inputs: 40,
+            },
             params: "c71444b02b3af343477ca355719e2113",
             vk: "e8539b5fd19b1190d1e369d44a2956fd",
         },
         Circuit::Update => Published {
-            shape: Shape { domain_log2: 21, inputs: 5 },
+            shape: Shape {
+                domain_log2: 21,
+                inputs: 5,
+            },
             params: "6a10c904507025ee78e9dba8eed1c399",
             vk: "18369b7c463a7834ef0d74564ff88cec",
         },
@@ -141,11 +147,21 @@ pub fn generate(folder: &Path, circuits: &[Circuit], seed: &str) -> Result<Vec<M
         .map(|&circuit| {
             let files = circuit_files(circuit)?;
             if let Some(meta) = whole(folder, circuit, &files, seed)? {
-                return Ok(Made { circuit, files, meta, made: false });
+                return Ok(Made {
+                    circuit,
+                    files,
+                    meta,
+                    made: false,
+                });
             }
             let combs = tables.get_or_insert_with(Combs::new);
             let meta = make(folder, circuit, &files, seed, combs)?;
-            Ok(Made { circuit, files, meta, made: true })
+            Ok(Made {
+                circuit,
+                files,
+                meta,
+                made: true,
+            })
         })
         .collect()
 }
@@ -170,7 +186,9 @@ fn whole(
     names: &CircuitFiles,
     seed: &str,
 ) -> Result<Option<Meta>, ParamsError> {
-    let Some(meta) = read_meta(folder, names) else { return Ok(None) };
+    let Some(meta) = read_meta(folder, names) else {
+        return Ok(None);
+    };
     if meta.seed != seed {
         return Err(ParamsError::Differs(format!(
             "{} holds {} parameters made from another seed; choose another --dir or remove them first",
@@ -200,12 +218,22 @@ fn make(
     let secrets = Trapdoor::from_seed(seed, &names.identifier);
     let progress = Progress::new(&format!("{} parameters", circuit.as_str()), 0.0);
     let vk = match circuit {
-        Circuit::Porep => {
-            write_parameters(porep_circuit()?, known.shape, &secrets, combs, &partial, &progress)
-        }
-        Circuit::Update => {
-            write_parameters(update_circuit()?, known.shape, &secrets, combs, &partial, &progress)
-        }
+        Circuit::Porep => write_parameters(
+            porep_circuit()?,
+            known.shape,
+            &secrets,
+            combs,
+            &partial,
+            &progress,
+        ),
+        Circuit::Update => write_parameters(
+            update_circuit()?,
+            known.shape,
+            &secrets,
+            combs,
+            &partial,
+            &progress,
+        ),
     }
     .map_err(|e| match e.kind() {
         io::ErrorKind::InvalidData => ParamsError::Internal(e.to_string()),
@@ -241,21 +269,27 @@ fn make(
 }
 
 /// The blank seal circuit for 2 KiB; interactive and synthetic seal proofs share it.
-fn porep_circuit() -> Result<impl bellperson::Circuit<blstrs::Scalar> + Send, ParamsError> {
+pub fn porep_circuit() -> Result<impl bellperson::Circuit<blstrs::Scalar> + Send, ParamsError> {
     let config = names::seal_proof(SECTOR_SIZE, false)?.as_v1_config();
     let params = public_params::<SectorShape2KiB>(&config).map_err(|e| {
-        ParamsError::Internal(format!("the proof library sets up no 2 KiB seal: {e}; report this"))
+        ParamsError::Internal(format!(
+            "the proof library sets up no 2 KiB seal: {e}; report this"
+        ))
     })?;
-    Ok(<StackedCompound<SectorShape2KiB, DefaultPieceHasher> as CompoundProof<
-        StackedDrg<'_, SectorShape2KiB, DefaultPieceHasher>,
-        _,
-    >>::blank_circuit(&params))
+    Ok(
+        <StackedCompound<SectorShape2KiB, DefaultPieceHasher> as CompoundProof<
+            StackedDrg<'_, SectorShape2KiB, DefaultPieceHasher>,
+            _,
+        >>::blank_circuit(&params),
+    )
 }
 
 /// The blank update circuit for 2 KiB.
-fn update_circuit() -> Result<impl bellperson::Circuit<blstrs::Scalar> + Send, ParamsError> {
-    Ok(<EmptySectorUpdateCompound<SectorShape2KiB> as CompoundProof<
-        EmptySectorUpdate<SectorShape2KiB>,
-        EmptySectorUpdateCircuit<SectorShape2KiB>,
-    >>::blank_circuit(&PublicParams::from_sector_size(SECTOR_SIZE)))
+pub fn update_circuit() -> Result<impl bellperson::Circuit<blstrs::Scalar> + Send, ParamsError> {
+    Ok(
+        <EmptySectorUpdateCompound<SectorShape2KiB> as CompoundProof<
+            EmptySectorUpdate<SectorShape2KiB>,
+            EmptySectorUpdateCircuit<SectorShape2KiB>,
+        >>::blank_circuit(&PublicParams::from_sector_size(SECTOR_SIZE)),
+    )
 }

@@ -50,9 +50,13 @@ pub fn publish(folder: &Path, name: &str) -> Result<PathBuf, ParamsError> {
     let partial = partial_path(folder, name);
     let path = folder.join(name);
     let io = |what: &str, error: io::Error| ParamsError::io(what, &path, &error);
-    File::open(&partial).and_then(|f| f.sync_all()).map_err(|e| io("flush", e))?;
+    File::open(&partial)
+        .and_then(|f| f.sync_all())
+        .map_err(|e| io("flush", e))?;
     fs::rename(&partial, &path).map_err(|e| io("rename", e))?;
-    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| io("flush the folder of", e))?;
+    File::open(folder)
+        .and_then(|f| f.sync_all())
+        .map_err(|e| io("flush the folder of", e))?;
     Ok(path)
 }
 

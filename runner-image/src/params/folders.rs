@@ -12,7 +12,9 @@ pub const DEV_PARAMETERS: &str = "SEALPOOL_DEV_PARAMETERS";
 
 /// A variable's value as a path; an empty value counts as unset.
 fn from_env(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+    env::var_os(name)
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
 }
 
 /// `$XDG_CACHE_HOME/sealpool`, or `~/.cache/sealpool`; relative XDG values are ignored, as the XDG

@@ -84,7 +84,13 @@ pub fn list(kind: Kind, folder: &Path) -> Result<(Vec<Item>, Vec<PathBuf>), Para
         match fs::metadata(&path) {
             Ok(meta) => {
                 let size_bytes = meta.len().to_string();
-                items.push(Item { kind, path, size_bytes, what, expected });
+                items.push(Item {
+                    kind,
+                    path,
+                    size_bytes,
+                    what,
+                    expected,
+                });
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(ParamsError::io("look at", &path, &e)),
@@ -139,7 +145,10 @@ fn known(kind: Kind, folder: &Path) -> Result<Vec<(String, String, Expected)>, P
 
 /// Compares every byte of `items` with what it should be; returns the paths of the wrong ones.
 pub fn check(items: &[Item]) -> Result<Vec<PathBuf>, ParamsError> {
-    let bytes: f64 = items.iter().filter_map(|i| i.size_bytes.parse::<f64>().ok()).sum();
+    let bytes: f64 = items
+        .iter()
+        .filter_map(|i| i.size_bytes.parse::<f64>().ok())
+        .sum();
     let progress = Progress::new("checking parameters", bytes);
     let mut wrong = Vec::new();
     for item in items {
@@ -161,17 +170,25 @@ pub fn check(items: &[Item]) -> Result<Vec<PathBuf>, ParamsError> {
 /// and the published digests must come together.
 fn is_meta(circuit: Circuit, path: &Path) -> Result<bool, ParamsError> {
     let text = fs::read(path).map_err(|e| ParamsError::io("read", path, &e))?;
-    Ok(serde_json::from_slice::<dev::Meta>(&text).is_ok_and(|meta| {
-        let digests = (meta.params_digest.clone(), meta.vk_digest.clone());
-        let published = digests == dev::published_digests(circuit);
-        meta.is_ours() && published == meta.of_published_seed() && meta.to_bytes() == text
-    }))
+    Ok(
+        serde_json::from_slice::<dev::Meta>(&text).is_ok_and(|meta| {
+            let digests = (meta.params_digest.clone(), meta.vk_digest.clone());
+            let published = digests == dev::published_digests(circuit);
+            meta.is_ours() && published == meta.of_published_seed() && meta.to_bytes() == text
+        }),
+    )
 }
 
 /// A table for people.
 pub fn print(out: &mut impl Write, items: &[Item], unfinished: &[PathBuf]) -> io::Result<()> {
     for item in items {
-        writeln!(out, "{:>14}  {:<34} {}", item.size_bytes, item.what, item.path.display())?;
+        writeln!(
+            out,
+            "{:>14}  {:<34} {}",
+            item.size_bytes,
+            item.what,
+            item.path.display()
+        )?;
     }
     for path in unfinished {
         writeln!(out, "{:>14}  {:<34} {}", "-", "unfinished", path.display())?;

@@ -1,7 +1,7 @@
 //! Which files belong to which proof: circuits by sector size, names as the library writes them.
 
-use filecoin_proofs::constants::{SectorShape2KiB, SectorShape32GiB, SectorShape64GiB};
 use filecoin_proofs::DefaultPieceHasher;
+use filecoin_proofs::constants::{SectorShape2KiB, SectorShape32GiB, SectorShape64GiB};
 use filecoin_proofs_api::RegisteredSealProof;
 use storage_proofs_core::merkle::MerkleTreeTrait;
 use storage_proofs_core::parameter_cache::{

@@ -75,7 +75,9 @@ fn graph(proof: RegisteredSealProof) -> Result<StackedBucketGraph<PoseidonHasher
         config.api_version,
     )
     .map_err(|e| {
-        ParamsError::Internal(format!("the proof library makes no graph for {proof:?}: {e}; report this"))
+        ParamsError::Internal(format!(
+            "the proof library makes no graph for {proof:?}: {e}; report this"
+        ))
     })
 }
 
@@ -87,9 +89,15 @@ pub fn file_name(proof: RegisteredSealProof) -> Result<String, ParamsError> {
     hash.update(PoseidonHasher::name());
     hash.update(graph.identifier());
     // The four keys are the domain seed, read and written as little-endian u64.
-    hash.update(derive_porep_domain_seed(FEISTEL_DST, proof.as_v1_config().porep_id));
+    hash.update(derive_porep_domain_seed(
+        FEISTEL_DST,
+        proof.as_v1_config().porep_id,
+    ));
     hash.update((graph.size() as u32).to_le_bytes());
-    Ok(format!("v{VERSION}-sdr-parent-{}.cache", hex::encode(hash.finalize())))
+    Ok(format!(
+        "v{VERSION}-sdr-parent-{}.cache",
+        hex::encode(hash.finalize())
+    ))
 }
 
 /// The file's size in bytes: 56 for each 32-byte node.
@@ -100,7 +108,10 @@ pub fn size_bytes(proof: RegisteredSealProof) -> u64 {
 /// The published digest (SHA-256, hex) of a parents cache, when there is one.
 pub fn published_digest(name: &str) -> Option<&'static str> {
     let stem = name.strip_suffix(".cache").unwrap_or(name);
-    DIGESTS.iter().find(|(n, _)| *n == stem).map(|(_, digest)| *digest)
+    DIGESTS
+        .iter()
+        .find(|(n, _)| *n == stem)
+        .map(|(_, digest)| *digest)
 }
 
 /// Makes the parents cache in `folder` unless it is there. Two processes at once make it once.
@@ -149,15 +160,20 @@ fn fill(
     first: usize,
     entries: &mut [u8],
 ) -> anyhow::Result<()> {
-    entries.par_chunks_mut(ENTRY).enumerate().try_for_each(|(i, entry)| {
-        let mut parents = [0u32; DEGREE];
-        graph.base_graph().parents(first + i, &mut parents[..BASE_DEGREE])?;
-        graph.generate_expanded_parents(first + i, &mut parents[BASE_DEGREE..]);
-        for (bytes, parent) in entry.chunks_exact_mut(4).zip(parents) {
-            bytes.copy_from_slice(&parent.to_le_bytes());
-        }
-        Ok(())
-    })
+    entries
+        .par_chunks_mut(ENTRY)
+        .enumerate()
+        .try_for_each(|(i, entry)| {
+            let mut parents = [0u32; DEGREE];
+            graph
+                .base_graph()
+                .parents(first + i, &mut parents[..BASE_DEGREE])?;
+            graph.generate_expanded_parents(first + i, &mut parents[BASE_DEGREE..]);
+            for (bytes, parent) in entry.chunks_exact_mut(4).zip(parents) {
+                bytes.copy_from_slice(&parent.to_le_bytes());
+            }
+            Ok(())
+        })
 }
 
 /// Whether the file is there with its size and, up to 8 MiB sectors (14 MiB of cache), its content.
@@ -176,7 +192,11 @@ fn is_whole(path: &Path, proof: RegisteredSealProof) -> Result<bool, ParamsError
 pub fn check(path: &Path, proof: RegisteredSealProof) -> Result<bool, ParamsError> {
     use std::io::Read;
     let io = |e: io::Error| ParamsError::io("read", path, &e);
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let published = published_digest(&name);
     let graph = graph(proof)?;
     let nodes = graph.size();
@@ -208,7 +228,11 @@ pub fn check(path: &Path, proof: RegisteredSealProof) -> Result<bool, ParamsErro
 
 /// Makes sure a stage finds its parents cache: makes it for sectors up to `made_up_to` bytes, and
 /// says which command makes it for larger ones.
-pub fn ensure(folder: &Path, proof: RegisteredSealProof, made_up_to: u64) -> Result<(), ParamsError> {
+pub fn ensure(
+    folder: &Path,
+    proof: RegisteredSealProof,
+    made_up_to: u64,
+) -> Result<(), ParamsError> {
     let path = folder.join(file_name(proof)?);
     if is_whole(&path, proof)? {
         return Ok(());
@@ -223,6 +247,10 @@ pub fn ensure(folder: &Path, proof: RegisteredSealProof, made_up_to: u64) -> Res
         path.display(),
         size_bytes(proof) >> 30,
         sector_size_name(sector_size),
-        if super::names::is_synthetic(proof) { " --synthetic" } else { "" }
+        if super::names::is_synthetic(proof) {
+            " --synthetic"
+        } else {
+            ""
+        }
     )))
 }

@@ -33,8 +33,20 @@ impl Progress {
     /// `label` is for people; `total` may be 0 and grow later.
     pub fn new(label: &str, total: f64) -> Self {
         let now = Instant::now();
-        let state = State { done: 0.0, total, given: 0.0, began: now, last: now, fraction: 0.0 };
-        Self { label: label.to_string(), terminal: stderr().is_terminal(), wrote: AtomicBool::new(false), state: Mutex::new(state) }
+        let state = State {
+            done: 0.0,
+            total,
+            given: 0.0,
+            began: now,
+            last: now,
+            fraction: 0.0,
+        };
+        Self {
+            label: label.to_string(),
+            terminal: stderr().is_terminal(),
+            wrote: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
     }
 
     /// The total becomes larger by `amount`.
@@ -78,7 +90,12 @@ impl Progress {
         // A closed stderr is no reason to stop working.
         let _ = if self.terminal {
             let rest = left.map_or(String::new(), |s| format!(", {s} s left"));
-            write!(out, "\r\x1b[K{}: {:.1} %{rest}", self.label, fraction * 100.0)
+            write!(
+                out,
+                "\r\x1b[K{}: {:.1} %{rest}",
+                self.label,
+                fraction * 100.0
+            )
         } else {
             let rounded = (fraction * 10_000.0).round() / 10_000.0;
             let line = serde_json::json!({
@@ -103,6 +120,10 @@ pub fn log(level: &str, message: &str) {
     let _ = if out.is_terminal() {
         writeln!(out, "{message}")
     } else {
-        writeln!(out, "{}", serde_json::json!({ "t": "log", "level": level, "msg": message }))
+        writeln!(
+            out,
+            "{}",
+            serde_json::json!({ "t": "log", "level": level, "msg": message })
+        )
     };
 }

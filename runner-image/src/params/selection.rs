@@ -45,7 +45,11 @@ pub fn use_for(
 ) -> Result<(), ParamsError> {
     let sector_size = u64::from(proof.sector_size());
     let made_here = network == "dev" && sector_size == 2 << 10;
-    let folder = if made_here { folders::dev() } else { folders::official() };
+    let folder = if made_here {
+        folders::dev()
+    } else {
+        folders::official()
+    };
     let parents_folder = folders::parents();
     // SAFETY: called at the start of the process, before any thread that could read the
     // environment exists (see above).

@@ -28,6 +28,8 @@ pub enum Manner {
     Status(u16),
     /// Announces a body larger than any parameter file.
     Huge,
+    /// Announces 200 GiB, which is possible for a file and too much for most disks.
+    Large,
     /// An endless body without a length.
     Endless,
 }
@@ -56,9 +58,14 @@ impl EvilServer {
     /// Serves `files` (by CID) in these manners, one a request; the last one goes on for ever.
     pub fn start(files: &[(&str, &[u8])], manners: &[Manner]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("the server's address"));
-        let files: HashMap<String, Vec<u8>> =
-            files.iter().map(|(cid, bytes)| (format!("/ipfs/{cid}"), bytes.to_vec())).collect();
+        let url = format!(
+            "http://{}",
+            listener.local_addr().expect("the server's address")
+        );
+        let files: HashMap<String, Vec<u8>> = files
+            .iter()
+            .map(|(cid, bytes)| (format!("/ipfs/{cid}"), bytes.to_vec()))
+            .collect();
         let (files, manners) = (Arc::new(files), manners.to_vec());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (tell, served) = channel();
@@ -97,11 +104,24 @@ fn serve(
         }
     }
     let file = files.get(&path);
-    let note = |sent| log.lock().expect("the log").push(Seen { path: path.clone(), from, sent });
+    let note = |sent| {
+        log.lock().expect("the log").push(Seen {
+            path: path.clone(),
+            from,
+            sent,
+        })
+    };
     let (Some(file), false) = (file, matches!(manner, Manner::Status(_))) else {
-        let status = if let Manner::Status(s) = manner { s } else { 404 };
+        let status = if let Manner::Status(s) = manner {
+            s
+        } else {
+            404
+        };
         note(0);
-        let _ = write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
         let _ = tell.send(());
         return;
     };
@@ -114,7 +134,10 @@ fn serve(
         (Manner::IgnoreRangeBreakAfter(_), _) | (_, None) => None,
         (_, Some(start)) if start >= file.len() => {
             note(0);
-            let _ = write!(stream, "HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = write!(
+                stream,
+                "HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
             return;
         }
         (_, Some(start)) => Some(start),
@@ -124,7 +147,11 @@ fn serve(
         body.iter_mut().for_each(|b| *b ^= 1);
     }
     let shift = usize::from(manner == Manner::WrongRange);
-    let length = if manner == Manner::Huge { 1 << 50 } else { body.len() };
+    let length = match manner {
+        Manner::Huge => 1 << 50,
+        Manner::Large => 200 << 30,
+        _ => body.len(),
+    };
     let head = match (manner, start) {
         (Manner::Endless, _) => "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_string(),
         (_, Some(start)) => format!(
@@ -138,7 +165,9 @@ fn serve(
             file.len() - 1,
             file.len()
         ),
-        (_, None) => format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"),
+        (_, None) => {
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
+        }
     };
     let send = match manner {
         Manner::BreakAfter(n) | Manner::IgnoreRangeBreakAfter(n) => n.min(body.len()),

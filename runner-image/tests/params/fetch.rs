@@ -1,84 +1,37 @@
 //! `params fetch` against gateways that misbehave.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use sealpool_prover::params::files::{digest_of, partial_path};
-use sealpool_prover::params::names::{self, Circuit};
+use sealpool_prover::params::files::partial_path;
 
-use crate::evil_server::{EvilServer, Manner, Seen};
+use crate::evil_server::Manner;
+use crate::mirror::{Fixture, of_params};
 use crate::prover;
-
-/// A list with the two update files of 2 KiB sectors, of 3,000,017 and 1,300 bytes, and a folder.
-struct Fixture {
-    temp: tempfile::TempDir,
-    params: (String, Vec<u8>),
-    vk: (String, Vec<u8>),
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let proof = names::seal_proof(2048, false).expect("2 KiB");
-        let files = names::circuit_files(Circuit::Update, proof).expect("its files");
-        let content = |seed: u32, n: u32| -> Vec<u8> {
-            (0..n).map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 13) as u8).collect()
-        };
-        let (params, vk) = (content(1, 3_000_017), content(2, 1_300));
-        let temp = tempfile::tempdir().expect("a temporary folder");
-        let list = serde_json::json!({
-            &files.params: { "cid": "QmParams", "digest": digest_of(&params), "sector_size": 2048 },
-            &files.vk: { "cid": "QmKey", "digest": digest_of(&vk), "sector_size": 2048 },
-        });
-        fs::write(temp.path().join("list.json"), list.to_string()).expect("the list");
-        Self { temp, params: (files.params, params), vk: (files.vk, vk) }
-    }
-
-    fn dir(&self) -> PathBuf {
-        self.temp.path().join("params")
-    }
-
-    fn server(&self, manners: &[Manner]) -> EvilServer {
-        EvilServer::start(&[("QmParams", &self.params.1), ("QmKey", &self.vk.1)], manners)
-    }
-
-    fn command(&self, gateways: &[&EvilServer]) -> std::process::Command {
-        let mut command = prover::command(&["fetch", "--sector-size", "2KiB", "--role", "snap"]);
-        command.args(["--parallel", "1", "--idle-ms", "400", "--manifest"]);
-        command.arg(self.temp.path().join("list.json")).arg("--dir").arg(self.dir());
-        for gateway in gateways {
-            command.arg("--gateway").arg(&gateway.url);
-        }
-        command
-    }
-
-    fn run(&self, gateways: &[&EvilServer]) -> (i32, serde_json::Value) {
-        prover::answer(self.command(gateways))
-    }
-
-    fn assert_whole(&self) {
-        for (name, bytes) in [&self.params, &self.vk] {
-            assert!(fs::read(self.dir().join(name)).expect("the file is there") == *bytes, "{name}");
-        }
-        assert_eq!(prover::final_names(&self.dir()).len(), 2);
-    }
-}
-
-fn of_params(seen: Vec<Seen>) -> Vec<Seen> {
-    seen.into_iter().filter(|s| s.path == "/ipfs/QmParams").collect()
-}
 
 #[test]
 fn a_broken_connection_is_resumed_where_it_broke() {
     let fixture = Fixture::new();
-    let server = fixture.server(&[Manner::Honest, Manner::BreakAfter(1_000_000), Manner::BreakAfter(700_000), Manner::Honest]);
+    let server = fixture.server(&[
+        Manner::Honest,
+        Manner::BreakAfter(1_000_000),
+        Manner::BreakAfter(700_000),
+        Manner::Honest,
+    ]);
     let (exit, answer) = fixture.run(&[&server]);
     assert_eq!(exit, 0, "{answer}");
     fixture.assert_whole();
     let seen = of_params(server.seen());
-    assert_eq!(seen.iter().map(|s| s.from).collect::<Vec<_>>(), [None, Some(1_000_000), Some(1_700_000)]);
-    assert_eq!(seen.iter().map(|s| s.sent).sum::<usize>(), fixture.params.1.len());
+    assert_eq!(
+        seen.iter().map(|s| s.from).collect::<Vec<_>>(),
+        [None, Some(1_000_000), Some(1_700_000)]
+    );
+    assert_eq!(
+        seen.iter().map(|s| s.sent).sum::<usize>(),
+        fixture.params.1.len()
+    );
     // A second run finds both and asks nobody.
     let asked = server.seen().len();
     assert_eq!(fixture.run(&[&server]).0, 0);
@@ -88,7 +41,10 @@ fn a_broken_connection_is_resumed_where_it_broke() {
 #[test]
 fn wrong_bytes_are_refused_and_the_next_gateway_is_asked() {
     let fixture = Fixture::new();
-    let (evil, good) = (fixture.server(&[Manner::WrongBytes]), fixture.server(&[Manner::Honest]));
+    let (evil, good) = (
+        fixture.server(&[Manner::WrongBytes]),
+        fixture.server(&[Manner::Honest]),
+    );
     let (exit, answer) = fixture.run(&[&evil]);
     assert_eq!(exit, 6, "{answer}");
     assert!(prover::message(&answer).contains("other bytes"), "{answer}");
@@ -125,14 +81,24 @@ fn a_server_that_never_gets_further_is_given_up() {
 
 #[test]
 fn refusals_false_ranges_and_silence_lead_to_the_next_gateway() {
-    for manner in [Manner::Status(404), Manner::Status(503), Manner::WrongRange, Manner::Hang, Manner::HangHalfway, Manner::Huge] {
+    for manner in [
+        Manner::Status(404),
+        Manner::Status(503),
+        Manner::WrongRange,
+        Manner::Hang,
+        Manner::HangHalfway,
+        Manner::Huge,
+    ] {
         let fixture = Fixture::new();
         let (evil, good) = (fixture.server(&[manner]), fixture.server(&[Manner::Honest]));
         let began = Instant::now();
         let (exit, answer) = fixture.run(&[&evil, &good]);
         assert_eq!(exit, 0, "{manner:?}: {answer}");
         fixture.assert_whole();
-        assert!(began.elapsed() < Duration::from_secs(60), "{manner:?} held the fetch up");
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{manner:?} held the fetch up"
+        );
     }
 }
 
@@ -149,49 +115,94 @@ fn a_body_without_an_end_does_not_fill_the_disk() {
 }
 
 #[test]
+fn a_file_that_does_not_fit_is_said_before_it_is_fetched() {
+    let fixture = Fixture::new();
+    // A file system in memory is smaller than 200 GiB on any machine that runs tests.
+    let small = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+    let server = fixture.server(&[Manner::Honest, Manner::Large]);
+    let (exit, answer) = prover::answer(fixture.command_into(small.path(), &[&server]));
+    assert_eq!(exit, 8, "{answer}");
+    assert_eq!(answer["error"]["code"], "out_of_disk");
+    assert_eq!(prover::final_names(small.path()), [fixture.vk.0.clone()]);
+}
+
+#[test]
 fn wrong_bytes_of_an_earlier_process_do_not_count_against_a_gateway() {
     let fixture = Fixture::new();
     fs::create_dir_all(fixture.dir()).expect("the folder");
-    fs::write(partial_path(&fixture.dir(), &fixture.params.0), vec![9; 500_000]).expect("a partial file");
+    fs::write(
+        partial_path(&fixture.dir(), &fixture.params.0),
+        vec![9; 500_000],
+    )
+    .expect("a partial file");
     let server = fixture.server(&[Manner::Honest]);
     let (exit, answer) = fixture.run(&[&server]);
     assert_eq!(exit, 0, "{answer}");
     fixture.assert_whole();
     let asked: Vec<_> = of_params(server.seen()).iter().map(|s| s.from).collect();
-    assert_eq!(asked, [Some(500_000), None], "resumed once, then from its beginning");
+    assert_eq!(
+        asked,
+        [Some(500_000), None],
+        "resumed once, then from its beginning"
+    );
 }
 
 #[test]
 fn a_whole_partial_file_is_recognised_and_a_wrong_final_one_replaced() {
     let fixture = Fixture::new();
     fs::create_dir_all(fixture.dir()).expect("the folder");
-    fs::write(partial_path(&fixture.dir(), &fixture.params.0), &fixture.params.1).expect("a partial file");
+    fs::write(
+        partial_path(&fixture.dir(), &fixture.params.0),
+        &fixture.params.1,
+    )
+    .expect("a partial file");
     fs::write(fixture.dir().join(&fixture.vk.0), b"wrong").expect("a wrong key");
     let server = fixture.server(&[Manner::Honest]);
     let (exit, answer) = fixture.run(&[&server]);
     assert_eq!(exit, 0, "{answer}");
     fixture.assert_whole();
-    assert_eq!(of_params(server.seen()).iter().map(|s| s.sent).sum::<usize>(), 0);
+    assert_eq!(
+        of_params(server.seen())
+            .iter()
+            .map(|s| s.sent)
+            .sum::<usize>(),
+        0
+    );
 }
 
 #[test]
 fn a_killed_fetch_leaves_no_final_name_and_is_resumed() {
     let fixture = Fixture::new();
     let server = fixture.server(&[Manner::Honest, Manner::HangHalfway, Manner::Honest]);
-    let mut child = fixture.command(&[&server]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child = fixture
+        .command(&[&server])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
     // The key is served, then half of the parameters.
     for _ in 0..2 {
-        server.served.recv_timeout(Duration::from_secs(30)).expect("a request");
+        server
+            .served
+            .recv_timeout(Duration::from_secs(30))
+            .expect("a request");
     }
     let partial = partial_path(&fixture.dir(), &fixture.params.0);
     wait_for_some_bytes(&partial);
     child.kill().expect("SIGKILL");
     child.wait().expect("it ended");
-    assert_eq!(prover::final_names(&fixture.dir()), [fixture.vk.0.clone()], "only the whole key");
+    assert_eq!(
+        prover::final_names(&fixture.dir()),
+        [fixture.vk.0.clone()],
+        "only the whole key"
+    );
     let kept = fs::metadata(&partial).expect("the partial file").len() as usize;
     assert_eq!(fixture.run(&[&server]).0, 0);
     fixture.assert_whole();
-    assert_eq!(of_params(server.seen()).last().and_then(|s| s.from), Some(kept));
+    assert_eq!(
+        of_params(server.seen()).last().and_then(|s| s.from),
+        Some(kept)
+    );
 }
 
 fn wait_for_some_bytes(path: &Path) {
@@ -207,7 +218,14 @@ fn two_fetches_at_once_fetch_each_file_once() {
     let fixture = Fixture::new();
     let server = fixture.server(&[Manner::Honest]);
     let mut both: Vec<_> = (0..2)
-        .map(|_| fixture.command(&[&server]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"))
+        .map(|_| {
+            fixture
+                .command(&[&server])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it starts")
+        })
         .collect();
     for child in &mut both {
         assert!(child.wait().expect("it ends").success());
@@ -223,7 +241,15 @@ fn bad_arguments_are_answered_with_a_sentence() {
         &["fetch", "--sector-size", "3KiB", "--role", "c2"],
         &["fetch", "--sector-size", "2KiB", "--role", "post"],
         &["fetch", "--sector-size"],
-        &["fetch", "--sector-size", "2KiB", "--role", "c2", "--parallel", "0"],
+        &[
+            "fetch",
+            "--sector-size",
+            "2KiB",
+            "--role",
+            "c2",
+            "--parallel",
+            "0",
+        ],
         &["generate", "--set", "post"],
         &["generate", "--sector-size", "8MiB"],
         &["generate", "--parents"],

@@ -22,7 +22,10 @@ fn a_killed_generate_leaves_no_final_name() {
     for _ in 0..3 {
         let temp = tempfile::tempdir().expect("a temporary folder");
         let mut command = prover::command(&["generate", "--set", "update", "--dir"]);
-        command.arg(temp.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .arg(temp.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         // Killed somewhere in its first seconds, at a moment that its progress gives.
         let stderr = child.stderr.take().expect("piped");
@@ -41,12 +44,21 @@ fn a_parents_cache_is_whole_or_absent_whenever_its_maker_is_killed() {
     let name = parents::file_name(proof).expect("its name");
     let temp = tempfile::tempdir().expect("a temporary folder");
     let whole = Instant::now();
-    assert!(parents_command("8MiB", temp.path()).stdout(Stdio::null()).status().expect("it runs").success());
+    assert!(
+        parents_command("8MiB", temp.path())
+            .stdout(Stdio::null())
+            .status()
+            .expect("it runs")
+            .success()
+    );
     let whole = whole.elapsed();
     let mut absent = 0;
     for _ in 0..12 {
         let temp = tempfile::tempdir().expect("a temporary folder");
-        let mut child = parents_command("8MiB", temp.path()).stdout(Stdio::null()).spawn().expect("it starts");
+        let mut child = parents_command("8MiB", temp.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it starts");
         let until = Instant::now() + whole.mul_f64((prover::random() % 1000) as f64 / 900.0);
         while Instant::now() < until && matches!(child.try_wait(), Ok(None)) {
             std::thread::yield_now();
@@ -54,11 +66,19 @@ fn a_parents_cache_is_whole_or_absent_whenever_its_maker_is_killed() {
         child.kill().expect("SIGKILL");
         child.wait().expect("it ended");
         match fs::metadata(temp.path().join(&name)) {
-            Ok(_) => assert!(parents::check(&temp.path().join(&name), proof).expect("it can be read")),
+            Ok(_) => {
+                assert!(parents::check(&temp.path().join(&name), proof).expect("it can be read"))
+            }
             Err(_) => {
                 absent += 1;
                 // What the killed one left is no obstacle.
-                assert!(parents_command("2KiB", temp.path()).stdout(Stdio::null()).status().expect("it runs").success());
+                assert!(
+                    parents_command("2KiB", temp.path())
+                        .stdout(Stdio::null())
+                        .status()
+                        .expect("it runs")
+                        .success()
+                );
             }
         }
     }
@@ -69,7 +89,12 @@ fn a_parents_cache_is_whole_or_absent_whenever_its_maker_is_killed() {
 fn two_processes_at_once_make_a_parents_cache_once() {
     let temp = tempfile::tempdir().expect("a temporary folder");
     let both: Vec<_> = (0..2)
-        .map(|_| parents_command("8MiB", temp.path()).stdout(Stdio::piped()).spawn().expect("it starts"))
+        .map(|_| {
+            parents_command("8MiB", temp.path())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("it starts")
+        })
         .collect();
     let mut made = 0;
     for child in both {
@@ -99,7 +124,10 @@ fn our_parents_cache_is_the_librarys() {
             .expect("it runs");
         assert!(status.success());
         let name = path.file_name().expect("a name");
-        let (a, b) = (fs::read(&path).expect("ours"), fs::read(theirs.join(name)).expect("theirs"));
+        let (a, b) = (
+            fs::read(&path).expect("ours"),
+            fs::read(theirs.join(name)).expect("theirs"),
+        );
         assert!(a == b && a.len() == 3584);
     }
 }
@@ -109,10 +137,23 @@ fn our_parents_cache_is_the_librarys() {
 fn make_the_librarys_parents_cache() {
     use filecoin_hashers::poseidon::PoseidonHasher;
     use storage_proofs_porep::stacked::StackedBucketGraph;
-    let Ok(synthetic) = std::env::var("SEALPOOL_TEST_SYNTHETIC") else { return };
-    let config = seal_proof(2048, synthetic == "true").expect("2 KiB").as_v1_config();
-    let graph = StackedBucketGraph::<PoseidonHasher>::new_stacked(64, 6, 8, config.porep_id, config.api_version);
-    graph.expect("the graph").parent_cache().expect("the library's parents cache");
+    let Ok(synthetic) = std::env::var("SEALPOOL_TEST_SYNTHETIC") else {
+        return;
+    };
+    let config = seal_proof(2048, synthetic == "true")
+        .expect("2 KiB")
+        .as_v1_config();
+    let graph = StackedBucketGraph::<PoseidonHasher>::new_stacked(
+        64,
+        6,
+        8,
+        config.porep_id,
+        config.api_version,
+    );
+    graph
+        .expect("the graph")
+        .parent_cache()
+        .expect("the library's parents cache");
 }
 
 #[test]
@@ -131,7 +172,11 @@ fn generated_parameters_have_the_published_digests_and_are_made_once() {
     let both: Vec<_> = (0..2)
         .map(|_| {
             let mut command = prover::command(&["generate"]);
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts")
+            command
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it starts")
         })
         .collect();
     let mut made = 0;
@@ -148,14 +193,19 @@ fn generated_parameters_have_the_published_digests_and_are_made_once() {
     assert!(began.elapsed() < Duration::from_secs(1800));
     let (exit, answer) = prover::run(&["check", "--kind", "dev"]);
     assert_eq!(exit, 0, "{answer}");
-    assert_eq!(answer["result"]["checked"].as_array().map(Vec::len), Some(6));
+    assert_eq!(
+        answer["result"]["checked"].as_array().map(Vec::len),
+        Some(6)
+    );
 }
 
 #[test]
 fn dev_parameters_do_not_go_where_official_ones_are() {
     let temp = tempfile::tempdir().expect("a temporary folder");
     let mut command = prover::command(&["generate", "--set", "update", "--dir"]);
-    command.arg(temp.path()).env("FIL_PROOFS_PARAMETER_CACHE", temp.path());
+    command
+        .arg(temp.path())
+        .env("FIL_PROOFS_PARAMETER_CACHE", temp.path());
     let (exit, answer) = prover::answer(command);
     assert_eq!(exit, 2, "{answer}");
     assert!(prover::final_names(temp.path()).is_empty());

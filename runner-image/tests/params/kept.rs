@@ -16,7 +16,13 @@ fn flip(path: &Path) {
 }
 
 fn check(kind: &str, dir: &Path) -> (i32, serde_json::Value) {
-    prover::run(&["check", "--kind", kind, "--dir", dir.to_str().expect("a readable path")])
+    prover::run(&[
+        "check",
+        "--kind",
+        kind,
+        "--dir",
+        dir.to_str().expect("a readable path"),
+    ])
 }
 
 fn names_it(answer: &serde_json::Value, path: &Path) {
@@ -78,11 +84,19 @@ fn a_flipped_byte_in_large_parameters_is_found_where_it_is() {
     let temp = tempfile::tempdir_in(folders::cache_home()).expect("a folder on the same disk");
     let path = temp.path().join(&names.params);
     let size = fs::copy(folders::dev().join(&names.params), &path).expect("a copy");
-    let mut file = fs::File::options().read(true).write(true).open(&path).expect("the copy");
+    let mut file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .expect("the copy");
     let at = prover::random() % size;
     let mut byte = [0];
-    file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut byte)).expect("read");
-    file.seek(SeekFrom::Start(at)).and_then(|_| file.write_all(&[byte[0] ^ 0x10])).expect("written");
+    file.seek(SeekFrom::Start(at))
+        .and_then(|_| file.read_exact(&mut byte))
+        .expect("read");
+    file.seek(SeekFrom::Start(at))
+        .and_then(|_| file.write_all(&[byte[0] ^ 0x10]))
+        .expect("written");
     let (exit, answer) = check("dev", temp.path());
     assert_eq!(exit, 3, "byte {at}: {answer}");
     names_it(&answer, &path);
@@ -91,7 +105,8 @@ fn a_flipped_byte_in_large_parameters_is_found_where_it_is() {
 #[test]
 fn a_wrong_official_file_is_found() {
     let temp = tempfile::tempdir().expect("a temporary folder");
-    let names = circuit_files(Circuit::Porep, seal_proof(32 << 30, true).expect("32 GiB")).expect("names");
+    let names =
+        circuit_files(Circuit::Porep, seal_proof(32 << 30, true).expect("32 GiB")).expect("names");
     let path = temp.path().join(&names.vk);
     fs::write(&path, b"not the key").expect("written");
     let (exit, answer) = check("official", temp.path());
@@ -120,9 +135,22 @@ fn list_shows_each_kind_and_what_is_unfinished() {
     let (exit, answer) = prover::answer(command);
     assert_eq!(exit, 0);
     let files = answer["result"]["files"].as_array().expect("files");
-    let found: Vec<_> = files.iter().map(|f| (&f["kind"], &f["sizeBytes"])).collect();
-    assert_eq!(found, [(&"official".into(), &"3".into()), (&"dev".into(), &"2".into()), (&"parents".into(), &"3584".into())]);
-    assert_eq!(answer["result"]["unfinished"].as_array().map(Vec::len), Some(1));
+    let found: Vec<_> = files
+        .iter()
+        .map(|f| (&f["kind"], &f["sizeBytes"]))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (&"official".into(), &"3".into()),
+            (&"dev".into(), &"2".into()),
+            (&"parents".into(), &"3584".into())
+        ]
+    );
+    assert_eq!(
+        answer["result"]["unfinished"].as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 /// Makes sure that the dev-network parameters are there; a no-op but for the first run of all.

@@ -10,7 +10,13 @@ use serde_json::Value;
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealpool-prover"));
     command.arg("params").args(args).stdin(Stdio::null());
-    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "SEALPOOL_PARAM_GATEWAYS"] {
+    for name in [
+        "http_proxy",
+        "HTTP_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+        "SEALPOOL_PARAM_GATEWAYS",
+    ] {
         command.env_remove(name);
     }
     command
@@ -25,13 +31,16 @@ pub fn run(args: &[&str]) -> (i32, Value) {
 pub fn answer(mut command: Command) -> (i32, Value) {
     let output = command.output().expect("the prover starts");
     let text = String::from_utf8_lossy(&output.stdout);
-    let answer = serde_json::from_str(&text).unwrap_or_else(|e| panic!("no JSON answer ({e}): {text}"));
+    let answer =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("no JSON answer ({e}): {text}"));
     (output.status.code().expect("it ended by itself"), answer)
 }
 
 /// The sentence of a failed answer.
 pub fn message(answer: &Value) -> &str {
-    answer["error"]["message"].as_str().expect("a failed answer has a message")
+    answer["error"]["message"]
+        .as_str()
+        .expect("a failed answer has a message")
 }
 
 /// Names in a folder that are not hidden, which temporary names and locks are.

@@ -41,14 +41,20 @@ fn in_a_process(variables: &[(&str, &str)], folder: &Path) -> String {
         .envs(variables.iter().copied())
         .output()
         .expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     fs::read_to_string(result).expect("a result")
 }
 
 /// Run by the tests below as a process of its own; does nothing otherwise.
 #[test]
 fn child() {
-    let Ok(result) = std::env::var("SEALPOOL_TEST_RESULT") else { return };
+    let Ok(result) = std::env::var("SEALPOOL_TEST_RESULT") else {
+        return;
+    };
     let variables: BTreeMap<String, String> = std::env::vars().collect();
     let get = |name: &str| variables.get(name).map_or("", String::as_str);
     let proof = seal_proof(get("TEST_SECTOR_SIZE").parse().unwrap_or(2048), false).expect("a size");
@@ -70,7 +76,8 @@ fn child() {
             Ok(i) => {
                 let r = &recorded()[i];
                 let bytes = |text: &str| hex::decode(text).expect("hex");
-                let commitment = |text: &str| -> [u8; 32] { bytes(text).try_into().expect("32 bytes") };
+                let commitment =
+                    |text: &str| -> [u8; 32] { bytes(text).try_into().expect("32 bytes") };
                 let valid = verify_empty_sector_update_proof(
                     RegisteredUpdateProof::StackedDrg2KiBV1,
                     &bytes(&r.proof),
@@ -105,7 +112,11 @@ fn a_proof_verifies_under_the_parameters_it_was_made_with_and_no_others() {
                 ("SEALPOOL_DEV_PARAMETERS", folder),
             ];
             let said = in_a_process(&variables, temp.path());
-            assert_eq!(said, format!("valid: {}", key == proof), "key {key}, proof {proof}");
+            assert_eq!(
+                said,
+                format!("valid: {}", key == proof),
+                "key {key}, proof {proof}"
+            );
         }
     }
 }
@@ -127,15 +138,31 @@ fn the_library_sees_the_dev_folder_for_2_kib_on_dev_networks_only() {
         ("calibration", 2048, "proof-parameters"),
         ("main", 32 << 30, "proof-parameters"),
     ] {
-        let variables = [("TEST_NETWORK", network), ("TEST_SECTOR_SIZE", &size.to_string())];
+        let variables = [
+            ("TEST_NETWORK", network),
+            ("TEST_SECTOR_SIZE", &size.to_string()),
+        ];
         let said = in_a_process(&variables, temp.path());
-        let expected = format!("{}\n{}", cache.join(folder).display(), cache.join("parents").display());
+        let expected = format!(
+            "{}\n{}",
+            cache.join(folder).display(),
+            cache.join("parents").display()
+        );
         assert_eq!(said, expected, "{network} {size}");
     }
     // A folder that the operator names for official parameters never becomes the dev folder.
-    let variables = [("TEST_NETWORK", "dev"), ("FIL_PROOFS_PARAMETER_CACHE", "/elsewhere")];
-    assert!(in_a_process(&variables, temp.path()).starts_with(cache.join("dev-parameters").to_str().expect("a path")));
-    let variables = [("TEST_NETWORK", "main"), ("FIL_PROOFS_PARAMETER_CACHE", "/elsewhere")];
+    let variables = [
+        ("TEST_NETWORK", "dev"),
+        ("FIL_PROOFS_PARAMETER_CACHE", "/elsewhere"),
+    ];
+    assert!(
+        in_a_process(&variables, temp.path())
+            .starts_with(cache.join("dev-parameters").to_str().expect("a path"))
+    );
+    let variables = [
+        ("TEST_NETWORK", "main"),
+        ("FIL_PROOFS_PARAMETER_CACHE", "/elsewhere"),
+    ];
     assert!(in_a_process(&variables, temp.path()).starts_with("/elsewhere\n"));
 }
 
@@ -145,14 +172,36 @@ fn what_is_missing_is_said_with_the_command_that_gets_it() {
     for (network, need, size, command) in [
         ("dev", "prove", 2048u64, "params generate --set porep"),
         ("dev", "verify", 2048, "params generate --set update"),
-        ("main", "prove", 32 << 30, "params fetch --sector-size 32GiB --role c2"),
-        ("main", "verify", 64 << 30, "params fetch --sector-size 64GiB --role verify"),
-        ("main", "parents", 32 << 30, "params generate --parents --sector-size 32GiB"),
+        (
+            "main",
+            "prove",
+            32 << 30,
+            "params fetch --sector-size 32GiB --role c2",
+        ),
+        (
+            "main",
+            "verify",
+            64 << 30,
+            "params fetch --sector-size 64GiB --role verify",
+        ),
+        (
+            "main",
+            "parents",
+            32 << 30,
+            "params generate --parents --sector-size 32GiB",
+        ),
     ] {
         let size = size.to_string();
-        let variables = [("TEST_NETWORK", network), ("TEST_NEED", need), ("TEST_SECTOR_SIZE", &size)];
+        let variables = [
+            ("TEST_NETWORK", network),
+            ("TEST_NEED", need),
+            ("TEST_SECTOR_SIZE", &size),
+        ];
         let said = in_a_process(&variables, temp.path());
-        assert!(said.starts_with("missing: ") && said.contains(command), "{network} {need}: {said}");
+        assert!(
+            said.starts_with("missing: ") && said.contains(command),
+            "{network} {need}: {said}"
+        );
     }
     let variables = [("TEST_NETWORK", "main"), ("TEST_NEED", "parents")];
     let said = in_a_process(&variables, temp.path());
@@ -164,20 +213,34 @@ fn dev_parameters_are_refused_on_other_networks() {
     let temp = tempfile::tempdir().expect("a temporary folder");
     let folder = temp.path().join("cache/sealpool/proof-parameters");
     fs::create_dir_all(&folder).expect("the folder");
-    let vk = circuit_files(Circuit::Update, seal_proof(2048, false).expect("2 KiB")).expect("names").vk;
-    fs::write(folder.join(vk), hex::decode(&recorded()[0].vk).expect("hex")).expect("the key");
+    let vk = circuit_files(Circuit::Update, seal_proof(2048, false).expect("2 KiB"))
+        .expect("names")
+        .vk;
+    fs::write(
+        folder.join(vk),
+        hex::decode(&recorded()[0].vk).expect("hex"),
+    )
+    .expect("the key");
     for network in ["main", "calibration"] {
-        let said = in_a_process(&[("TEST_NETWORK", network), ("TEST_NEED", "verify")], temp.path());
-        assert!(said.starts_with("differs: ") && said.contains("not the official"), "{said}");
+        let said = in_a_process(
+            &[("TEST_NETWORK", network), ("TEST_NEED", "verify")],
+            temp.path(),
+        );
+        assert!(
+            said.starts_with("differs: ") && said.contains("not the official"),
+            "{said}"
+        );
     }
 }
 
 #[test]
 fn interactive_and_synthetic_seals_share_their_parameters() {
     for size in [2u64 << 10, 8 << 20, 512 << 20, 32 << 30, 64 << 30] {
-        let files = |synthetic| circuit_files(Circuit::Porep, seal_proof(size, synthetic).expect("a size"));
+        let files =
+            |synthetic| circuit_files(Circuit::Porep, seal_proof(size, synthetic).expect("a size"));
         assert_eq!(files(false), files(true));
-        let official = sealpool_prover::params::names::official_entry(&files(true).expect("names").params);
+        let official =
+            sealpool_prover::params::names::official_entry(&files(true).expect("names").params);
         assert!(official.is_some(), "{size}: the official list has it");
     }
 }

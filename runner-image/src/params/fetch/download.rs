@@ -58,9 +58,16 @@ pub fn fetch_file(
     if path.exists() {
         let (digest, size_bytes) = files::digest_file(&path, |_| ())?;
         if digest == file.digest {
-            return Ok(Fetched { wanted: file.clone(), size_bytes, gateway: None });
+            return Ok(Fetched {
+                wanted: file.clone(),
+                size_bytes,
+                gateway: None,
+            });
         }
-        log("warn", &format!("{} has a wrong digest and is fetched again", path.display()));
+        log(
+            "warn",
+            &format!("{} has a wrong digest and is fetched again", path.display()),
+        );
     }
     let partial = files::partial_path(folder, &file.name);
     let out = File::options()
@@ -69,14 +76,29 @@ pub fn fetch_file(
         .write(true)
         .open(&partial)
         .map_err(|e| ParamsError::io("open", &partial, &e))?;
-    let have = out.metadata().map_err(|e| ParamsError::io("look at", &partial, &e))?.len();
+    let have = out
+        .metadata()
+        .map_err(|e| ParamsError::io("look at", &partial, &e))?
+        .len();
     progress.given(have as f64);
     let agent = gateway::agent(options.idle);
-    let mut download = Download { file, options, progress, agent, out, have, counted: false };
+    let mut download = Download {
+        file,
+        options,
+        progress,
+        agent,
+        out,
+        have,
+        counted: false,
+    };
     let gateway = download.from_any_gateway(&partial)?;
     let size_bytes = download.have;
     files::publish(folder, &file.name)?;
-    Ok(Fetched { wanted: file.clone(), size_bytes, gateway: Some(gateway) })
+    Ok(Fetched {
+        wanted: file.clone(),
+        size_bytes,
+        gateway: Some(gateway),
+    })
 }
 
 impl Download<'_> {
@@ -102,7 +124,11 @@ impl Download<'_> {
     }
 
     /// `None` when the file is whole and right, else why this gateway is given up.
-    fn from_gateway(&mut self, gateway: &str, partial: &Path) -> Result<Option<String>, ParamsError> {
+    fn from_gateway(
+        &mut self,
+        gateway: &str,
+        partial: &Path,
+    ) -> Result<Option<String>, ParamsError> {
         let url = gateway::url(gateway, self.file);
         let mut fruitless = 0;
         // Bytes of an earlier gateway or process may be wrong; this one is not to blame for them.
@@ -134,15 +160,25 @@ impl Download<'_> {
     }
 
     fn attempt(&mut self, url: &str, partial: &Path) -> Result<End, ParamsError> {
-        let Stream { start, total, mut body } = match gateway::open(&self.agent, url, self.have) {
+        let Stream {
+            start,
+            total,
+            mut body,
+        } = match gateway::open(&self.agent, url, self.have) {
             Ok(stream) => stream,
             Err(Refusal::Transient(reason)) => return Ok(End::Broken(reason)),
             Err(Refusal::Final(reason)) => return Ok(End::Useless(reason)),
             Err(Refusal::NothingThere) => return Ok(End::Complete),
         };
-        let largest = if self.file.name.ends_with(".vk") { LARGEST_VK } else { LARGEST_PARAMS };
+        let largest = if self.file.name.ends_with(".vk") {
+            LARGEST_VK
+        } else {
+            LARGEST_PARAMS
+        };
         if total > largest {
-            return Ok(End::Useless("it announces far more bytes than such a file has".into()));
+            return Ok(End::Useless(
+                "it announces far more bytes than such a file has".into(),
+            ));
         }
         if total < self.have {
             // What is there cannot be the beginning of this file.
@@ -170,7 +206,9 @@ impl Download<'_> {
             if at > total {
                 return Ok(End::Useless("it sends more bytes than it announced".into()));
             }
-            self.out.write_all(new).map_err(|e| ParamsError::io("write", partial, &e))?;
+            self.out
+                .write_all(new)
+                .map_err(|e| ParamsError::io("write", partial, &e))?;
             self.have += new.len() as u64;
             self.progress.add(new.len() as f64);
             in_window += n;
@@ -203,7 +241,9 @@ impl Download<'_> {
     }
 
     fn truncate(&mut self, partial: &Path) -> Result<(), ParamsError> {
-        self.out.set_len(0).map_err(|e| ParamsError::io("truncate", partial, &e))?;
+        self.out
+            .set_len(0)
+            .map_err(|e| ParamsError::io("truncate", partial, &e))?;
         self.progress.add(-(self.have as f64));
         self.have = 0;
         Ok(())
@@ -213,7 +253,8 @@ impl Download<'_> {
 /// Free bytes of the file system that holds `folder`, for an ordinary user.
 fn free_bytes(folder: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;
-    let path = std::ffi::CString::new(fs::canonicalize(folder).ok()?.as_os_str().as_bytes()).ok()?;
+    let path =
+        std::ffi::CString::new(fs::canonicalize(folder).ok()?.as_os_str().as_bytes()).ok()?;
     // SAFETY: `path` ends with a zero byte and `stat` is written by the call before it is read.
     unsafe {
         let mut stat: libc::statvfs = std::mem::zeroed();

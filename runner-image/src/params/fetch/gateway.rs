@@ -50,7 +50,9 @@ pub fn agent(idle: Duration) -> Agent {
 /// Where `gateway` keeps a file.
 pub fn url(gateway: &str, file: &Wanted) -> String {
     if gateway.contains("{cid}") || gateway.contains("{name}") {
-        gateway.replace("{cid}", &file.cid).replace("{name}", &file.name)
+        gateway
+            .replace("{cid}", &file.cid)
+            .replace("{name}", &file.name)
     } else {
         format!("{}/ipfs/{}", gateway.trim_end_matches('/'), file.cid)
     }
@@ -71,19 +73,35 @@ pub fn open(agent: &Agent, url: &str, from: u64) -> Result<Stream, Refusal> {
         200 => (0, number(&response, "content-length")),
         206 => match content_range(&response) {
             Some((start, total)) if start == from => (start, total),
-            _ => return Err(Refusal::Final("it answered with another range than asked for".into())),
+            _ => {
+                return Err(Refusal::Final(
+                    "it answered with another range than asked for".into(),
+                ));
+            }
         },
         416 if from > 0 => return Err(Refusal::NothingThere),
         408 | 425 | 429 | 500..=599 => return Err(Refusal::Transient(format!("status {status}"))),
         _ => return Err(Refusal::Final(format!("status {status}"))),
     };
     // Without it a gateway could fill the disk before the digest tells.
-    let total = total.ok_or_else(|| Refusal::Final("it does not say how long the file is".into()))?;
-    Ok(Stream { start, total, body: Box::new(response.into_body().into_reader()) })
+    let total =
+        total.ok_or_else(|| Refusal::Final("it does not say how long the file is".into()))?;
+    Ok(Stream {
+        start,
+        total,
+        body: Box::new(response.into_body().into_reader()),
+    })
 }
 
 fn number<B>(response: &Response<B>, name: &str) -> Option<u64> {
-    response.headers().get(name)?.to_str().ok()?.trim().parse().ok()
+    response
+        .headers()
+        .get(name)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// First byte and total size of `Content-Range: bytes 5-9/10`.

@@ -73,8 +73,17 @@ pub struct Entry {
 /// The proof library's own list, or the one in the file `manifest`, which has the same format.
 pub fn entries(manifest: Option<&Path>) -> Result<BTreeMap<String, Entry>, ParamsError> {
     let Some(path) = manifest else {
-        let own = |(name, e): (&String, &storage_proofs_core::parameter_cache::ParameterData)| {
-            (name.clone(), Entry { cid: e.cid.clone(), digest: e.digest.clone() })
+        let own = |(name, e): (
+            &String,
+            &storage_proofs_core::parameter_cache::ParameterData,
+        )| {
+            (
+                name.clone(),
+                Entry {
+                    cid: e.cid.clone(),
+                    digest: e.digest.clone(),
+                },
+            )
         };
         return Ok(PARAMETERS.iter().map(own).collect());
     };
@@ -104,9 +113,11 @@ pub fn wanted(
     files
         .into_iter()
         .map(|name| match entries.get(&name) {
-            Some(Entry { cid, digest }) => {
-                Ok(Wanted { name, cid: cid.clone(), digest: digest.clone() })
-            }
+            Some(Entry { cid, digest }) => Ok(Wanted {
+                name,
+                cid: cid.clone(),
+                digest: digest.clone(),
+            }),
             None => Err(ParamsError::BadRequest(format!(
                 "{name} is not in the list of parameters; give a list that has it with --manifest"
             ))),
@@ -167,7 +178,9 @@ pub fn fetch(files: &[Wanted], options: &Options) -> Result<Vec<Fetched>, Params
     let (mut fetched, mut failed) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         let Ok(outcome) = outcome else {
-            return Err(ParamsError::Internal("a download stopped unexpectedly; report this".into()));
+            return Err(ParamsError::Internal(
+                "a download stopped unexpectedly; report this".into(),
+            ));
         };
         for file in outcome {
             match file {
@@ -180,7 +193,10 @@ pub fn fetch(files: &[Wanted], options: &Options) -> Result<Vec<Fetched>, Params
         let all: Vec<&str> = failed.iter().map(ParamsError::message).collect();
         return Err(ParamsError::Missing(all.join("\n")));
     }
-    match failed.into_iter().find(|e| !matches!(e, ParamsError::Missing(_))) {
+    match failed
+        .into_iter()
+        .find(|e| !matches!(e, ParamsError::Missing(_)))
+    {
         Some(error) => Err(error),
         None => Ok(fetched),
     }

@@ -51,13 +51,23 @@ impl Assembly {
     pub fn begin(lagrange: Lagrange) -> Self {
         let mut inputs = Columns::default();
         inputs.push();
-        Self { inputs, aux: Columns::default(), constraints: 0, lagrange }
+        Self {
+            inputs,
+            aux: Columns::default(),
+            constraints: 0,
+            lagrange,
+        }
     }
 
     /// Adds input · 0 = 0 for each input, which makes the input polynomials independent.
     pub fn finish(&mut self) {
         for i in 0..self.inputs.a.len() {
-            self.enforce(|| "", |lc| lc + Variable::new_unchecked(Index::Input(i)), |lc| lc, |lc| lc);
+            self.enforce(
+                || "",
+                |lc| lc + Variable::new_unchecked(Index::Input(i)),
+                |lc| lc,
+                |lc| lc,
+            );
         }
     }
 
@@ -111,7 +121,10 @@ impl ConstraintSystem<Scalar> for Assembly {
         LB: FnOnce(LinearCombination<Scalar>) -> LinearCombination<Scalar>,
         LC: FnOnce(LinearCombination<Scalar>) -> LinearCombination<Scalar>,
     {
-        let lagrange = self.lagrange.next().expect("Lagrange coefficients do not end");
+        let lagrange = self
+            .lagrange
+            .next()
+            .expect("Lagrange coefficients do not end");
         self.constraints += 1;
         let Self { inputs, aux, .. } = self;
         let zero = LinearCombination::zero;

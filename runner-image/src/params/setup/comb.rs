@@ -22,7 +22,12 @@ fn prefetch<T>(entry: &T) {
     for line in (0..size_of::<T>()).step_by(64) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: the address lies inside `entry`, and a prefetch never faults.
-        unsafe { _mm_prefetch(std::ptr::from_ref(entry).cast::<i8>().add(line), _MM_HINT_T0) };
+        unsafe {
+            _mm_prefetch(
+                std::ptr::from_ref(entry).cast::<i8>().add(line),
+                _MM_HINT_T0,
+            )
+        };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = entry;
@@ -62,7 +67,11 @@ impl<C: Curve> Comb<C> {
             let last = table[start + row - 1];
             unit = C::add(&last, &last);
         }
-        Self { bits, windows, table }
+        Self {
+            bits,
+            windows,
+            table,
+        }
     }
 
     /// The multiples of the base by `scalars`, as uncompressed bytes one after the other.

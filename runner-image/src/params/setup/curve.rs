@@ -71,8 +71,24 @@ macro_rules! coordinate {
     };
 }
 
-coordinate!(blst_fp, blst_fp_add, blst_fp_sub, blst_fp_mul, blst_fp_sqr, blst_fp_inverse, blst_fp_cneg);
-coordinate!(blst_fp2, blst_fp2_add, blst_fp2_sub, blst_fp2_mul, blst_fp2_sqr, blst_fp2_inverse, blst_fp2_cneg);
+coordinate!(
+    blst_fp,
+    blst_fp_add,
+    blst_fp_sub,
+    blst_fp_mul,
+    blst_fp_sqr,
+    blst_fp_inverse,
+    blst_fp_cneg
+);
+coordinate!(
+    blst_fp2,
+    blst_fp2_add,
+    blst_fp2_sub,
+    blst_fp2_mul,
+    blst_fp2_sqr,
+    blst_fp2_inverse,
+    blst_fp2_cneg
+);
 
 /// A point in affine coordinates; (0, 0), which is on neither curve, stands for infinity.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -92,7 +108,10 @@ impl<F: Coordinate> Affine<F> {
     /// The negative when `yes`.
     #[inline(always)]
     pub fn negate_if(&self, yes: bool) -> Self {
-        Self { x: self.x, y: self.y.negate_if(yes) }
+        Self {
+            x: self.x,
+            y: self.y.negate_if(yes),
+        }
     }
 }
 
@@ -140,7 +159,10 @@ macro_rules! curve {
             }
 
             fn serialize(point: &Affine<$f>, out: &mut Vec<u8>) {
-                let point = $affine { x: point.x, y: point.y };
+                let point = $affine {
+                    x: point.x,
+                    y: point.y,
+                };
                 let mut bytes = [0; $bytes];
                 unsafe { $serialize(bytes.as_mut_ptr(), &point) };
                 out.extend_from_slice(&bytes);
@@ -150,12 +172,28 @@ macro_rules! curve {
 }
 
 curve!(
-    G1, blst_fp, blst_p1_affine, blst_p1, 96, blst_p1_affine_generator, blst_p1_from_affine,
-    blst_p1_add_or_double_affine, blst_p1_to_affine, blst_p1_affine_serialize
+    G1,
+    blst_fp,
+    blst_p1_affine,
+    blst_p1,
+    96,
+    blst_p1_affine_generator,
+    blst_p1_from_affine,
+    blst_p1_add_or_double_affine,
+    blst_p1_to_affine,
+    blst_p1_affine_serialize
 );
 curve!(
-    G2, blst_fp2, blst_p2_affine, blst_p2, 192, blst_p2_affine_generator, blst_p2_from_affine,
-    blst_p2_add_or_double_affine, blst_p2_to_affine, blst_p2_affine_serialize
+    G2,
+    blst_fp2,
+    blst_p2_affine,
+    blst_p2,
+    192,
+    blst_p2_affine_generator,
+    blst_p2_from_affine,
+    blst_p2_add_or_double_affine,
+    blst_p2_to_affine,
+    blst_p2_affine_serialize
 );
 
 /// Room for [`add_batch`], kept between calls.

@@ -20,7 +20,10 @@ pub struct Domain {
 impl Domain {
     /// `log2` up to 32. `None` when τ is zero or lies in the domain, where a setup is impossible.
     pub fn new(log2: u32, tau: Scalar) -> Option<Self> {
-        assert!(log2 <= Scalar::S, "the field has 2^32 roots of unity at most");
+        assert!(
+            log2 <= Scalar::S,
+            "the field has 2^32 roots of unity at most"
+        );
         let mut omega = Scalar::ROOT_OF_UNITY;
         for _ in log2..Scalar::S {
             omega = omega.square();
@@ -28,7 +31,12 @@ impl Domain {
         let size = 1usize << log2;
         let vanishing = tau.pow_vartime([size as u64]) - Scalar::ONE;
         let usable = !bool::from(vanishing.is_zero()) && !bool::from(tau.is_zero());
-        usable.then_some(Self { size, omega, tau, vanishing })
+        usable.then_some(Self {
+            size,
+            omega,
+            tau,
+            vanishing,
+        })
     }
 
     /// τ^first · factor, τ^(first+1) · factor, …: `count` values.
@@ -61,7 +69,13 @@ impl Lagrange {
         let size = Scalar::from(domain.size as u64);
         // A power of two is never zero in this field.
         let scale = domain.vanishing * size.invert().expect("the domain's size is invertible");
-        Self { domain, scale, root: Scalar::ONE, block: Vec::new(), at: 0 }
+        Self {
+            domain,
+            scale,
+            root: Scalar::ONE,
+            block: Vec::new(),
+            at: 0,
+        }
     }
 
     fn refill(&mut self) {

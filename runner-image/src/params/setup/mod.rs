@@ -94,8 +94,9 @@ where
     C: Circuit<Scalar> + Send,
 {
     let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-    let domain = Domain::new(shape.domain_log2, secrets.tau)
-        .ok_or_else(|| invalid("this seed's tau lies in the circuit's domain; take another seed".into()))?;
+    let domain = Domain::new(shape.domain_log2, secrets.tau).ok_or_else(|| {
+        invalid("this seed's tau lies in the circuit's domain; take another seed".into())
+    })?;
     let invert = |s: &Scalar| {
         Option::<Scalar>::from(s.invert())
             .ok_or_else(|| invalid("this seed has a zero secret; take another seed".into()))
@@ -109,11 +110,21 @@ where
     let mut file = File::create(path)?;
     // The H query needs no circuit: one core makes it while another synthesises.
     let (h, assembled) = rayon::join(
-        || write_h(&domain, one_over_delta, combs, path, vk_len as u64, progress),
+        || {
+            write_h(
+                &domain,
+                one_over_delta,
+                combs,
+                path,
+                vk_len as u64,
+                progress,
+            )
+        },
         || synthesize(circuit, Lagrange::new(domain)),
     );
     h?;
-    let assembly = assembled.map_err(|e| invalid(format!("the circuit does not synthesise: {e}")))?;
+    let assembly =
+        assembled.map_err(|e| invalid(format!("the circuit does not synthesise: {e}")))?;
     let found = Shape {
         domain_log2: assembly.constraints.next_power_of_two().trailing_zeros(),
         inputs: assembly.inputs.a.len(),
@@ -134,7 +145,9 @@ where
     let ic = scalars(&assembly.inputs, one_over_gamma);
     let l = scalars(&assembly.aux, one_over_delta);
     if ic.iter().chain(&l).any(|s| bool::from(s.is_zero())) {
-        return Err(invalid("the circuit has a variable that no constraint names".into()));
+        return Err(invalid(
+            "the circuit has a variable that no constraint names".into(),
+        ));
     }
     let Assembly { inputs, aux, .. } = assembly;
     let a = dense(inputs.a, aux.a);
@@ -175,7 +188,13 @@ fn dense(inputs: Vec<Scalar>, aux: Vec<Scalar>) -> Vec<Scalar> {
 
 /// The verifying key's bytes: α₁ β₁ β₂ γ₂ δ₁ δ₂ and the inputs' query.
 fn verifying_key(secrets: &Trapdoor, ic: &[Scalar], combs: &Combs) -> Vec<u8> {
-    let Trapdoor { alpha, beta, gamma, delta, .. } = *secrets;
+    let Trapdoor {
+        alpha,
+        beta,
+        gamma,
+        delta,
+        ..
+    } = *secrets;
     let mut out = combs.g1.multiply(&[alpha, beta]);
     out.extend(combs.g2.multiply(&[beta, gamma]));
     out.extend(combs.g1.multiply(&[delta]));

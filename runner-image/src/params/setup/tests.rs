@@ -15,13 +15,25 @@ use crate::params::progress::Progress;
 
 /// Scalars at the edges of windows and of the field, and some in between.
 fn scalars() -> Vec<Scalar> {
-    let mut all = vec![Scalar::ZERO, Scalar::ONE, -Scalar::ONE, Scalar::from(2), -Scalar::from(2)];
+    let mut all = vec![
+        Scalar::ZERO,
+        Scalar::ONE,
+        -Scalar::ONE,
+        Scalar::from(2),
+        -Scalar::from(2),
+    ];
     for shift in [3u64, 4, 5, 7, 8, 12, 15, 16, 31, 63, 64, 128, 200, 253, 254] {
         let power = Scalar::from(2).pow_vartime([shift]);
         all.extend([power, power - Scalar::ONE, power + Scalar::ONE, -power]);
     }
     let secrets = Trapdoor::from_seed("test", "comb");
-    all.extend([secrets.alpha, secrets.beta, secrets.gamma, secrets.delta, secrets.tau]);
+    all.extend([
+        secrets.alpha,
+        secrets.beta,
+        secrets.gamma,
+        secrets.delta,
+        secrets.tau,
+    ]);
     all
 }
 
@@ -46,13 +58,28 @@ fn signed_digits_add_up_to_the_scalar() {
 #[test]
 fn combs_multiply_as_the_curve_does() {
     for bits in [2, 5, 8] {
-        let (g1, g2) = (Comb::<G1>::new(G1::generator(), bits), Comb::<G2>::new(G2::generator(), bits));
+        let (g1, g2) = (
+            Comb::<G1>::new(G1::generator(), bits),
+            Comb::<G2>::new(G2::generator(), bits),
+        );
         let (ours1, ours2) = (g1.multiply(&scalars()), g2.multiply(&scalars()));
         for (i, scalar) in scalars().iter().enumerate() {
-            let naive = (G1Projective::generator() * scalar).to_affine().to_uncompressed();
-            assert_eq!(ours1[i * 96..][..96], naive, "G1, {bits} bits, scalar {scalar:?}");
-            let naive = (G2Projective::generator() * scalar).to_affine().to_uncompressed();
-            assert_eq!(ours2[i * 192..][..192], naive, "G2, {bits} bits, scalar {scalar:?}");
+            let naive = (G1Projective::generator() * scalar)
+                .to_affine()
+                .to_uncompressed();
+            assert_eq!(
+                ours1[i * 96..][..96],
+                naive,
+                "G1, {bits} bits, scalar {scalar:?}"
+            );
+            let naive = (G2Projective::generator() * scalar)
+                .to_affine()
+                .to_uncompressed();
+            assert_eq!(
+                ours2[i * 192..][..192],
+                naive,
+                "G2, {bits} bits, scalar {scalar:?}"
+            );
         }
     }
 }
@@ -64,7 +91,14 @@ fn a_batch_survives_equal_opposite_and_missing_points() {
     let three = G1::add(&two, &g);
     let infinity = Affine::default();
     let mut sums = [g, g, infinity, two, three, infinity];
-    let addends = [Some(g), Some(g.negate_if(true)), Some(g), Some(g), None, None];
+    let addends = [
+        Some(g),
+        Some(g.negate_if(true)),
+        Some(g),
+        Some(g),
+        None,
+        None,
+    ];
     add_batch::<G1>(&mut sums, |i| addends[i], &mut Scratch::default());
     assert!(sums == [two, infinity, g, three, three, infinity]);
 }
@@ -85,7 +119,10 @@ fn lagrange_coefficients_interpolate() {
             assert_eq!(sum, tau.pow_vartime([k]), "domain 2^{log2}, x^{k}");
         }
     }
-    assert!(Domain::new(3, domain_generator(3)).is_none(), "a tau in the domain is refused");
+    assert!(
+        Domain::new(3, domain_generator(3)).is_none(),
+        "a tau in the domain is refused"
+    );
     assert!(Domain::new(3, Scalar::ZERO).is_none());
 }
 
@@ -127,7 +164,10 @@ fn parameters_equal_the_stock_generators_byte_for_byte() {
     let combs = Combs::with_windows(6);
     for (n, domain_log2) in [(1, 3), (4, 3), (5, 4), (3000, 12)] {
         let secrets = Trapdoor::from_seed("test", "squares");
-        let shape = Shape { domain_log2, inputs: 3 };
+        let shape = Shape {
+            domain_log2,
+            inputs: 3,
+        };
         let quiet = Progress::new("test", 0.0);
         let vk = write_parameters(Squares(n), shape, &secrets, &combs, &path, &quiet)
             .expect("the setup of a small circuit");
@@ -157,7 +197,16 @@ fn a_circuit_of_another_shape_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let combs = Combs::with_windows(4);
     let secrets = Trapdoor::from_seed("test", "squares");
-    for shape in [Shape { domain_log2: 4, inputs: 3 }, Shape { domain_log2: 3, inputs: 2 }] {
+    for shape in [
+        Shape {
+            domain_log2: 4,
+            inputs: 3,
+        },
+        Shape {
+            domain_log2: 3,
+            inputs: 2,
+        },
+    ] {
         let quiet = Progress::new("test", 0.0);
         let path = folder.path().join("params");
         let error = write_parameters(Squares(4), shape, &secrets, &combs, &path, &quiet)

@@ -7,7 +7,8 @@ use blstrs::Scalar;
 use ff::Field;
 
 /// The published seed, whose parameters' digests stand in the source.
-pub const PUBLISHED_SEED: &str = "sealpool dev-network parameters 1: anyone can forge proofs under these";
+pub const PUBLISHED_SEED: &str =
+    "sealpool dev-network parameters 1: anyone can forge proofs under these";
 
 /// α, β, γ, δ and τ of Groth16.
 #[derive(Clone, Copy)]
@@ -49,5 +50,7 @@ impl Trapdoor {
 /// A big-endian number of any length, modulo the field's order.
 fn wide(bytes: &[u8]) -> Scalar {
     let base = Scalar::from(256);
-    bytes.iter().fold(Scalar::ZERO, |sum, byte| sum * base + Scalar::from(u64::from(*byte)))
+    bytes.iter().fold(Scalar::ZERO, |sum, byte| {
+        sum * base + Scalar::from(u64::from(*byte))
+    })
 }
