@@ -121,7 +121,8 @@ async function main(path: string | undefined): Promise<void> {
   printLine(`Starting sealpool dev; its data and logs are in ${dataDir}`);
   const dev = await startDev(root, dataDir);
   const over = new AbortController();
-  process.once('SIGINT', () => over.abort());
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
   try {
     const client = createClient({ baseUrl: dev.url, token: readFileSync(dev.tokenFile, 'utf8').trim() });
     const pieces = file === undefined ? {} : { pieces: [await upload(client, file.path, file.size)] };
@@ -129,13 +130,16 @@ async function main(path: string | undefined): Promise<void> {
     const job = items[0]?.id ?? '';
     printLine(`Queued job ${job} at ${dev.url}`);
     const shown = showRunning(client, job, over.signal).catch(() => undefined);
-    await Promise.race([watch(client, job, over.signal), dev.died]);
+    await Promise.race([watch(client, job, interrupted.signal), dev.died]);
     over.abort();
     await shown;
     const detail = await client.sector(job);
     printLine(`\nSector ${detail.job.sector} is Finished after ${seconds(Date.now() - started)}. On the chain:`);
     await showChain(dev.chainUrl, detail);
     showFiles(detail);
+  } catch (error) {
+    if (interrupted.signal.aborted) throw new Error('interrupted; run make demo again, the sector goes on where it was', { cause: error });
+    throw error;
   } finally {
     over.abort();
     await dev.end();

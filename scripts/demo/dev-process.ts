@@ -1,7 +1,8 @@
 /** Starts `sealpool dev` and waits until it serves. */
 import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 
 /** What `sealpool dev` says of itself once it serves. */
 export interface DevReady {
@@ -20,9 +21,10 @@ export interface DevProcess extends DevReady {
 
 /** Rejects with what it printed when it ends before it serves. */
 export async function startDev(root: string, dataDir: string): Promise<DevProcess> {
-  const child = spawn(join(root, 'bin/sealpool'), ['dev', '--data', dataDir, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // The channel ends it with us, even after a kill -9.
+  const child = spawn(join(root, 'bin/sealpool'), ['dev', '--data', dataDir, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const errors: string[] = [];
-  createInterface({ input: child.stderr }).on('line', (line) => {
+  createInterface({ input: child.stderr as Readable }).on('line', (line) => {
     errors.push(line);
     if (errors.length > 20) errors.shift();
   });
@@ -32,7 +34,7 @@ export async function startDev(root: string, dataDir: string): Promise<DevProces
   });
   died.catch(() => undefined);
   const ready = new Promise<DevReady>((resolve) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    createInterface({ input: child.stdout as Readable }).on('line', (line) => {
       if (line.startsWith('{"ready":true')) resolve(JSON.parse(line) as DevReady);
     });
   });

@@ -109,8 +109,7 @@ test('a file is sealed for real; prover, chain and storage agree, and the file c
   const out = join(work, 'out');
   mkdirSync(out);
   const range = { offsetBytes: '0', sizeBytes: String(statSync(file).size) };
-  const inputs = { sealed, 'cache/p_aux': cache('p_aux'), 'cache/t_aux': cache('t_aux') };
-  const unsealed = prove(out, 'unseal-piece', sector, inputs, { ...claim, ...range });
+  const unsealed = prove(out, 'unseal-piece', sector, { sealed }, { ...claim, ...range });
   expect(unsealed.error).toBeUndefined();
   expect(readFileSync(join(out, 'piece'), 'utf8')).toBe(readFileSync(file, 'utf8'));
 });
