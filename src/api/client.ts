@@ -78,6 +78,26 @@ const why = (error: unknown): string => {
   return cause instanceof Error ? ((cause as { code?: string }).code ?? cause.message) : error.message;
 };
 
+/** Events of a stream (SSE). A connection that breaks ends it like a server that ends. */
+async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<JobEvent> {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch(() => ({ done: true, value: '' }));
+      if (done) return;
+      const blocks = (text + value).split('\n\n');
+      text = blocks.pop() ?? '';
+      for (const block of blocks) {
+        const lines = block.split('\n').filter((line) => line.startsWith('data:'));
+        if (lines.length > 0) yield JSON.parse(lines.map((line) => line.slice(5).trimStart()).join('\n')) as JobEvent;
+      }
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
 /** The API's calls as functions. One instance may be used for many calls at once. */
 export function createClient(options: ClientOptions) {
   const base = options.baseUrl.replace(/\/+$/, '');
@@ -145,23 +165,11 @@ export function createClient(options: ClientOptions) {
     next: (body: NextRequest, signal?: AbortSignal) => call<NextAnswer>('POST', '/v1/runners/self/next', { body, signal }),
     heartbeat: (body: HeartbeatRequest) => call<HeartbeatAnswer>('POST', '/v1/runners/self/heartbeat', { body }),
     events: (after = 0, limit = 200) => call<{ items: JobEvent[]; after: number }>('GET', '/v1/events', { query: { after, limit } }),
-    /** Events as they happen, from `after` on, until the signal aborts or the server ends the stream. */
+    /** Events as they happen, from `after` on, until the signal aborts or the stream ends, for whatever reason: then ask again from the last one seen. */
     async *follow(after: number, signal?: AbortSignal): AsyncGenerator<JobEvent> {
       const answer = await response('GET', '/v1/events', { query: { after }, signal }, { accept: 'text/event-stream' });
       if (answer.body === null) return;
-      let text = '';
-      for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
-        text += chunk;
-        const blocks = text.split('\n\n');
-        text = blocks.pop() ?? '';
-        for (const block of blocks) {
-          const data = block
-            .split('\n')
-            .filter((line) => line.startsWith('data:'))
-            .map((line) => line.slice(5).trimStart());
-          if (data.length > 0) yield JSON.parse(data.join('\n')) as JobEvent;
-        }
-      }
+      yield* eventsOf(answer.body);
     },
     /** Streams raw bytes; without `sizeBytes` a piece that is too large is noticed only under way. */
     addPiece: async (miner: string, body: RawBody, sizeBytes?: number) => {

@@ -65,9 +65,10 @@ function findCommand(argv: readonly string[]): Command {
   const typed = argv.join(' ');
   const found = COMMANDS.find(({ words }) => typed === words || typed.startsWith(`${words} `));
   if (found !== undefined) return found;
+  const words = argv.slice(0, argv.findIndex((word) => word.startsWith('-')) >>> 0).slice(0, 3);
   const near = COMMANDS.filter(({ words }) => words.split(' ')[0] === argv[0]).map(({ words }) => words);
   throw new UsageError(
-    `there is no command \`sealpool ${plain(argv.slice(0, 3).join(' '))}\`; ${near.length === 0 ? '`sealpool help` lists them' : `there are: ${near.join(', ')}`}`,
+    `there is no command \`sealpool ${plain(words.join(' '))}\`; ${near.length === 0 ? '`sealpool help` lists them' : `there are: ${near.join(', ')}`}`,
   );
 }
 

@@ -34,7 +34,8 @@ function workers(ctx: Context, principal: Principal): WorkerView[] {
 function jobIn(ctx: Context, principal: Principal, worker: string, index: number): JobId {
   const thread = ctx.tx.thread(threadId(worker, index));
   // Not the engine's refusal, which lists the threads there are: some may be of foreign miners.
-  if (thread === undefined || (thread.miner !== null && !mayMiner(principal, thread.miner))) throw notFound(`sealing_thread ${worker}/${index}`);
+  if (thread === undefined || (thread.miner !== null && !mayMiner(principal, thread.miner)))
+    throw notFound(`sealing_thread ${worker}/${index}`);
   const job = jobOfThread(ctx, worker, index);
   if (!mayMiner(principal, job.miner)) throw notFound(`sector in sealing_thread ${worker}/${index}`);
   return job.id;

@@ -1,0 +1,93 @@
+/** The configuration: one file, every key also in the environment, unknown keys named with their nearest. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { KEYS } from '../../src/main/config-keys.ts';
+import { envName, loadConfig, nearest, secretOf } from '../../src/main/config.ts';
+import { settingsOf } from '../../src/main/settings.ts';
+
+let data: string;
+beforeEach(() => {
+  data = mkdtempSync(join(tmpdir(), 'sealpool-config-'));
+});
+afterEach(() => rmSync(data, { recursive: true, force: true }));
+
+const load = (toml: string, env: Record<string, string> = {}, flags: Parameters<typeof loadConfig>[0] = {}) => {
+  writeFileSync(join(data, 'sealpool.toml'), toml);
+  return loadConfig({ flags: { data, ...flags.flags }, env });
+};
+
+test('without anything it is the dev network: one miner, one worker local with one thread, loopback only', () => {
+  const config = load('');
+  expect(config).toMatchObject({ listen: '127.0.0.1', network: 'dev', port: 5230 });
+  expect(settingsOf(config)).toMatchObject({
+    miners: { t01000: { sealProof: 'StackedDrg2KiBV1_1', allowCc: true } },
+    threads: [{ worker: 'local', index: 0, plan: 'sealer', miner: null, auto: false }],
+  });
+});
+
+test('flags count more than the environment, that more than the file', () => {
+  const toml = 'port = 1\nlisten = "127.0.0.2"\nlog_level = "warn"\n[chain]\nurl = "http://file.test/rpc/v1"\n';
+  const config = load(
+    toml,
+    { SEALPOOL_PORT: '2', SEALPOOL_LISTEN: '127.0.0.3', SEALPOOL_CHAIN_URL: 'http://env.test/rpc/v1' },
+    { flags: { port: 3 } },
+  );
+  expect(config).toMatchObject({ port: 3, listen: '127.0.0.3', log_level: 'warn', 'chain.url': 'http://env.test/rpc/v1' });
+});
+
+test('lists and tables come from the environment as TOML values', () => {
+  const config = load('', {
+    SEALPOOL_MINERS: '[{ id = "t02000", seal_proof = "StackedDrg32GiBV1_1", first_sector = 100, last_sector = 199 }]',
+    SEALPOOL_WORKERS: '[{ name = "a", threads = 2 }, { name = "b", auto = true, miner = "t02000" }]',
+    SEALPOOL_TOKEN: '12345',
+  });
+  expect(config.token).toBe('12345');
+  expect(settingsOf(config)).toMatchObject({
+    miners: { t02000: { firstSector: 100, lastSector: 199 } },
+    threads: [
+      { worker: 'a', index: 0 },
+      { worker: 'a', index: 1 },
+      { worker: 'b', index: 0, auto: true, miner: 't02000' },
+    ],
+  });
+});
+
+test.each([
+  ['prot = 1', /prot in .*sealpool\.toml is no key of the configuration; did you mean port\?/],
+  ['[chain]\nulr = "x"', /chain\.ulr in .* did you mean chain\.url\?/],
+  ['[chian]\nurl = "x"', /chian in .* did you mean/],
+  ['port = "many"', /port in .*: .*expected number/],
+  ['port = 70000', /port in .*65535/],
+  ['[[miners]]\nid = "1000"\nseal_proof = "StackedDrg2KiBV1_1"', /miners in .* \(0\.id\): a miner is written t01000/],
+  ['[[miners]]\nid = "t01000"\nseal_prof = "x"', /miners in .*/],
+  ['port =', /is not valid TOML/],
+])('%s is refused with where and why', (toml, sentence) => {
+  expect(() => load(toml)).toThrow(sentence);
+});
+
+test('a variable of ours that is not known is refused, those of others are left alone', () => {
+  expect(() => load('', { SEALPOOL_LISTN: 'x' })).toThrow(/SEALPOOL_LISTN is no key of the configuration; did you mean SEALPOOL_LISTEN\?/);
+  expect(() => load('', { PATH: '/bin', SEALPOOLX: 'x' })).not.toThrow();
+});
+
+test('a file that was named must be there; one that was not named need not', () => {
+  expect(() => loadConfig({ flags: { config: join(data, 'none.toml') }, env: {} })).toThrow(/is not there; name one that is with --config/);
+  expect(() => secretOf(undefined, join(data, 'none.token'))).toThrow(/cannot be read \(ENOENT\)/);
+});
+
+test('every key has a spelling of its own in the environment, and the nearest to a typing error is the key meant', () => {
+  const names = Object.keys(KEYS);
+  expect(new Set(names.map(envName)).size).toBe(names.length);
+  fc.assert(
+    fc.property(fc.constantFrom(...names.filter((name) => name.length > 6)), fc.nat(), (name, at) => {
+      const position = at % name.length;
+      const typed = name.slice(0, position) + name.slice(position + 1);
+      expect(typed === name || names.includes(nearest(typed, names))).toBe(true);
+      // One letter left out: no other key is that near.
+      if (!names.includes(typed)) expect(nearest(typed, names)).toBe(name);
+    }),
+  );
+});
