@@ -17,7 +17,7 @@ import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { randomIds, sleep, systemClock } from './machine.ts';
 import { settingsOf } from './settings.ts';
-import { runTicks } from './timers.ts';
+import { runSweeps, runTicks } from './timers.ts';
 
 /** Answers under way may take this long when the process is asked to end. */
 const CLOSE_MS = 5_000;
@@ -64,14 +64,17 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
           (error: Error) => error.message,
         );
     const app = createApp({ door, objects, settings, log, requestId: () => randomIds.hex(8), sleep, ending: ending.signal, notReady });
-    app.route('/', objectRoutes(objects));
+    app.route(
+      '/',
+      objectRoutes(objects, (error) => log.error({ err: error }, 'the object store failed a request')),
+    );
     const server = await listen(app.fetch, config.listen, config.port);
     const host = config.listen.includes(':') ? `[${config.listen}]` : config.listen;
     const url = config.public_url ?? `http://${host}:${server.port}`;
     publicUrl = url.replace(/\/+$/, '');
     const onError = (error: unknown): void => log.error({ err: error }, 'an effect could not be recorded');
     const effects = performEffects({ door, chain, objects, engine: { effectSigned, effectDone }, onError, ending: ending.signal });
-    const loops = [runTicks(door, log, ending.signal), effects];
+    const loops = [runTicks(door, log, ending.signal), runSweeps(objects, log, ending.signal), effects];
     log.info({ url, dataDir }, 'the control plane serves');
     return {
       url,

@@ -21,3 +21,14 @@ export async function runTicks(door: Door, log: Logger, ending: AbortSignal): Pr
     await sleep(Math.min(Math.max(waitMs, LEAST_WAIT_MS), MOST_WAIT_MS), ending);
   }
 }
+
+const SWEEP_EVERY_MS = 6 * 60 * 60 * 1000;
+
+/** Drops uploads that nobody finished, several times a day until `ending`. The store sweeps once itself when it opens. */
+export async function runSweeps(objects: { sweep(): Promise<void> }, log: Logger, ending: AbortSignal): Promise<void> {
+  for (;;) {
+    await sleep(SWEEP_EVERY_MS, ending);
+    if (ending.aborted) return;
+    await objects.sweep().catch((error: unknown) => log.error({ err: error }, 'sweeping dead uploads failed'));
+  }
+}
