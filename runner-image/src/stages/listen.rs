@@ -29,9 +29,7 @@ impl Log for Ears {
         for (_, listener) in self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             listener(&msg);
         }
-        if record.level() <= Level::Info {
-            report::log(&record.level().as_str().to_lowercase(), msg.trim());
-        }
+        report::log(&record.level().as_str().to_lowercase(), msg.trim());
     }
 
     fn flush(&self) {}

@@ -48,7 +48,10 @@ impl State {
     /// is expected of the rest; a phase that overruns is held to have a tenth of itself left.
     fn estimate(&mut self, now: f64) -> (f64, f64) {
         let expected_past: f64 = self.phases[..self.current].iter().map(|p| p.seconds).sum();
-        let scale = if expected_past > 0.0 { self.since / expected_past } else { 1.0 };
+        let expected: f64 = self.phases.iter().map(|p| p.seconds).sum();
+        // A short phase says little: expectation counts as if a fifth of it had been measured.
+        let prior = expected / 5.0;
+        let scale = (self.since + prior) / (expected_past + prior);
         let here = self.phases[self.current].seconds * scale;
         let spent = now - self.since;
         let left_here = (here - spent).max(here.max(spent) / 10.0);
@@ -123,7 +126,8 @@ mod tests {
         let mut state = state();
         assert_eq!(state.estimate(5.0).1, 35.0);
         state.hear("the second begins", 20.0);
-        assert_eq!(state.estimate(20.0).1, 60.0);
+        let left = state.estimate(20.0).1;
+        assert!(left > 45.0 && left < 60.0, "{left}");
     }
 
     #[test]
