@@ -127,6 +127,22 @@ impl Random {
         }
     }
 
+    /// Changes a digit of a value so that it stays hex, decimal, base32 or base64.
+    fn plausible(&mut self, params: &mut Value) {
+        let Some(map) = params.as_object_mut() else { return };
+        let mut texts: Vec<&mut Value> = map.values_mut().filter(|value| value.is_string()).collect();
+        if texts.is_empty() {
+            return;
+        }
+        let at = self.below(texts.len());
+        let mut bytes = texts[at].as_str().unwrap().as_bytes().to_vec();
+        // The first letters of a CID say what it is.
+        let from = if bytes.len() > 20 { 20 } else { 0 };
+        let place = from + self.below(bytes.len() - from);
+        bytes[place] = b'2' + self.below(6) as u8;
+        *texts[at] = json!(String::from_utf8(bytes).unwrap());
+    }
+
     fn request(&mut self, seeds: &[(String, Vec<u8>)]) -> Vec<u8> {
         let (_, seed) = &seeds[self.below(seeds.len())];
         match self.below(12) {
@@ -142,6 +158,16 @@ impl Random {
                 bytes
             }
             3 => "[".repeat(self.below(100_000)).into_bytes(),
+            4 => {
+                // The same field twice.
+                let text = String::from_utf8_lossy(seed).into_owned();
+                text.replacen("\"params\": {", "\"params\": {\"commD\": 1, \"commD\": 2, ", 1).into_bytes()
+            }
+            5..=7 => {
+                let mut value: Value = serde_json::from_slice(seed).unwrap();
+                self.plausible(&mut value["params"]);
+                value.to_string().into_bytes()
+            }
             _ => {
                 let mut value: Value = serde_json::from_slice(seed).unwrap();
                 for _ in 0..=self.below(3) {

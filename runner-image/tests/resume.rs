@@ -3,11 +3,11 @@
 mod prover;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::Child;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
 
 use prover::sealing::{LAYERS, TICKET, add_pieces, payload, pick};
-use prover::{Files, Ran, Setup, set_up};
+use prover::{BIN, Files, Ran, Setup, check_message, set_up};
 use serde_json::{Value, json};
 
 const SEAL_PROOF: &str = "StackedDrg8MiBV1_1";
@@ -101,6 +101,39 @@ fn sigterm_is_answered_and_leaves_finished_layers_only() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(left, ["cache"]);
+}
+
+/// What the kernel does when memory runs out.
+#[test]
+fn a_stage_that_is_killed_is_answered_as_out_of_memory() {
+    let setup = set_up("pc1", SEAL_PROOF, &Files::new(), replica());
+    let mut child = setup.spawn();
+    wait_for_first_layer(&mut child);
+    let list = format!("/proc/{0}/task/{0}/children", child.id());
+    let stage: i32 = fs::read_to_string(list).unwrap().trim().parse().unwrap();
+    // SAFETY: a child of our child, not reaped while that one lives.
+    unsafe { libc::kill(stage, libc::SIGKILL) };
+    let out = child.wait_with_output().unwrap();
+    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
+    check_message(&answer);
+    assert_eq!((&answer["error"]["code"], out.status.code()), (&json!("out_of_memory"), Some(7)));
+    assert_eq!(fs::read_dir(setup.path("out")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_disk_without_room_is_answered_as_out_of_disk() {
+    let setup = set_up("tree-d", SEAL_PROOF, &Files::new(), json!({}));
+    // A limit on file sizes in blocks of 512 bytes stands in for a full disk.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 8; exec \"$0\" run", BIN]).current_dir(setup.dir.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(setup.request.to_string().as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
+    check_message(&answer);
+    assert_eq!((&answer["error"]["code"], out.status.code()), (&json!("out_of_disk"), Some(8)));
+    assert_eq!(fs::read_dir(setup.path("out")).unwrap().count(), 0);
 }
 
 #[test]

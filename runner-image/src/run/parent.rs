@@ -104,9 +104,10 @@ fn died(stage: Stage, status: ExitStatus, heard: Heard) -> StageError {
         }
         _ if heard.out_of_memory => memory("could not get the memory it needs"),
         Some(libc::SIGKILL) => memory("was killed, most likely by the kernel for want of memory"),
-        Some(libc::SIGBUS) => {
+        // SIGBUS: a page of a mapped file has no place on the disk. SIGXFSZ: a limit on file sizes.
+        Some(libc::SIGBUS | libc::SIGXFSZ) => {
             let message = format!(
-                "stage {stage} could not write or read a mapped file, most likely because the disk is full; free space there and run it again"
+                "stage {stage} could not write a file, most likely because the disk is full; free space there and run it again"
             );
             StageError::new(Code::OutOfDisk, message)
         }

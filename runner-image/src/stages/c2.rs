@@ -56,15 +56,15 @@ pub fn write_proof(job: &Job, proof: &[u8]) -> Result<Done, StageError> {
 }
 
 /// The prover's phases, by the words it logs at their start; core-seconds per constraint were
-/// measured on two cores.
+/// measured on two cores (the product h is most of it).
 pub fn proving_phases(constraints: f64) -> Vec<Phase> {
     let seconds = |micros: f64| constraints * micros * 1e-6 / cores();
     vec![
-        Phase::new([], seconds(14.0)),
-        Phase::new(["synthesis time"], seconds(12.0)),
-        Phase::new(["multiexp h"], seconds(14.0)),
-        Phase::new(["multiexp l"], seconds(12.0)),
-        Phase::new(["multiexp a b_g1"], seconds(12.0)),
-        Phase::new(["multiexp b_g2"], seconds(18.0)),
+        Phase::new([], seconds(0.9)),
+        Phase::new(["synthesis time"], seconds(11.5)),
+        Phase::new(["multiexp h"], seconds(54.0)),
+        Phase::new(["multiexp l"], seconds(3.0)),
+        Phase::new(["multiexp a b_g1"], seconds(0.5)),
+        Phase::new(["multiexp b_g2"], seconds(12.7)),
     ]
 }

@@ -11,7 +11,7 @@ use blstrs::Scalar;
 use filecoin_hashers::Domain;
 use filecoin_proofs::constants::DefaultPieceHasher;
 use filecoin_proofs::parameters::public_params;
-use filecoin_proofs::{MerkleTreeTrait, StoreConfig, with_shape};
+use filecoin_proofs::{SectorShapeBase, StoreConfig};
 use filecoin_proofs_api::update::empty_sector_update_decode_from_range;
 use rayon::prelude::*;
 use storage_proofs_core::util::NODE_SIZE;
@@ -32,7 +32,7 @@ pub enum Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// Makes the labels again: as long as PC1, whatever the range.
     pub fn sealed(job: &Job, sealed: &Path, replica_id: ReplicaDomain) -> anyhow::Result<Self> {
-        with_shape!(job.sector.size_bytes(), make_labels, job, replica_id)?;
+        make_labels(job, replica_id)?;
         let labels = File::open(StoreConfig::data_path(&short(job, "cache"), LAYER_ID)).context("opening the labels")?;
         Ok(Decoder::Sealed { sealed: File::open(sealed)?, labels })
     }
@@ -91,13 +91,11 @@ impl<'a> Decoder<'a> {
 /// Every layer is written over the one before under this name.
 const LAYER_ID: &str = "layer";
 
-fn make_labels<Tree: 'static + MerkleTreeTrait>(job: &Job, replica_id: ReplicaDomain) -> anyhow::Result<()>
-where
-    Tree: MerkleTreeTrait<Hasher = filecoin_proofs::constants::DefaultTreeHasher>,
-{
-    let params = public_params::<Tree>(&job.sector.seal_proof.as_v1_config())?;
+/// Labels do not depend on the shape of the trees over them, so one shape serves all sizes.
+fn make_labels(job: &Job, replica_id: ReplicaDomain) -> anyhow::Result<()> {
+    let params = public_params::<SectorShapeBase>(&job.sector.seal_proof.as_v1_config())?;
     let config = StoreConfig::new(short(job, "cache"), LAYER_ID, 0);
-    StackedDrg::<Tree, DefaultPieceHasher>::generate_labels_for_decoding(
+    StackedDrg::<SectorShapeBase, DefaultPieceHasher>::generate_labels_for_decoding(
         &params.graph,
         params.num_layers,
         &replica_id,

@@ -6,10 +6,11 @@ use std::io::Read;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use filecoin_proofs::{
-    Labels, MerkleTreeTrait, SealPreCommitPhase1Output, StoreConfig, with_shape,
+use filecoin_proofs::{Labels as SizedLabels, StoreConfig};
+use filecoin_proofs_api::seal::{
+    Labels, SealPreCommitPhase1Output, SealPreCommitPhase2Output, generate_synth_proofs,
+    seal_pre_commit_phase2,
 };
-use filecoin_proofs_api::seal::{SealPreCommitPhase2Output, generate_synth_proofs};
 use serde_json::json;
 use storage_proofs_core::cache_key::CacheKey;
 use storage_proofs_core::util::NODE_SIZE;
@@ -66,7 +67,7 @@ pub fn run(job: &Job, params: &Pc2Params) -> Result<Done, StageError> {
     }
 
     let progress = Progress::start("pc2", phases(sector));
-    let comm_r = with_shape!(sector.size_bytes(), replicate, job, params.comm_d.0).map_err(library)?;
+    let comm_r = replicate(job, params.comm_d.0).map_err(library)?;
     if sector.synthetic() {
         let pre_commit = SealPreCommitPhase2Output {
             registered_proof: sector.seal_proof,
@@ -106,19 +107,29 @@ pub fn short(job: &Job, name: &str) -> std::path::PathBuf {
     if here { name.into() } else { job.work.join(name) }
 }
 
-fn replicate<Tree: 'static + MerkleTreeTrait>(job: &Job, comm_d: [u8; 32]) -> anyhow::Result<[u8; 32]> {
+fn replicate(job: &Job, comm_d: [u8; 32]) -> anyhow::Result<[u8; 32]> {
     let (cache, sealed) = (short(job, "cache"), short(job, artifact::SEALED));
     let nodes = job.sector.size_bytes() as usize / NODE_SIZE;
     let store = |id: String, size: usize| StoreConfig { path: cache.clone(), id, size: Some(size), rows_to_discard: 0 };
-    let labels = (1..=job.sector.layers()).map(|layer| store(CacheKey::label_layer(layer), nodes)).collect();
-    let phase1 = SealPreCommitPhase1Output::<Tree> {
-        labels: Labels::new(labels),
+    let layers = (1..=job.sector.layers()).map(|layer| store(CacheKey::label_layer(layer), nodes)).collect();
+    let phase1 = SealPreCommitPhase1Output {
+        registered_proof: job.sector.seal_proof,
+        labels: labels(job.sector, layers),
         config: store(CacheKey::CommDTree.to_string(), aux_files::tree_nodes(nodes, 2)),
         comm_d,
     };
-    let config = job.sector.seal_proof.as_v1_config();
-    let out = filecoin_proofs::seal_pre_commit_phase2(&config, phase1, cache, sealed)?;
-    Ok(out.comm_r)
+    Ok(seal_pre_commit_phase2(phase1, cache, sealed)?.comm_r)
+}
+
+/// The layers' list in the type of their sector size.
+fn labels(sector: &Sector, layers: Vec<StoreConfig>) -> Labels {
+    match sector.size_bytes() {
+        0x800 => Labels::StackedDrg2KiBV1(SizedLabels::new(layers)),
+        0x80_0000 => Labels::StackedDrg8MiBV1(SizedLabels::new(layers)),
+        0x2000_0000 => Labels::StackedDrg512MiBV1(SizedLabels::new(layers)),
+        0x8_0000_0000 => Labels::StackedDrg32GiBV1(SizedLabels::new(layers)),
+        _ => Labels::StackedDrg64GiBV1(SizedLabels::new(layers)),
+    }
 }
 
 /// Brings tree-d: links the given one after comparing it with CommD and the data, or builds it.

@@ -69,9 +69,9 @@ impl StageError {
     /// An input/output error while doing `what` (a clause such as "writing sealed").
     pub fn from_io(what: &str, error: &io::Error) -> Self {
         match error.raw_os_error() {
-            Some(libc::ENOSPC | libc::EDQUOT) => StageError::new(
+            Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => StageError::new(
                 Code::OutOfDisk,
-                format!("{what}: the disk is full; free space there and run the stage again"),
+                format!("{what}: the disk is full, or files may not grow that large; free space there and run the stage again"),
             ),
             Some(libc::ENOMEM) => StageError::new(
                 Code::OutOfMemory,
@@ -89,7 +89,7 @@ impl StageError {
     pub fn from_library(code: Code, what: &str, error: &anyhow::Error, advice: &str) -> Self {
         for cause in error.chain() {
             if let Some(io) = cause.downcast_ref::<io::Error>() {
-                if matches!(io.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::ENOMEM)) {
+                if matches!(io.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::ENOMEM)) {
                     return StageError::from_io(what, io);
                 }
             }

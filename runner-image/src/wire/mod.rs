@@ -6,3 +6,4 @@ pub mod decimal;
 pub mod params;
 pub mod report;
 pub mod request;
+mod twice;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::answer::{Code, FileSum, StageError, VERSION};
 use super::decimal::DecimalU64;
 use super::params::Params;
+use super::twice::Once;
 use crate::sector::Sector;
 
 /// Longest request that is read. A proof is 1,920 bytes, a piece some 100: megabytes are enough.
@@ -133,9 +134,9 @@ pub fn read(bytes: &[u8]) -> Result<Request, (Option<Stage>, StageError)> {
     }
     let value: Value = serde_json::from_slice(bytes).map_err(|error| (None, wrong("it is not JSON", &error)))?;
     let stage = value.get("stage").and_then(Value::as_str).and_then(Stage::named);
-    // From the bytes, not from `value`: only the text still shows a field that stands there twice.
+    serde_json::from_slice::<Once>(bytes).map_err(|error| (stage, wrong("its form", &error)))?;
     let envelope: Envelope =
-        serde_json::from_slice(bytes).map_err(|error| (stage, wrong("its form", &error)))?;
+        serde_json::from_value(value).map_err(|error| (stage, wrong("its form", &error)))?;
     typed(envelope).map_err(|error| (stage, error))
 }
 
