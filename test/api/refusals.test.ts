@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { redacted } from '../../src/main/log.ts';
-import { ApiWorld, OURS } from './api-world.ts';
+import { ApiWorld, OURS, RESOURCES } from './api-world.ts';
 
 let world: ApiWorld;
 beforeEach(async () => {
@@ -36,6 +36,21 @@ test.each([
     json: { status, code, type: `urn:sealpool:problem:${code}`, detail: expect.stringMatching(/\w+.*;|\.$/) },
   });
   expect((answer.json as { requestId: string }).requestId).toBe(answer.headers.get('x-request-id'));
+});
+
+test('a runner that names a stage there is none of is refused with the field, and its token stays good', async () => {
+  const { json } = await admin('POST', '/v1/runners/tokens', { body: { trust: 'own' } });
+  const { token } = json as { token: string };
+  const register = (stages: string[]) =>
+    world.call('POST', '/v1/runners/register', {
+      body: { token, name: 'x', bootId: 'boot-of-x', agentVersion: '0', stages, storage: [], resources: RESOURCES },
+    });
+  expect(await register(['PC1', 'PC9'])).toMatchObject({
+    status: 400,
+    json: { code: 'invalid_request', detail: expect.stringMatching(/^stages\.1: .*"PC1"/) },
+  });
+  expect((await register(['PC1'])).status).toBe(200);
+  expect((await register(['PC1'])).status).toBe(401);
 });
 
 test('a refused action leaves the job as it was and says what stands against it', async () => {

@@ -1,5 +1,5 @@
 /** The configuration: one file, every key also in the environment, unknown keys named with their nearest. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -90,4 +90,12 @@ test('every key has a spelling of its own in the environment, and the nearest to
       if (!names.includes(typed)) expect(nearest(typed, names)).toBe(name);
     }),
   );
+});
+
+test('docs/operating.md describes every key, and none that is not there', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/operating.md'), 'utf8');
+  const section = text.slice(text.indexOf('## Configuration'), text.indexOf('## Access'));
+  const rows = section.split('\n').filter((line) => line.startsWith('| `'));
+  const described = rows.flatMap((line) => [...(line.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, key]) => key));
+  expect(described).toEqual(Object.keys(KEYS));
 });
