@@ -8,6 +8,7 @@
 pub mod artifact;
 pub mod disk;
 pub mod params;
+pub mod processor;
 pub mod run;
 pub mod sector;
 pub mod stages;

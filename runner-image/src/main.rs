@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sealpool_prover::{params, run};
+use sealpool_prover::{params, processor, run};
 
 const USAGE: &str = "usage: sealpool-prover run                 one JSON request on stdin, one JSON answer on stdout
        sealpool-prover params <command>     fetch, generate, check or list proof parameters
@@ -16,6 +16,8 @@ fn main() {
         ["run"] => run::main(),
         [run::CHILD, work] => run::child::main(Path::new(work)),
         ["params", ..] => params::cli::main(&args[1..]),
+        ["processor", rest @ ..] => processor::main(rest),
+        [processor::TASK, rest @ ..] => processor::task_main(rest),
         ["--version" | "-V"] => {
             println!("sealpool-prover {} ({})", env!("CARGO_PKG_VERSION"), env!("SEALPOOL_PROOF_CRATES"));
             0
