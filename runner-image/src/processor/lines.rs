@@ -88,8 +88,14 @@ fn read(line: Vec<u8>, too_long: bool) -> Line {
         let sentence = format!("the request has more than {MAX_LINE_BYTES} bytes; send a smaller task");
         return Line::Malformed(Response::failed(id_of(&line), sentence));
     }
+    // serde would take a list for an object.
+    let object = line.trim_ascii_start().first() == Some(&b'{');
     match serde_json::from_slice(&line) {
-        Ok(Whole::<IgnoredAny> { id, .. }) => Line::Request(Request { id, line }),
+        Ok(Whole::<IgnoredAny> { id, .. }) if object => Line::Request(Request { id, line }),
+        Ok(_) => {
+            let sentence = "the line is a list; send {\"id\":<number>,\"task\":{…}} in one line".to_owned();
+            Line::Malformed(Response::failed(NO_ID, sentence))
+        }
         Err(error) => {
             let sentence = format!(
                 "the line is no request ({error}); send {{\"id\":<number>,\"task\":{{…}}}} in one line"

@@ -54,7 +54,7 @@ fn no_line_is_swallowed() {
         ("{\"task\":{}}\n".to_owned(), 0, "no request"),
         ("{\"id\":-1,\"task\":{}}\n".to_owned(), 0, "no request"),
         ("{\"id\":99999999999999999999,\"task\":{}}\n".to_owned(), 0, "no request"),
-        ("[1,2]\n".to_owned(), 0, "no request"),
+        ("[1,2]\n".to_owned(), 0, "a list"),
         (format!("{}\n", "[".repeat(5_000)), 0, "no request"),
         ("{\"id\":8,\"task\":{}}\n".to_owned(), 8, "no add_pieces task"),
         ("{\"id\":8,\"task\":null}\n".to_owned(), 8, "no add_pieces task"),
