@@ -14,10 +14,17 @@ export function threadId(worker: string, index: number): string {
 
 /** Gives queued jobs to free threads, oldest first. */
 export function assignThreads(ctx: Context): void {
+  // What one free thread did not find, the next one of the same kind will not find either.
+  const dry = new Set<string>();
   for (const thread of ctx.tx.threads()) {
     if (!thread.enabled || thread.job !== null) continue;
+    const kind = `${thread.plan} ${thread.miner ?? ''}`;
+    if (dry.has(kind)) continue;
     const [job] = ctx.tx.jobsForThread(thread.plan, thread.miner, 1);
-    if (job === undefined) continue;
+    if (job === undefined) {
+      dry.add(kind);
+      continue;
+    }
     ctx.tx.putThread({ ...thread, job: job.id });
     settle(ctx, change(ctx, job, { thread: thread.id }));
   }
