@@ -1,7 +1,8 @@
 /** Reports and grants through the fused `next`, over HTTP with real uploads into the object store. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { listen } from '../../src/main/http-server.ts';
 import { objectRoutes } from '../../src/objects/routes.ts';
 import type { Grant, NextAnswer, RegisterAnswer } from '../../src/schema/runner.ts';
 import { effectDone } from '../../src/scheduler/outbox.ts';
@@ -183,4 +184,26 @@ test('of many registrations with one join token exactly one succeeds', async () 
   const answers = await Promise.all(Array.from({ length: 100 }, () => world.call('POST', '/v1/runners/register', { body })));
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   expect(answers.filter(({ status }) => status === 401)).toHaveLength(99);
+});
+
+test('a runner that hung up gets nothing granted: the stage is there for the next one at once', async () => {
+  const holding = vi.spyOn(world.door, 'changed');
+  const { port, close } = await listen(world.app.fetch, '127.0.0.1', 0);
+  onTestFinished(() => close(0));
+  const left = new AbortController();
+  const asked = fetch(`http://127.0.0.1:${port}/v1/runners/self/next`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${runner.credential}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ bootId: BOOT, freeSlots: 1, running: [], reports: [], resources: RESOURCES, waitMs: 15_000 }),
+    signal: left.signal,
+  });
+  await vi.waitFor(() => expect(holding).toHaveBeenCalledWith('runners', expect.anything()));
+  left.abort();
+  await expect(asked).rejects.toThrow(/abort/i);
+  // The server noticed that nobody listens any more.
+  await vi.waitFor(() => expect(holding.mock.calls[0]?.[1].aborted).toBe(true));
+  const [job] = (await world.pledge()) as [string];
+  await numbersAreFree();
+  const { json } = await world.call('GET', `/v1/sectors/${job}`, { token: world.admin });
+  expect(json).toMatchObject({ job: { waiting: { for: 'runner', stage: 'AddPiece' } }, attempts: [] });
 });
