@@ -107,3 +107,76 @@ pub(super) fn bytes<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Refusal> 
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use filecoin_hashers::{Domain, HashFunction};
+    use filecoin_proofs::constants::DefaultTreeHasher;
+    use filecoin_proofs::{MerkleTreeTrait, SectorShapeSub8, SectorShapeTop2};
+
+    use super::*;
+
+    type Node = <DefaultTreeHasher as Hasher>::Domain;
+    type Of<T> = MerkleProof<
+        DefaultTreeHasher,
+        <T as MerkleTreeTrait>::Arity,
+        <T as MerkleTreeTrait>::SubTreeArity,
+        <T as MerkleTreeTrait>::TopTreeArity,
+    >;
+    type Path = Vec<(Vec<Node>, usize)>;
+
+    /// Opens leaf `at` of a tree whose levels have these arities, from the leaves up.
+    fn open(arities: &[usize], mut at: usize) -> (Node, Node, Path) {
+        let count: usize = arities.iter().product();
+        let mut row: Vec<Node> = (0..count).map(|i| blstrs::Scalar::from(i as u64).into()).collect();
+        let (leaf, mut path) = (row[at], Vec::new());
+        for &arity in arities {
+            let mut siblings = row[at / arity * arity..][..arity].to_vec();
+            siblings.remove(at % arity);
+            path.push((siblings, at % arity));
+            let hash = |group: &[Node]| {
+                let bytes: Vec<u8> = group.iter().flat_map(|n| n.into_bytes()).collect();
+                <DefaultTreeHasher as Hasher>::Function::hash(&bytes)
+            };
+            row = row.chunks(arity).map(hash).collect();
+            at /= arity;
+        }
+        (leaf, row[0], path)
+    }
+
+    #[test]
+    fn trees_of_sub_trees_open_at_the_right_node_only() {
+        // The shapes of 32 and 64 GiB sectors with two levels below instead of nine.
+        for at in [0, 1, 8, 63, 64, 300, 511] {
+            let (leaf, root, path) = open(&[8, 8, 8], at);
+            let opening = Opening::new(&Of::<SectorShapeSub8>::from_parts(leaf, root, path), 512, "it").unwrap();
+            assert!(opening.opens(at) && !opening.opens(at ^ 1) && !opening.opens(at ^ 64));
+        }
+        for at in [0, 1, 63, 64, 511, 512, 700, 1023] {
+            let (leaf, root, path) = open(&[8, 8, 8, 2], at);
+            let opening = Opening::new(&Of::<SectorShapeTop2>::from_parts(leaf, root, path), 1024, "it").unwrap();
+            assert!(opening.opens(at) && !opening.opens(at ^ 1) && !opening.opens(at ^ 512));
+        }
+    }
+
+    #[test]
+    fn trees_of_sub_trees_of_another_shape_are_refused() {
+        let refused = |path: Path| {
+            let (leaf, root, _) = open(&[8, 8, 8, 2], 700);
+            Opening::new(&Of::<SectorShapeTop2>::from_parts(leaf, root, path), 1024, "it").is_err()
+        };
+        let (_, _, honest) = open(&[8, 8, 8, 2], 700);
+        assert!(!refused(honest.clone()));
+        let edit = |f: fn(&mut Path)| {
+            let mut path = honest.clone();
+            f(&mut path);
+            path
+        };
+        assert!(refused(edit(|p| p.swap(2, 3))), "sub-tree and top tree exchanged");
+        assert!(refused(edit(|p| drop(p.remove(0)))), "a level left out");
+        assert!(refused(edit(|p| p.push(p[3].clone()))), "a level more");
+        assert!(refused(edit(|p| p[3].1 = 2)), "a position beyond the top tree");
+        assert!(refused(edit(|p| p[3].0.clear())), "no sibling at the top");
+        assert!(refused(edit(|p| p[2].0.push(Node::default()))), "a sibling more below the top");
+    }
+}
