@@ -1,11 +1,13 @@
 /**
- * Three test projects. `node`: everything that runs in a Node process (the default of `npm test`).
- * `workerd`: what must also hold inside a Durable Object. `soak`: hours, only in `make soak`.
+ * Four test projects. `node`: everything that runs in a Node process (the default of `npm test`).
+ * `workerd`: what must also hold inside a Durable Object. `real`: what waits for real C2 proofs, which take all cores
+ * for minutes, so nothing runs beside them. `soak`: hours, only in `make soak`.
  */
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
 const QUICK_TEST_MS = 20_000;
+const REAL_TEST_MS = 20 * 60_000;
 const SOAK_TEST_MS = 4 * 3_600_000;
 
 export default defineConfig({
@@ -15,7 +17,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/workerd/**', 'test/soak/**', '**/node_modules/**'],
+          exclude: ['test/workerd/**', 'test/real/**', 'test/soak/**', '**/node_modules/**'],
           testTimeout: QUICK_TEST_MS,
           hookTimeout: QUICK_TEST_MS,
           // Tests start servers and provers of their own; more than two at a time only fight for two cores.
@@ -29,6 +31,15 @@ export default defineConfig({
           include: ['test/workerd/**/*.test.ts'],
           testTimeout: QUICK_TEST_MS,
           hookTimeout: QUICK_TEST_MS,
+        },
+      },
+      {
+        test: {
+          name: 'real',
+          include: ['test/real/**/*.test.ts'],
+          testTimeout: REAL_TEST_MS,
+          hookTimeout: QUICK_TEST_MS,
+          maxWorkers: 1,
         },
       },
       {

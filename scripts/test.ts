@@ -58,7 +58,8 @@ const tallies = soak
   ? [await cargo(), await vitest('soak', 'the long tests; hours')]
   : [
       await vitest('workerd', 'what must hold inside a Durable Object'),
-      await vitest('node', 'everything else in TypeScript; one whole real seal takes minutes'),
+      await vitest('node', 'everything that runs in Node; some tests take a minute'),
+      await vitest('real', 'one whole real seal; its C2 proof alone takes minutes'),
       await cargo(),
     ];
 const { lines, exitCode } = conclusion(tallies, process.env.CI === 'true');
