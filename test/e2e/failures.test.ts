@@ -45,6 +45,7 @@ test.each(['serve', 'devnet', 'runner'])('%s on a port in use says so and ends w
 
 test('a second control plane on the same data folder is refused, the first goes on', { timeout: 60_000 }, async () => {
   const first = new Daemon(['serve', '--data', folder], NO_CHAIN, join(folder, 'log'));
+  onTestFinished(async () => void (await first.end('SIGKILL')));
   const { url } = await first.start();
   const { status, stderr } = sealpool(['serve', '--data', folder, '--port', '0'], NO_CHAIN);
   expect(status).toBe(1);
@@ -55,6 +56,7 @@ test('a second control plane on the same data folder is refused, the first goes 
 
 test('a database made by a newer version is refused and left as it was', { timeout: 60_000 }, async () => {
   const first = new Daemon(['serve', '--data', folder], NO_CHAIN, join(folder, 'log'));
+  onTestFinished(async () => void (await first.end('SIGKILL')));
   await first.start();
   expect(await first.end('SIGTERM')).toBe(0);
   const path = join(folder, 'sealpool.sqlite');
