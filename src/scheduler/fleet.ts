@@ -123,9 +123,13 @@ export function setRunnerStatus(ctx: Context, id: RunnerId, status: RunnerRow['s
   return changed;
 }
 
-/** Grants whose answer never reached the runner: it neither works on them nor reports them. They are granted anew at once. */
+/**
+ * Grants whose answer never reached the runner: it neither works on them nor reports them. They are granted
+ * anew without waiting for the lease. A grant younger than a heartbeat may still be on its way.
+ */
 export function loseUnknown(ctx: Context, runner: RunnerRow, known: ReadonlySet<AttemptId>): void {
+  const old = ctx.nowMs - ctx.settings.heartbeatMs;
   for (const attempt of ctx.tx.runningAttempts(runner.id)) {
-    if (!known.has(attempt.id)) lose(ctx, attempt, 'the runner does not know of it');
+    if (!known.has(attempt.id) && attempt.grantedMs < old) lose(ctx, attempt, 'the runner does not know of it');
   }
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { heartbeat, seen } from '../../src/scheduler/fleet.ts';
+import { heartbeat, loseUnknown, seen } from '../../src/scheduler/fleet.ts';
 import { abortJob, pauseJob, pledge, resumeJob } from '../../src/scheduler/operate.ts';
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import { explain } from '../../src/scheduler/explain.ts';
@@ -128,6 +128,17 @@ describe('reports', () => {
     await world.run((ctx) => seen(ctx, own, 'boot-0002'));
     expect(await world.job(job.id)).toMatchObject({ waiting: { for: 'runner', stage: 'AddPiece' } });
     expect(await world.run((ctx) => heartbeat(ctx, own, beat))).toMatchObject({ attempts: [{ order: 'cancel' }] });
+  });
+
+  test('a grant whose answer was lost is granted anew at once, one on its way is not', async () => {
+    const job = await pledgeOne();
+    await until('DealsAcquired');
+    const unknown = () => world.run((ctx) => loseUnknown(ctx, ctx.tx.runner(own.id) as RunnerRow, new Set()));
+    await unknown();
+    expect(await world.job(job.id)).toMatchObject({ waiting: { for: 'stage' } });
+    await world.tick(8_000);
+    await unknown();
+    expect(await world.job(job.id)).toMatchObject({ waiting: { for: 'runner', stage: 'AddPiece' } });
   });
 
   test('a control plane that was away extends the leases by its absence', async () => {
