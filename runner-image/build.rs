@@ -28,7 +28,11 @@ fn main() {
             found.push(format!("{name} {version}"));
         }
     }
-    assert_eq!(found.len(), PROOF_CRATES.len(), "Cargo.lock lacks a proof crate: {found:?}");
+    assert_eq!(
+        found.len(),
+        PROOF_CRATES.len(),
+        "Cargo.lock lacks a proof crate: {found:?}"
+    );
     println!("cargo:rustc-env=SEALPOOL_PROOF_CRATES={}", found.join(", "));
 }
 

@@ -19,7 +19,11 @@ fn main() {
         ["processor", rest @ ..] => processor::main(rest),
         [processor::TASK, rest @ ..] => processor::task_main(rest),
         ["--version" | "-V"] => {
-            println!("sealpool-prover {} ({})", env!("CARGO_PKG_VERSION"), env!("SEALPOOL_PROOF_CRATES"));
+            println!(
+                "sealpool-prover {} ({})",
+                env!("CARGO_PKG_VERSION"),
+                env!("SEALPOOL_PROOF_CRATES")
+            );
             0
         }
         ["--help" | "-h"] => {

@@ -18,16 +18,56 @@ const SEAL_PROOFS: [(&str, RegisteredSealProof, RegisteredUpdateProof); 10] = {
     use RegisteredSealProof as S;
     use RegisteredUpdateProof as U;
     [
-        ("StackedDrg2KiBV1_1", S::StackedDrg2KiBV1_1, U::StackedDrg2KiBV1),
-        ("StackedDrg8MiBV1_1", S::StackedDrg8MiBV1_1, U::StackedDrg8MiBV1),
-        ("StackedDrg512MiBV1_1", S::StackedDrg512MiBV1_1, U::StackedDrg512MiBV1),
-        ("StackedDrg32GiBV1_1", S::StackedDrg32GiBV1_1, U::StackedDrg32GiBV1),
-        ("StackedDrg64GiBV1_1", S::StackedDrg64GiBV1_1, U::StackedDrg64GiBV1),
-        ("StackedDrg2KiBV1_1_Feat_SyntheticPoRep", S::StackedDrg2KiBV1_1_Feat_SyntheticPoRep, U::StackedDrg2KiBV1),
-        ("StackedDrg8MiBV1_1_Feat_SyntheticPoRep", S::StackedDrg8MiBV1_1_Feat_SyntheticPoRep, U::StackedDrg8MiBV1),
-        ("StackedDrg512MiBV1_1_Feat_SyntheticPoRep", S::StackedDrg512MiBV1_1_Feat_SyntheticPoRep, U::StackedDrg512MiBV1),
-        ("StackedDrg32GiBV1_1_Feat_SyntheticPoRep", S::StackedDrg32GiBV1_1_Feat_SyntheticPoRep, U::StackedDrg32GiBV1),
-        ("StackedDrg64GiBV1_1_Feat_SyntheticPoRep", S::StackedDrg64GiBV1_1_Feat_SyntheticPoRep, U::StackedDrg64GiBV1),
+        (
+            "StackedDrg2KiBV1_1",
+            S::StackedDrg2KiBV1_1,
+            U::StackedDrg2KiBV1,
+        ),
+        (
+            "StackedDrg8MiBV1_1",
+            S::StackedDrg8MiBV1_1,
+            U::StackedDrg8MiBV1,
+        ),
+        (
+            "StackedDrg512MiBV1_1",
+            S::StackedDrg512MiBV1_1,
+            U::StackedDrg512MiBV1,
+        ),
+        (
+            "StackedDrg32GiBV1_1",
+            S::StackedDrg32GiBV1_1,
+            U::StackedDrg32GiBV1,
+        ),
+        (
+            "StackedDrg64GiBV1_1",
+            S::StackedDrg64GiBV1_1,
+            U::StackedDrg64GiBV1,
+        ),
+        (
+            "StackedDrg2KiBV1_1_Feat_SyntheticPoRep",
+            S::StackedDrg2KiBV1_1_Feat_SyntheticPoRep,
+            U::StackedDrg2KiBV1,
+        ),
+        (
+            "StackedDrg8MiBV1_1_Feat_SyntheticPoRep",
+            S::StackedDrg8MiBV1_1_Feat_SyntheticPoRep,
+            U::StackedDrg8MiBV1,
+        ),
+        (
+            "StackedDrg512MiBV1_1_Feat_SyntheticPoRep",
+            S::StackedDrg512MiBV1_1_Feat_SyntheticPoRep,
+            U::StackedDrg512MiBV1,
+        ),
+        (
+            "StackedDrg32GiBV1_1_Feat_SyntheticPoRep",
+            S::StackedDrg32GiBV1_1_Feat_SyntheticPoRep,
+            U::StackedDrg32GiBV1,
+        ),
+        (
+            "StackedDrg64GiBV1_1_Feat_SyntheticPoRep",
+            S::StackedDrg64GiBV1_1_Feat_SyntheticPoRep,
+            U::StackedDrg64GiBV1,
+        ),
     ]
 };
 
@@ -54,7 +94,10 @@ impl TryFrom<Wire> for Sector {
     type Error = String;
 
     fn try_from(wire: Wire) -> Result<Self, String> {
-        let digits = wire.miner.strip_prefix("t0").or_else(|| wire.miner.strip_prefix("f0"));
+        let digits = wire
+            .miner
+            .strip_prefix("t0")
+            .or_else(|| wire.miner.strip_prefix("f0"));
         // Leading zeros are allowed: chains in their first minutes use t01000.
         let miner_id = digits
             .filter(|d| !d.is_empty() && d.len() <= 20 && d.bytes().all(|b| b.is_ascii_digit()))
@@ -65,7 +108,12 @@ impl TryFrom<Wire> for Sector {
             .into_iter()
             .find(|(name, _, _)| *name == wire.seal_proof)
             .ok_or_else(|| format!("there is no seal proof {:?}", wire.seal_proof))?;
-        Ok(Sector { miner_id, number: wire.number.0, seal_proof, update_proof })
+        Ok(Sector {
+            miner_id,
+            number: wire.number.0,
+            seal_proof,
+            update_proof,
+        })
     }
 }
 
@@ -77,12 +125,15 @@ impl Sector {
 
     /// Whether the seal proof is a synthetic one.
     pub fn synthetic(&self) -> bool {
-        self.seal_proof.feature_enabled(filecoin_proofs_api::ApiFeature::SyntheticPoRep)
+        self.seal_proof
+            .feature_enabled(filecoin_proofs_api::ApiFeature::SyntheticPoRep)
     }
 
     /// Layers of SDR: 2 for the small sizes, 11 for 32 and 64 GiB.
     pub fn layers(&self) -> usize {
-        let table = LAYERS.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let table = LAYERS
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         table.get(&self.size_bytes()).copied().unwrap_or(11)
     }
 
@@ -145,7 +196,16 @@ mod tests {
 
     #[test]
     fn other_addresses_are_refused() {
-        for wrong in ["", "t0", "t1abc", "f3", "t0-1", "t0 1", "1000", "t099999999999999999999"] {
+        for wrong in [
+            "",
+            "t0",
+            "t1abc",
+            "f3",
+            "t0-1",
+            "t0 1",
+            "1000",
+            "t099999999999999999999",
+        ] {
             assert!(sector(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -154,7 +214,11 @@ mod tests {
     fn every_seal_proof_has_its_size_and_feature() {
         for (name, proof, update) in SEAL_PROOFS {
             assert_eq!(format!("{proof:?}"), name);
-            assert_eq!(u64::from(proof.sector_size()), u64::from(update.sector_size()), "{name}");
+            assert_eq!(
+                u64::from(proof.sector_size()),
+                u64::from(update.sector_size()),
+                "{name}"
+            );
         }
     }
 }

@@ -21,7 +21,12 @@ fn fixtures(kind: &str) -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_str().unwrap().ends_with(kind))
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_str().unwrap().to_owned(),
+                fs::read(path).unwrap(),
+            )
+        })
         .collect();
     out.sort();
     out
@@ -38,20 +43,35 @@ fn every_fixture_is_read_and_every_stage_has_one() {
         for field in whole.as_object().unwrap().keys() {
             let mut part = whole.clone();
             part.as_object_mut().unwrap().remove(field);
-            assert!(request::read(part.to_string().as_bytes()).is_err(), "{name} without {field}");
+            assert!(
+                request::read(part.to_string().as_bytes()).is_err(),
+                "{name} without {field}"
+            );
         }
         let mut more = whole.clone();
         more["params"]["unknown"] = json!(1);
-        assert!(request::read(more.to_string().as_bytes()).is_err(), "{name}");
+        assert!(
+            request::read(more.to_string().as_bytes()).is_err(),
+            "{name}"
+        );
     }
     for (name, bytes) in &answers {
-        let answer: Answer = serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let answer: Answer =
+            serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         let again = serde_json::to_value(&answer).unwrap();
-        assert_eq!(again, serde_json::from_slice::<Value>(bytes).unwrap(), "{name}");
+        assert_eq!(
+            again,
+            serde_json::from_slice::<Value>(bytes).unwrap(),
+            "{name}"
+        );
     }
     for stage in Stage::ALL {
         for list in [&requests, &answers] {
-            assert!(list.iter().any(|(name, _)| name.starts_with(&format!("{}.", stage.name()))), "{stage:?}");
+            assert!(
+                list.iter()
+                    .any(|(name, _)| name.starts_with(&format!("{}.", stage.name()))),
+                "{stage:?}"
+            );
         }
     }
 }
@@ -105,7 +125,9 @@ impl Random {
                 let key = map.keys().nth(self.below(map.len())).cloned().unwrap();
                 match self.below(6) {
                     0 => drop(map.remove(&key)),
-                    1 => drop(map.insert(String::from_utf8_lossy(&self.bytes(5)).into(), self.value())),
+                    1 => drop(
+                        map.insert(String::from_utf8_lossy(&self.bytes(5)).into(), self.value()),
+                    ),
                     _ => self.mutate(&mut map[&key]),
                 }
             }
@@ -129,8 +151,11 @@ impl Random {
 
     /// Changes a digit of a value so that it stays hex, decimal, base32 or base64.
     fn plausible(&mut self, params: &mut Value) {
-        let Some(map) = params.as_object_mut() else { return };
-        let mut texts: Vec<&mut Value> = map.values_mut().filter(|value| value.is_string()).collect();
+        let Some(map) = params.as_object_mut() else {
+            return;
+        };
+        let mut texts: Vec<&mut Value> =
+            map.values_mut().filter(|value| value.is_string()).collect();
         if texts.is_empty() {
             return;
         }
@@ -161,7 +186,12 @@ impl Random {
             4 => {
                 // The same field twice.
                 let text = String::from_utf8_lossy(seed).into_owned();
-                text.replacen("\"params\": {", "\"params\": {\"commD\": 1, \"commD\": 2, ", 1).into_bytes()
+                text.replacen(
+                    "\"params\": {",
+                    "\"params\": {\"commD\": 1, \"commD\": 2, ",
+                    1,
+                )
+                .into_bytes()
             }
             5..=7 => {
                 let mut value: Value = serde_json::from_slice(seed).unwrap();
@@ -203,10 +233,17 @@ fn ask(dir: &Path, bytes: &[u8]) -> String {
     let _ = child.stdin.take().unwrap().write_all(bytes);
     let out = child.wait_with_output().unwrap();
     let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(600)]).into_owned();
-    assert!(begun.elapsed() < Duration::from_secs(60), "too slow: {shown}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "too slow: {shown}"
+    );
     let text = String::from_utf8(out.stdout).unwrap();
-    let answer: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text:?} for {shown}"));
-    assert!(serde_json::from_value::<Answer>(answer.clone()).is_ok(), "{answer}");
+    let answer: Value =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text:?} for {shown}"));
+    assert!(
+        serde_json::from_value::<Answer>(answer.clone()).is_ok(),
+        "{answer}"
+    );
     parse_lines(&out.stderr);
     check_message(&answer);
     assert_ne!(answer["error"]["code"], "internal", "{answer} for {shown}");
@@ -240,11 +277,22 @@ fn fuzz(seed: u64, count: usize) {
     let seeds = seeds(dir.path());
     let mut seen = BTreeMap::<String, usize>::new();
     for _ in 0..count {
-        *seen.entry(ask(dir.path(), &random.request(&seeds))).or_default() += 1;
+        *seen
+            .entry(ask(dir.path(), &random.request(&seeds)))
+            .or_default() += 1;
     }
     // Requests that all fail at the first brace would prove nothing.
-    for code in ["ok", "bad_request", "input_differs", "input_invalid", "proof_invalid"] {
-        assert!(seen.contains_key(code), "no request was answered {code}: {seen:?}");
+    for code in [
+        "ok",
+        "bad_request",
+        "input_differs",
+        "input_invalid",
+        "proof_invalid",
+    ] {
+        assert!(
+            seen.contains_key(code),
+            "no request was answered {code}: {seen:?}"
+        );
     }
 }
 
@@ -275,7 +323,15 @@ fn an_endless_request_is_refused() {
     let chunk = vec![b' '; 1 << 20];
     while stdin.write_all(&chunk).is_ok() {}
     let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     let answer: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&answer["error"]["code"], child.wait().unwrap().code()), (&json!("bad_request"), Some(2)));
+    assert_eq!(
+        (&answer["error"]["code"], child.wait().unwrap().code()),
+        (&json!("bad_request"), Some(2))
+    );
 }

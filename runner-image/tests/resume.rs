@@ -21,8 +21,13 @@ fn replica() -> Value {
 /// Waits until the process says that the first layer has its name.
 fn wait_for_first_layer(child: &mut Child) -> Value {
     let stderr = BufReader::new(child.stderr.take().unwrap());
-    let lines = stderr.lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-    lines.into_iter().find(|line| line["t"] == "output").expect("a layer")
+    let lines = stderr
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    lines
+        .into_iter()
+        .find(|line| line["t"] == "output")
+        .expect("a layer")
 }
 
 /// A run that got no further than the first layer: its folder, and what it said about that layer.
@@ -60,7 +65,9 @@ fn names(ran: &Ran) -> Vec<String> {
 fn the_second_run_skips_the_layer_and_comes_to_the_same_comm_r() {
     let (_pieces, added) = add_pieces(SEAL_PROOF, &[payload(5_000_000, 9)]);
     let replica = json!({"ticket": TICKET, "commD": added.result()["commD"]["cid"]});
-    let unbroken = set_up("pc1", SEAL_PROOF, &Files::new(), replica.clone()).run().ok();
+    let unbroken = set_up("pc1", SEAL_PROOF, &Files::new(), replica.clone())
+        .run()
+        .ok();
     assert!(unbroken.of_kind("skipped").is_empty());
     assert_eq!(unbroken.of_kind("output").len(), 3);
 
@@ -77,16 +84,32 @@ fn the_second_run_skips_the_layer_and_comes_to_the_same_comm_r() {
         first = set_up("pc1", SEAL_PROOF, &Files::new(), replica.clone());
     }
     let files = Files::from([(LAYERS[0].to_owned(), first.path("out").join(LAYERS[0]))]);
-    let resumed = set_up("pc1", SEAL_PROOF, &files, replica.clone()).run().ok();
-    assert_eq!(resumed.of_kind("skipped"), [&json!({"t": "skipped", "name": LAYERS[0]})]);
-    let log: Vec<&str> = resumed.of_kind("log").iter().filter_map(|line| line["msg"].as_str()).collect();
-    assert!(log.contains(&"skipping layer 1, already generated"), "{log:?}");
+    let resumed = set_up("pc1", SEAL_PROOF, &files, replica.clone())
+        .run()
+        .ok();
+    assert_eq!(
+        resumed.of_kind("skipped"),
+        [&json!({"t": "skipped", "name": LAYERS[0]})]
+    );
+    let log: Vec<&str> = resumed
+        .of_kind("log")
+        .iter()
+        .filter_map(|line| line["msg"].as_str())
+        .collect();
+    assert!(
+        log.contains(&"skipping layer 1, already generated"),
+        "{log:?}"
+    );
     assert_eq!(names(&resumed), [LAYERS[1], "cache/t_aux"]);
 
     let comm_r = |layers: Files| {
         let mut inputs = layers;
         inputs.extend(added.files());
-        set_up("pc2", SEAL_PROOF, &inputs, replica.clone()).run().ok().result()["commR"].clone()
+        set_up("pc2", SEAL_PROOF, &inputs, replica.clone())
+            .run()
+            .ok()
+            .result()["commR"]
+            .clone()
     };
     let mut layers = resumed.files();
     layers.extend(files);
@@ -116,7 +139,10 @@ fn a_stage_that_is_killed_is_answered_as_out_of_memory() {
     let out = child.wait_with_output().unwrap();
     let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
     check_message(&answer);
-    assert_eq!((&answer["error"]["code"], out.status.code()), (&json!("out_of_memory"), Some(7)));
+    assert_eq!(
+        (&answer["error"]["code"], out.status.code()),
+        (&json!("out_of_memory"), Some(7))
+    );
     assert_eq!(fs::read_dir(setup.path("out")).unwrap().count(), 1);
 }
 
@@ -125,14 +151,27 @@ fn a_disk_without_room_is_answered_as_out_of_disk() {
     let setup = set_up("tree-d", SEAL_PROOF, &Files::new(), json!({}));
     // A limit on file sizes in blocks of 512 bytes stands in for a full disk.
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -f 8; exec \"$0\" run", BIN]).current_dir(setup.dir.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["-c", "ulimit -f 8; exec \"$0\" run", BIN])
+        .current_dir(setup.dir.path());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(setup.request.to_string().as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(setup.request.to_string().as_bytes())
+        .unwrap();
     let out = child.wait_with_output().unwrap();
     let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
     check_message(&answer);
-    assert_eq!((&answer["error"]["code"], out.status.code()), (&json!("out_of_disk"), Some(8)));
+    assert_eq!(
+        (&answer["error"]["code"], out.status.code()),
+        (&json!("out_of_disk"), Some(8))
+    );
     assert_eq!(fs::read_dir(setup.path("out")).unwrap().count(), 0);
 }
 
@@ -143,7 +182,15 @@ fn a_killed_runs_leftovers_go_with_the_next_run() {
     let out = setup.path("out");
     let leftovers = || {
         let entries = fs::read_dir(&out).unwrap();
-        entries.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with('.')).count()
+        entries
+            .filter(|e| {
+                e.as_ref()
+                    .unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with('.')
+            })
+            .count()
     };
     assert_eq!(leftovers(), 1);
     again.request["outputDir"] = json!(out);
@@ -154,7 +201,9 @@ fn a_killed_runs_leftovers_go_with_the_next_run() {
 
 #[test]
 fn a_layer_that_is_wrong_is_made_again() {
-    let right = set_up("pc1", SEAL_PROOF, &Files::new(), replica()).run().ok();
+    let right = set_up("pc1", SEAL_PROOF, &Files::new(), replica())
+        .run()
+        .ok();
     let first = pick(&right.files(), &[LAYERS[0]]);
     let sum = |ran: &Ran| ran.answer["outputs"][LAYERS[0]].clone();
 
@@ -171,7 +220,10 @@ fn a_layer_that_is_wrong_is_made_again() {
     let mut other = replica();
     other["ticket"] = json!(COMM_D);
     let foreign = set_up("pc1", SEAL_PROOF, &Files::new(), other).run().ok();
-    for path in [junk.path().join("layer"), foreign.files()[LAYERS[0]].clone()] {
+    for path in [
+        junk.path().join("layer"),
+        foreign.files()[LAYERS[0]].clone(),
+    ] {
         let files = Files::from([(LAYERS[0].to_owned(), path)]);
         let ran = set_up("pc1", SEAL_PROOF, &files, replica()).run().ok();
         assert!(ran.of_kind("skipped").is_empty());

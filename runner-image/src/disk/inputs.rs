@@ -55,11 +55,19 @@ fn missing(name: &str) -> StageError {
 
 /// Refuses a request that lacks a needed input or has one that its stage has no use for.
 pub fn check_names(request: &Request, wanted: &Wanted) -> Result<(), StageError> {
-    if let Some(name) = wanted.required.iter().find(|name| !request.inputs.contains_key(*name)) {
+    if let Some(name) = wanted
+        .required
+        .iter()
+        .find(|name| !request.inputs.contains_key(*name))
+    {
         return Err(missing(name));
     }
-    let known: BTreeSet<&String> =
-        wanted.required.iter().chain(&wanted.optional).chain(&wanted.replaceable).collect();
+    let known: BTreeSet<&String> = wanted
+        .required
+        .iter()
+        .chain(&wanted.optional)
+        .chain(&wanted.replaceable)
+        .collect();
     match request.inputs.keys().find(|name| !known.contains(name)) {
         None => Ok(()),
         Some(name) => {
@@ -78,8 +86,11 @@ pub fn check_sums(
     request: &Request,
     wanted: &Wanted,
 ) -> Result<(Inputs, Vec<StageError>), StageError> {
-    let checked: Vec<(&String, Result<PathBuf, StageError>)> =
-        request.inputs.par_iter().map(|(name, input)| (name, check_one(name, input))).collect();
+    let checked: Vec<(&String, Result<PathBuf, StageError>)> = request
+        .inputs
+        .par_iter()
+        .map(|(name, input)| (name, check_one(name, input)))
+        .collect();
     let (mut inputs, mut replaced) = (Inputs::default(), Vec::new());
     for (name, result) in checked {
         match result {
@@ -107,11 +118,18 @@ fn check_one(name: &str, input: &InputFile) -> Result<PathBuf, StageError> {
     }
     let want = input.size_bytes.0;
     if meta.len() != want {
-        return Err(differs(format!("it has {} bytes, the request says {want}", meta.len())));
+        return Err(differs(format!(
+            "it has {} bytes, the request says {want}",
+            meta.len()
+        )));
     }
-    let sum = sum::of_file(&input.path).map_err(|error| differs(format!("it cannot be read ({error})")))?;
+    let sum = sum::of_file(&input.path)
+        .map_err(|error| differs(format!("it cannot be read ({error})")))?;
     if sum != input.sum() {
-        return Err(differs(format!("its hash is {}, the request says {}", sum.hash, input.hash)));
+        return Err(differs(format!(
+            "its hash is {}, the request says {}",
+            sum.hash, input.hash
+        )));
     }
     fs::canonicalize(&input.path).map_err(|error| differs(format!("it cannot be opened ({error})")))
 }

@@ -12,7 +12,10 @@ use crate::wire::report;
 
 /// Refuses an output folder in which a name that this run makes is taken.
 pub fn check_free(output_dir: &Path, names: &[String]) -> Result<(), StageError> {
-    match names.iter().find(|name| fs::symlink_metadata(output_dir.join(name)).is_ok()) {
+    match names
+        .iter()
+        .find(|name| fs::symlink_metadata(output_dir.join(name)).is_ok())
+    {
         None => Ok(()),
         Some(name) => Err(StageError::new(
             Code::BadRequest,
@@ -25,7 +28,9 @@ pub fn check_free(output_dir: &Path, names: &[String]) -> Result<(), StageError>
 pub fn seal_off(work: &Path, name: &str) -> Result<FileSum, StageError> {
     let path = work.join(name);
     let failed = |error| StageError::from_io(&format!("finishing output {name}"), &error);
-    File::open(&path).and_then(|file| file.sync_all()).map_err(failed)?;
+    File::open(&path)
+        .and_then(|file| file.sync_all())
+        .map_err(failed)?;
     sum::of_file(&path).map_err(failed)
 }
 
@@ -36,7 +41,9 @@ pub fn publish(work: &Path, output_dir: &Path, name: &str) -> Result<(), StageEr
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
         fs::rename(work.join(name), &target).map_err(failed)?;
-        File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        File::open(folder)
+            .and_then(|dir| dir.sync_all())
+            .map_err(failed)?;
     }
     Ok(())
 }
@@ -55,8 +62,10 @@ pub fn publish_all(
     output_dir: &Path,
     names: &[String],
 ) -> Result<BTreeMap<String, FileSum>, StageError> {
-    let sums: Vec<FileSum> =
-        names.par_iter().map(|name| seal_off(work, name)).collect::<Result<_, _>>()?;
+    let sums: Vec<FileSum> = names
+        .par_iter()
+        .map(|name| seal_off(work, name))
+        .collect::<Result<_, _>>()?;
     let mut out = BTreeMap::new();
     for (name, sum) in names.iter().zip(sums) {
         publish(work, output_dir, name)?;

@@ -27,5 +27,8 @@ pub fn of_file(path: &Path) -> io::Result<FileSum> {
         hasher.update(&buffer[..read]);
         size += read as u64;
     }
-    Ok(FileSum { size_bytes: DecimalU64(size), hash: format!("sha256:{}", hex::encode(hasher.finalize())) })
+    Ok(FileSum {
+        size_bytes: DecimalU64(size),
+        hash: format!("sha256:{}", hex::encode(hasher.finalize())),
+    })
 }

@@ -31,7 +31,8 @@ impl WorkDir {
             );
             return Err(StageError::new(Code::BadRequest, message));
         }
-        let failed = |error: io::Error| StageError::from_io("making a folder inside outputDir", &error);
+        let failed =
+            |error: io::Error| StageError::from_io("making a folder inside outputDir", &error);
         let root = fs::canonicalize(output_dir).map_err(failed)?;
         remove_dead(&root);
         let path = root.join(format!("{PREFIX}{}", std::process::id()));
@@ -58,12 +59,16 @@ impl Drop for WorkDir {
 
 /// Removes working folders whose run is gone: nobody holds their lock.
 fn remove_dead(root: &Path) {
-    let Ok(entries) = fs::read_dir(root) else { return };
+    let Ok(entries) = fs::read_dir(root) else {
+        return;
+    };
     for entry in entries.flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;
         }
-        let Ok(lock) = File::open(entry.path()) else { continue };
+        let Ok(lock) = File::open(entry.path()) else {
+            continue;
+        };
         // SAFETY: flock on a descriptor that `lock` keeps open.
         if unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
             let _ = fs::remove_dir_all(entry.path());
@@ -75,7 +80,8 @@ fn remove_dead(root: &Path) {
 /// the file itself stays where it is and is not written.
 pub fn link(work: &Path, name: &str, input: &Path) -> Result<PathBuf, StageError> {
     let at = work.join(name);
-    symlink(input, &at).map_err(|error| StageError::from_io(&format!("linking input {name}"), &error))?;
+    symlink(input, &at)
+        .map_err(|error| StageError::from_io(&format!("linking input {name}"), &error))?;
     Ok(at)
 }
 

@@ -20,7 +20,9 @@ use crate::wire::request::{self, Request, Stage};
 pub fn main(work: &Path) -> i32 {
     let mut out = take_stdout();
     // The text goes to the log only; the answer says a sentence.
-    panic::set_hook(Box::new(|info| report::log("error", &format!("the library stopped: {info}"))));
+    panic::set_hook(Box::new(|info| {
+        report::log("error", &format!("the library stopped: {info}"))
+    }));
     let mut bytes = Vec::new();
     let answer = match io::stdin().lock().read_to_end(&mut bytes) {
         Err(error) => Answer::failed(None, 0, StageError::from_io("reading the request", &error)),
@@ -66,6 +68,15 @@ fn perform(request: &Request, work: &Path) -> Result<Made, StageError> {
     // Before any thread exists: it sets environment variables.
     super::prepare_environment(request.network, &request.sector, stages::needs(request))?;
     listen::install();
+    let bytes: u64 = request
+        .inputs
+        .values()
+        .map(|input| input.size_bytes.0)
+        .fold(0, u64::saturating_add);
+    report::log(
+        "info",
+        &format!("checking {} inputs of {bytes} bytes", request.inputs.len()),
+    );
     let (given, replaced) = inputs::check_sums(request, &wanted)?;
     for error in &replaced {
         report::log("warn", &format!("{}; it is made again", error.message));
@@ -77,18 +88,33 @@ fn perform(request: &Request, work: &Path) -> Result<Made, StageError> {
     free.retain(|name| !wanted.replaceable.contains(name) || !request.inputs.contains_key(name));
     outputs::check_free(&output_dir, &free)?;
     // The library splits file names at `.dat`, wherever in a path that stands.
-    env::set_current_dir(work).map_err(|error| StageError::from_io("entering the working folder", &error))?;
+    env::set_current_dir(work)
+        .map_err(|error| StageError::from_io("entering the working folder", &error))?;
 
     let published = Mutex::new(BTreeMap::new());
     let publish = |name: &str| -> Result<FileSum, StageError> {
         let sum = outputs::publish_one(work, &output_dir, name)?;
-        published.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), sum.clone());
+        published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), sum.clone());
         Ok(sum)
     };
-    let job = Job { sector: &request.sector, inputs: &given, work, publish: &publish };
+    let job = Job {
+        sector: &request.sector,
+        inputs: &given,
+        work,
+        publish: &publish,
+    };
     let done = stages::run(&request.params, &job)?;
-    let mut sums = published.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let rest: Vec<String> = done.outputs.into_iter().filter(|name| !sums.contains_key(name)).collect();
+    let mut sums = published
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let rest: Vec<String> = done
+        .outputs
+        .into_iter()
+        .filter(|name| !sums.contains_key(name))
+        .collect();
     sums.extend(outputs::publish_all(work, &output_dir, &rest)?);
     Ok((sums, done.result))
 }

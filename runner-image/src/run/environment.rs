@@ -16,7 +16,10 @@ pub fn prepare(network: Network, sector: &Sector, needs: &[Need]) -> Result<(), 
     let gpu = cfg!(any(feature = "cuda", feature = "opencl"));
     set_if_unset(gpu, "FIL_PROOFS_USE_GPU_COLUMN_BUILDER");
     set_if_unset(gpu, "FIL_PROOFS_USE_GPU_TREE_BUILDER");
-    set_if_unset(cfg!(feature = "multicore-sdr"), "FIL_PROOFS_USE_MULTICORE_SDR");
+    set_if_unset(
+        cfg!(feature = "multicore-sdr"),
+        "FIL_PROOFS_USE_MULTICORE_SDR",
+    );
     // SAFETY: no other thread runs yet.
     unsafe { env::remove_var("FIL_PROOFS_ROWS_TO_DISCARD") };
     let name = match network {

@@ -19,9 +19,15 @@ pub fn main() -> i32 {
     let begun = Instant::now();
     signals::catch();
     let mut bytes = Vec::new();
-    let read = io::stdin().lock().take(MAX_REQUEST_BYTES + 1).read_to_end(&mut bytes);
+    let read = io::stdin()
+        .lock()
+        .take(MAX_REQUEST_BYTES + 1)
+        .read_to_end(&mut bytes);
     let (stage, outcome) = match read {
-        Err(error) => (None, Err(StageError::from_io("reading the request", &error))),
+        Err(error) => (
+            None,
+            Err(StageError::from_io("reading the request", &error)),
+        ),
         Ok(_) => match request::read(&bytes) {
             Ok(request) => (Some(request.stage), supervise(&request, &bytes)),
             Err((stage, error)) => (stage, Err(error)),
@@ -29,7 +35,10 @@ pub fn main() -> i32 {
     };
     let millis = begun.elapsed().as_millis() as u64;
     let answer = match outcome {
-        Ok(answer) => Answer { duration_ms: millis, ..answer },
+        Ok(answer) => Answer {
+            duration_ms: millis,
+            ..answer
+        },
         Err(error) => Answer::failed(stage.map(Stage::name), millis, error),
     };
     if answer.ok {
@@ -46,7 +55,10 @@ fn supervise(request: &Request, bytes: &[u8]) -> Result<Answer, StageError> {
     let failed = |error: io::Error| StageError::from_io("starting the stage's process", &error);
     let mut command = Command::new(env::current_exe().map_err(failed)?);
     command.arg(super::CHILD).arg(work.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     // A stage must not outlive the process that answers for it.
     let parent = std::process::id();
     // SAFETY: prctl and getppid are async-signal-safe.
@@ -84,7 +96,12 @@ fn reap(child: &mut Child) -> io::Result<ExitStatus> {
     // SAFETY: waitid with WNOWAIT leaves the child to be waited for; siginfo is plain data.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
-        libc::waitid(libc::P_PID, child.id(), &mut info, libc::WEXITED | libc::WNOWAIT);
+        libc::waitid(
+            libc::P_PID,
+            child.id(),
+            &mut info,
+            libc::WEXITED | libc::WNOWAIT,
+        );
     }
     signals::forget_child();
     child.wait()
@@ -94,7 +111,8 @@ fn reap(child: &mut Child) -> io::Result<ExitStatus> {
 fn died(stage: Stage, status: ExitStatus, heard: Heard) -> StageError {
     let stage = stage.name();
     let memory = |how: &str| {
-        let message = format!("stage {stage} {how}; run it on a machine with more memory, or alone");
+        let message =
+            format!("stage {stage} {how}; run it on a machine with more memory, or alone");
         StageError::new(Code::OutOfMemory, message)
     };
     match status.signal() {
@@ -112,7 +130,8 @@ fn died(stage: Stage, status: ExitStatus, heard: Heard) -> StageError {
             StageError::new(Code::OutOfDisk, message)
         }
         _ => {
-            let message = format!("stage {stage} ended without an answer; look at its log and report it");
+            let message =
+                format!("stage {stage} ended without an answer; look at its log and report it");
             StageError::new(Code::Internal, message)
         }
     }

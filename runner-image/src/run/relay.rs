@@ -23,7 +23,11 @@ pub fn relay(stderr: impl Read) -> Heard {
     let mut line = Vec::new();
     loop {
         line.clear();
-        match reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
+        match reader
+            .by_ref()
+            .take(MAX_LINE_BYTES)
+            .read_until(b'\n', &mut line)
+        {
             Ok(0) | Err(_) => return heard,
             Ok(_) => {}
         }
@@ -46,7 +50,11 @@ mod tests {
 
     #[test]
     fn an_allocators_last_words_are_heard() {
-        assert!(relay(&b"{\"t\":\"log\"}\nmemory allocation of 64 bytes failed\n"[..]).out_of_memory);
-        assert!(!relay(&b"{\"t\":\"log\",\"msg\":\"memory allocation of\"}\nother\n"[..]).out_of_memory);
+        assert!(
+            relay(&b"{\"t\":\"log\"}\nmemory allocation of 64 bytes failed\n"[..]).out_of_memory
+        );
+        assert!(
+            !relay(&b"{\"t\":\"log\",\"msg\":\"memory allocation of\"}\nother\n"[..]).out_of_memory
+        );
     }
 }

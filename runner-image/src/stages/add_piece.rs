@@ -18,7 +18,11 @@ use crate::wire::params::{AddPieceParams, PieceInSector, PieceToAdd};
 
 /// Writes `unsealed`; answers the pieces with their CIDs and places, and CommD.
 pub fn run(job: &Job, params: &AddPieceParams) -> Result<Done, StageError> {
-    let sizes = params.pieces.iter().map(|piece| padded_size(job, piece)).collect::<Result<Vec<_>, _>>()?;
+    let sizes = params
+        .pieces
+        .iter()
+        .map(|piece| padded_size(job, piece))
+        .collect::<Result<Vec<_>, _>>()?;
     let sector_bytes = job.sector.size_bytes();
     let stretches = pieces::lay_out(&sizes, sector_bytes).ok_or_else(|| {
         let message = format!(
@@ -56,9 +60,14 @@ pub fn run(job: &Job, params: &AddPieceParams) -> Result<Done, StageError> {
 fn padded_size(job: &Job, piece: &PieceToAdd) -> Result<u64, StageError> {
     let wrong = |what: String| StageError::new(Code::BadRequest, what).about(&piece.input);
     let payload = payload_size(job, piece)?;
-    let smallest = pieces::smallest_padded(payload).filter(|_| payload > 0).ok_or_else(|| {
-        wrong(format!("piece {} has {payload} bytes of payload, which no piece can have; leave it out", piece.input))
-    })?;
+    let smallest = pieces::smallest_padded(payload)
+        .filter(|_| payload > 0)
+        .ok_or_else(|| {
+            wrong(format!(
+                "piece {} has {payload} bytes of payload, which no piece can have; leave it out",
+                piece.input
+            ))
+        })?;
     let padded = piece.padded_size_bytes.map_or(smallest, |size| size.0);
     if padded < MIN_PADDED_BYTES || !padded.is_power_of_two() || padded < smallest {
         return Err(wrong(format!(
@@ -71,7 +80,8 @@ fn padded_size(job: &Job, piece: &PieceToAdd) -> Result<u64, StageError> {
 
 fn payload_size(job: &Job, piece: &PieceToAdd) -> Result<u64, StageError> {
     let path = job.inputs.path(&piece.input)?;
-    let meta = std::fs::metadata(path).map_err(|error| StageError::from_io("reading a piece", &error))?;
+    let meta =
+        std::fs::metadata(path).map_err(|error| StageError::from_io("reading a piece", &error))?;
     Ok(meta.len())
 }
 
@@ -82,11 +92,14 @@ fn write_piece(
     stretch: &Stretch,
     file: &mut File,
 ) -> Result<[u8; 32], StageError> {
-    let failed = |error: io::Error| StageError::from_io(&format!("writing piece {}", piece.input), &error);
+    let failed =
+        |error: io::Error| StageError::from_io(&format!("writing piece {}", piece.input), &error);
     let payload = payload_size(job, piece)?;
     let raw = File::open(job.inputs.path(&piece.input)?).map_err(failed)?;
     let zeros = pieces::unpadded(stretch.padded_bytes) - payload;
-    let source = BufReader::new(raw).take(payload).chain(io::repeat(0).take(zeros));
+    let source = BufReader::new(raw)
+        .take(payload)
+        .chain(io::repeat(0).take(zeros));
     let mut reader = Fr32Reader::new(source);
     file.seek(SeekFrom::Start(stretch.offset)).map_err(failed)?;
     let mut chunk = vec![0; data_root::chunk_bytes(stretch.padded_bytes)];

@@ -30,13 +30,19 @@ pub struct PersistentAux {
 impl PersistentAux {
     /// Reads a `p_aux`: two field elements of 32 bytes.
     pub fn read(path: &Path, name: &str) -> Result<Self, StageError> {
-        let bytes = fs::read(path).map_err(|error| StageError::from_io(&format!("reading {name}"), &error))?;
+        let bytes = fs::read(path)
+            .map_err(|error| StageError::from_io(&format!("reading {name}"), &error))?;
         let node = |part: &[u8]| ReplicaDomain::try_from_bytes(part).ok();
         let both = (bytes.len() == 64).then(|| (node(&bytes[..32]), node(&bytes[32..])));
         match both {
-            Some((Some(comm_c), Some(comm_r_last))) => Ok(PersistentAux { comm_c, comm_r_last }),
+            Some((Some(comm_c), Some(comm_r_last))) => Ok(PersistentAux {
+                comm_c,
+                comm_r_last,
+            }),
             _ => {
-                let message = format!("input {name} is no p_aux (64 bytes, two field elements); give the sector's own");
+                let message = format!(
+                    "input {name} is no p_aux (64 bytes, two field elements); give the sector's own"
+                );
                 Err(StageError::new(Code::InputInvalid, message).about(name))
             }
         }
@@ -52,19 +58,29 @@ impl PersistentAux {
         if self.comm_r() == *want {
             return Ok(());
         }
-        let message = format!("input {name} belongs to another CommR than the request's; give the sector's own");
+        let message = format!(
+            "input {name} belongs to another CommR than the request's; give the sector's own"
+        );
         Err(StageError::new(Code::InputInvalid, message).about(name))
     }
 }
 
 /// CommR is the Poseidon hash of CommC and the root of tree-r-last.
 pub fn comm_r(comm_c: &ReplicaDomain, comm_r_last: &ReplicaDomain) -> [u8; 32] {
-    <DefaultTreeHasher as Hasher>::Function::hash2(comm_c, comm_r_last).into_bytes().try_into().unwrap_or([0; 32])
+    <DefaultTreeHasher as Hasher>::Function::hash2(comm_c, comm_r_last)
+        .into_bytes()
+        .try_into()
+        .unwrap_or([0; 32])
 }
 
 /// The bytes of a sector's `t_aux`.
 pub fn t_aux_bytes(sector: &Sector) -> Result<Vec<u8>, StageError> {
-    let failed = |what: String| StageError::new(Code::Internal, format!("describing the trees failed ({what}); report it"));
+    let failed = |what: String| {
+        StageError::new(
+            Code::Internal,
+            format!("describing the trees failed ({what}); report it"),
+        )
+    };
     let nodes = sector.size_bytes() as usize / NODE_SIZE;
     let base_nodes = nodes / sector.tree_files();
     let (tree_len, data_len) = (tree_nodes(base_nodes, TREE_ARITY), tree_nodes(nodes, 2));
@@ -74,7 +90,9 @@ pub fn t_aux_bytes(sector: &Sector) -> Result<Vec<u8>, StageError> {
         size: Some(size),
         rows_to_discard,
     };
-    let labels = (1..=sector.layers()).map(|layer| store(CacheKey::label_layer(layer), nodes, 0)).collect();
+    let labels = (1..=sector.layers())
+        .map(|layer| store(CacheKey::label_layer(layer), nodes, 0))
+        .collect();
     // The tree shape is a type parameter that leaves no trace in the bytes.
     let t_aux: TemporaryAux<SectorShapeBase, DefaultPieceHasher> = TemporaryAux {
         labels: Labels::new(labels),
@@ -100,7 +118,9 @@ pub fn tree_nodes(leafs: usize, arity: usize) -> usize {
 pub fn take_t_aux(sector: &Sector, given: &Path, name: &str, at: &Path) -> Result<(), StageError> {
     let io = |error| StageError::from_io(&format!("reading {name}"), &error);
     let wrong = || {
-        let message = format!("input {name} is no t_aux of this sector's size and tree layout; give the sector's own");
+        let message = format!(
+            "input {name} is no t_aux of this sector's size and tree layout; give the sector's own"
+        );
         StageError::new(Code::InputInvalid, message).about(name)
     };
     if fs::metadata(given).map_err(io)?.len() > 1 << 20 {

@@ -18,14 +18,21 @@ use crate::wire::params::SealParams;
 pub fn run(job: &Job, params: &SealParams) -> Result<Done, StageError> {
     let sector = job.sector;
     let p_aux = job.inputs.path(artifact::P_AUX)?;
-    aux_files::PersistentAux::read(p_aux, artifact::P_AUX)?.check(&params.comm_r.0, artifact::P_AUX)?;
+    aux_files::PersistentAux::read(p_aux, artifact::P_AUX)?
+        .check(&params.comm_r.0, artifact::P_AUX)?;
     let sealed = job.inputs.path(artifact::SEALED)?;
-    let opened = File::open(sealed).map_err(|error| StageError::from_io("reading sealed", &error))?;
+    let opened =
+        File::open(sealed).map_err(|error| StageError::from_io("reading sealed", &error))?;
     tree_d::check_size(sector, &opened, artifact::SEALED)?;
     work::link(job.work, artifact::SEALED, sealed)?;
     work::link(job.work, artifact::P_AUX, p_aux)?;
     let t_aux = job.inputs.path(artifact::T_AUX)?;
-    aux_files::take_t_aux(sector, t_aux, artifact::T_AUX, &job.work.join(artifact::T_AUX))?;
+    aux_files::take_t_aux(
+        sector,
+        t_aux,
+        artifact::T_AUX,
+        &job.work.join(artifact::T_AUX),
+    )?;
     let mut names = artifact::tree_r_last(sector);
     if sector.synthetic() {
         names.push(artifact::SYNTHETIC.to_owned());
@@ -34,7 +41,8 @@ pub fn run(job: &Job, params: &SealParams) -> Result<Done, StageError> {
         names.extend(artifact::layers(sector));
         names.extend(artifact::tree_c(sector));
         if tree_root(sector, job.inputs.path(artifact::TREE_D)?)? != params.comm_d.0 {
-            let message = "input tree-d has another root than the request's commD; give the sector's own";
+            let message =
+                "input tree-d has another root than the request's commD; give the sector's own";
             return Err(StageError::new(Code::InputInvalid, message).about(artifact::TREE_D));
         }
     }
@@ -75,5 +83,8 @@ pub fn run(job: &Job, params: &SealParams) -> Result<Done, StageError> {
     let mut writer = BufWriter::with_capacity(1 << 20, file);
     serde_json::to_writer(&mut writer, &proofs).map_err(|error| failed(error.into()))?;
     writer.flush().map_err(failed)?;
-    Ok(Done { outputs: vec![artifact::VANILLA.to_owned()], result: json!({}) })
+    Ok(Done {
+        outputs: vec![artifact::VANILLA.to_owned()],
+        result: json!({}),
+    })
 }

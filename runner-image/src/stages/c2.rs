@@ -39,7 +39,12 @@ pub fn run(job: &Job, params: &SealParams) -> Result<Done, StageError> {
     drop(progress);
     let proof = made
         .map_err(|error| {
-            StageError::from_library(Code::Internal, "proving failed", &error, "run the stage again, if need be elsewhere")
+            StageError::from_library(
+                Code::Internal,
+                "proving failed",
+                &error,
+                "run the stage again, if need be elsewhere",
+            )
         })?
         .proof;
     write_proof(job, &proof)

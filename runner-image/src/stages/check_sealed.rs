@@ -3,8 +3,8 @@
 
 use std::fs::File;
 
-use filecoin_proofs_api::seal::generate_tree_r_last;
 use filecoin_hashers::Domain;
+use filecoin_proofs_api::seal::generate_tree_r_last;
 use serde_json::json;
 
 use super::pc2::short;
@@ -23,14 +23,23 @@ pub fn run(job: &Job, params: &CheckSealedParams) -> Result<Done, StageError> {
     let sector = job.sector;
     let updated = job.inputs.get(artifact::UPDATE).is_some();
     let (replica, p_aux, trees) = if updated {
-        (artifact::UPDATE, artifact::UPDATE_P_AUX, artifact::update_tree_r_last(sector))
+        (
+            artifact::UPDATE,
+            artifact::UPDATE_P_AUX,
+            artifact::update_tree_r_last(sector),
+        )
     } else {
-        (artifact::SEALED, artifact::P_AUX, artifact::tree_r_last(sector))
+        (
+            artifact::SEALED,
+            artifact::P_AUX,
+            artifact::tree_r_last(sector),
+        )
     };
     let aux = aux_files::PersistentAux::read(job.inputs.path(p_aux)?, p_aux)?;
     aux.check(&params.comm_r.0, p_aux)?;
     let path = job.inputs.path(replica)?;
-    let file = File::open(path).map_err(|error| StageError::from_io(&format!("reading {replica}"), &error))?;
+    let file = File::open(path)
+        .map_err(|error| StageError::from_io(&format!("reading {replica}"), &error))?;
     tree_d::check_size(sector, &file, replica)?;
     work::link(job.work, replica, path)?;
 
@@ -40,11 +49,21 @@ pub fn run(job: &Job, params: &CheckSealedParams) -> Result<Done, StageError> {
     let root = generate_tree_r_last(sector.seal_proof, short(job, replica), short(job, "cache"));
     drop(progress);
     let root = root.map_err(|error| {
-        StageError::from_library(Code::InputInvalid, "the replica cannot be read as nodes", &error, "take the file from a copy, or seal the sector again")
-            .about(replica)
+        StageError::from_library(
+            Code::InputInvalid,
+            "the replica cannot be read as nodes",
+            &error,
+            "take the file from a copy, or seal the sector again",
+        )
+        .about(replica)
     })?;
     let root = ReplicaDomain::try_from_bytes(&root).map_err(|error| {
-        StageError::from_library(Code::Internal, "the tree has no root", &error, "run the stage again")
+        StageError::from_library(
+            Code::Internal,
+            "the tree has no root",
+            &error,
+            "run the stage again",
+        )
     })?;
     let comm_r = aux_files::comm_r(&aux.comm_c, &root);
     if comm_r != params.comm_r.0 {
@@ -59,10 +78,15 @@ pub fn run(job: &Job, params: &CheckSealedParams) -> Result<Done, StageError> {
         let failed = |error| StageError::from_io("comparing tree-r-last", &error);
         let want = sum::of_file(&job.work.join(&made)).map_err(failed)?;
         if sum::of_file(job.inputs.path(given)?).map_err(failed)? != want {
-            let message = format!("{given} is not the tree of {replica}; make it again from the replica or take it from a copy");
+            let message = format!(
+                "{given} is not the tree of {replica}; make it again from the replica or take it from a copy"
+            );
             return Err(StageError::new(Code::ProofInvalid, message).about(given));
         }
     }
     let result = json!({ "commR": SealedCid(comm_r), "treeRLastMatches": true });
-    Ok(Done { outputs: Vec::new(), result })
+    Ok(Done {
+        outputs: Vec::new(),
+        result,
+    })
 }

@@ -21,9 +21,17 @@ pub struct DataRoot {
 impl DataRoot {
     /// Adds the next chunk: fr32-padded data, as long as [`chunk_bytes`] says.
     pub fn push(&mut self, chunk: &[u8]) {
-        let mut row: Vec<[u8; 32]> = chunk.par_chunks_exact(64).with_min_len(256).map(hash).collect();
+        let mut row: Vec<[u8; 32]> = chunk
+            .par_chunks_exact(64)
+            .with_min_len(256)
+            .map(hash)
+            .collect();
         while row.len() > 1 {
-            row = row.par_chunks_exact(2).with_min_len(256).map(|pair| hash(pair.as_flattened())).collect();
+            row = row
+                .par_chunks_exact(2)
+                .with_min_len(256)
+                .map(|pair| hash(pair.as_flattened()))
+                .collect();
         }
         let Some(mut root) = row.pop() else { return };
         for slot in &mut self.waiting {
@@ -64,7 +72,11 @@ mod tests {
             for _ in 0..size / chunk.len() as u64 {
                 root.push(&chunk);
             }
-            assert_eq!(root.finish().unwrap(), crate::stages::pieces::zero_commitment(size).unwrap(), "{size}");
+            assert_eq!(
+                root.finish().unwrap(),
+                crate::stages::pieces::zero_commitment(size).unwrap(),
+                "{size}"
+            );
         }
     }
 

@@ -26,15 +26,25 @@ pub enum Decoder<'a> {
     /// A sealed file and the last layer's labels.
     Sealed { sealed: File, labels: File },
     /// An update, the sealed file below it, and the two commitments that the factors come from.
-    Update { sector: &'a Sector, update: File, sealed: File, comm_d: [u8; 32], comm_r_old: [u8; 32] },
+    Update {
+        sector: &'a Sector,
+        update: File,
+        sealed: File,
+        comm_d: [u8; 32],
+        comm_r_old: [u8; 32],
+    },
 }
 
 impl<'a> Decoder<'a> {
     /// Makes the labels again: as long as PC1, whatever the range.
     pub fn sealed(job: &Job, sealed: &Path, replica_id: ReplicaDomain) -> anyhow::Result<Self> {
         make_labels(job, replica_id)?;
-        let labels = File::open(StoreConfig::data_path(&short(job, "cache"), LAYER_ID)).context("opening the labels")?;
-        Ok(Decoder::Sealed { sealed: File::open(sealed)?, labels })
+        let labels = File::open(StoreConfig::data_path(&short(job, "cache"), LAYER_ID))
+            .context("opening the labels")?;
+        Ok(Decoder::Sealed {
+            sealed: File::open(sealed)?,
+            labels,
+        })
     }
 
     /// Opens an update.
@@ -45,7 +55,13 @@ impl<'a> Decoder<'a> {
         comm_d: [u8; 32],
         comm_r_old: [u8; 32],
     ) -> io::Result<Self> {
-        Ok(Decoder::Update { sector, update: File::open(update)?, sealed: File::open(sealed)?, comm_d, comm_r_old })
+        Ok(Decoder::Update {
+            sector,
+            update: File::open(update)?,
+            sealed: File::open(sealed)?,
+            comm_d,
+            comm_r_old,
+        })
     }
 
     /// Padded data from `offset`; both numbers in bytes and multiples of 32.
@@ -55,18 +71,26 @@ impl<'a> Decoder<'a> {
                 let (mut data, mut keys) = (vec![0; length], vec![0; length]);
                 sealed.read_exact_at(&mut data, offset)?;
                 labels.read_exact_at(&mut keys, offset)?;
-                data.par_chunks_exact_mut(NODE_SIZE).zip(keys.par_chunks_exact(NODE_SIZE)).try_for_each(
-                    |(node, key)| -> anyhow::Result<()> {
+                data.par_chunks_exact_mut(NODE_SIZE)
+                    .zip(keys.par_chunks_exact(NODE_SIZE))
+                    .try_for_each(|(node, key)| -> anyhow::Result<()> {
                         // Sealing added the label to the data, as field elements.
                         let value: Scalar = ReplicaDomain::try_from_bytes(node)?.into();
                         let key: Scalar = ReplicaDomain::try_from_bytes(key)?.into();
-                        node.copy_from_slice(AsRef::<[u8]>::as_ref(&ReplicaDomain::from(value - key)));
+                        node.copy_from_slice(AsRef::<[u8]>::as_ref(&ReplicaDomain::from(
+                            value - key,
+                        )));
                         Ok(())
-                    },
-                )?;
+                    })?;
                 Ok(data)
             }
-            Decoder::Update { sector, update, sealed, comm_d, comm_r_old } => {
+            Decoder::Update {
+                sector,
+                update,
+                sealed,
+                comm_d,
+                comm_r_old,
+            } => {
                 let from = |mut file: &File| -> io::Result<_> {
                     file.seek(SeekFrom::Start(offset))?;
                     file.try_clone().map(|file| file.take(length as u64))

@@ -33,10 +33,20 @@ pub struct LayerCheck {
 
 impl LayerCheck {
     pub fn new(sector: &Sector, replica_id: ReplicaDomain) -> Result<Self, StageError> {
-        let params = public_params::<SectorShapeBase>(&sector.seal_proof.as_v1_config()).map_err(|error| {
-            StageError::from_library(Code::Internal, "setting up the graph failed", &error, "report it")
-        })?;
-        Ok(LayerCheck { graph: params.graph, replica_id })
+        let params = public_params::<SectorShapeBase>(&sector.seal_proof.as_v1_config()).map_err(
+            |error| {
+                StageError::from_library(
+                    Code::Internal,
+                    "setting up the graph failed",
+                    &error,
+                    "report it",
+                )
+            },
+        )?;
+        Ok(LayerCheck {
+            graph: params.graph,
+            replica_id,
+        })
     }
 
     /// Whether the file at `path` is layer number `layer` of this replica, as far as samples
@@ -66,15 +76,27 @@ impl LayerCheck {
         Ok(true)
     }
 
-    fn label_holds(&self, layer: usize, node: usize, file: &File, below: Option<&File>) -> io::Result<bool> {
+    fn label_holds(
+        &self,
+        layer: usize,
+        node: usize,
+        file: &File,
+        below: Option<&File>,
+    ) -> io::Result<bool> {
         let mut parents = vec![0u32; self.graph.degree()];
-        self.graph.parents(node, &mut parents).map_err(io::Error::other)?;
+        self.graph
+            .parents(node, &mut parents)
+            .map_err(io::Error::other)?;
         if below.is_none() {
             parents.truncate(BASE_PARENTS);
         }
         let mut labels = Vec::with_capacity(parents.len());
         for (index, parent) in parents.iter().enumerate() {
-            let source = if index < BASE_PARENTS { file } else { below.unwrap_or(file) };
+            let source = if index < BASE_PARENTS {
+                file
+            } else {
+                below.unwrap_or(file)
+            };
             match read_node(source, *parent as usize)? {
                 Some(label) => labels.push(label),
                 None => return Ok(false),

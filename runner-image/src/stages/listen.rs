@@ -26,7 +26,12 @@ impl Log for Ears {
             return;
         }
         let msg = record.args().to_string();
-        for (_, listener) in self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (_, listener) in self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             listener(&msg);
         }
         report::log(&record.level().as_str().to_lowercase(), msg.trim());
@@ -37,7 +42,9 @@ impl Log for Ears {
 
 /// Starts listening, once per process.
 pub fn install() {
-    let ears = EARS.get_or_init(|| Ears { listeners: Mutex::new(Vec::new()) });
+    let ears = EARS.get_or_init(|| Ears {
+        listeners: Mutex::new(Vec::new()),
+    });
     if log::set_logger(ears).is_ok() {
         log::set_max_level(LevelFilter::Debug);
     }
@@ -48,8 +55,13 @@ pub struct Subscription(u64);
 
 /// Calls `listener` with every message of the libraries.
 pub fn subscribe(listener: impl Fn(&str) + Send + Sync + 'static) -> Subscription {
-    let ears = EARS.get_or_init(|| Ears { listeners: Mutex::new(Vec::new()) });
-    let mut listeners = ears.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+    let ears = EARS.get_or_init(|| Ears {
+        listeners: Mutex::new(Vec::new()),
+    });
+    let mut listeners = ears
+        .listeners
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let id = listeners.last().map_or(0, |(last, _)| last + 1);
     listeners.push((id, Box::new(listener)));
     Subscription(id)
@@ -58,7 +70,10 @@ pub fn subscribe(listener: impl Fn(&str) + Send + Sync + 'static) -> Subscriptio
 impl Drop for Subscription {
     fn drop(&mut self) {
         if let Some(ears) = EARS.get() {
-            ears.listeners.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != self.0);
+            ears.listeners
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|(id, _)| *id != self.0);
         }
     }
 }

@@ -74,7 +74,12 @@ pub fn run(params: &Params, job: &Job) -> Result<Done, StageError> {
 /// The inputs that a request's stage needs and can use.
 pub fn wanted(request: &Request) -> Wanted {
     let sector = &request.sector;
-    let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let own = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
     let mut wanted = Wanted::default();
     match &request.params {
         Params::AddPiece(p) => wanted.required = p.pieces.iter().map(|p| p.input.clone()).collect(),
@@ -99,7 +104,12 @@ pub fn wanted(request: &Request) -> Wanted {
         Params::VerifyVanilla(_) | Params::C2(_) => wanted.required = own(&[artifact::VANILLA]),
         Params::VerifySeal(_) | Params::VerifyUpdate(_) => {}
         Params::SnapEncode(_) => {
-            wanted.required = own(&[artifact::SEALED, artifact::P_AUX, artifact::T_AUX, artifact::UNSEALED]);
+            wanted.required = own(&[
+                artifact::SEALED,
+                artifact::P_AUX,
+                artifact::T_AUX,
+                artifact::UNSEALED,
+            ]);
             wanted.required.extend(artifact::tree_r_last(sector));
         }
         Params::SnapProve(_) => wanted.required = own(&[artifact::UPDATE_VANILLA]),
@@ -124,7 +134,9 @@ pub fn wanted(request: &Request) -> Wanted {
 pub fn needs(request: &Request) -> &'static [Need] {
     match &request.params {
         Params::Pc1(_) => &[Need::Parents],
-        Params::UnsealPiece(_) if !request.inputs.contains_key(artifact::UPDATE) => &[Need::Parents],
+        Params::UnsealPiece(_) if !request.inputs.contains_key(artifact::UPDATE) => {
+            &[Need::Parents]
+        }
         Params::C2(_) => &[Need::SealProve],
         Params::VerifySeal(_) => &[Need::SealVerify],
         Params::SnapProve(_) => &[Need::UpdateProve],
@@ -136,7 +148,12 @@ pub fn needs(request: &Request) -> &'static [Need] {
 /// The outputs that a request's stage makes, as far as they are known before it runs.
 pub fn outputs(request: &Request, given: &Inputs) -> Vec<String> {
     let sector = &request.sector;
-    let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let own = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
     match &request.params {
         Params::AddPiece(_) => own(&[artifact::UNSEALED]),
         Params::TreeD(_) => own(&[artifact::TREE_D]),

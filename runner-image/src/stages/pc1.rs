@@ -39,7 +39,11 @@ pub fn run(job: &Job, params: &Pc1Params) -> Result<Done, StageError> {
     made.retain(|name| !given.contains(name));
 
     let cache = PathBuf::from("cache");
-    let cache = if cache.is_dir() { cache } else { job.work.join("cache") };
+    let cache = if cache.is_dir() {
+        cache
+    } else {
+        job.work.join("cache")
+    };
     let progress = Progress::start("pc1", phases(job.sector, &given));
     let published = thread::scope(|scope| {
         let (whole, layers) = mpsc::channel::<String>();
@@ -55,10 +59,18 @@ pub fn run(job: &Job, params: &Pc1Params) -> Result<Done, StageError> {
         let made = filecoin_proofs_api::seal::sdr(job.sector.seal_proof, &cache, replica_id);
         drop((ears, whole));
         let published = publisher.join().unwrap_or_else(|_| {
-            Err(StageError::new(Code::Internal, "naming finished layers stopped; run the stage again"))
+            Err(StageError::new(
+                Code::Internal,
+                "naming finished layers stopped; run the stage again",
+            ))
         });
         made.map_err(|error| {
-            StageError::from_library(Code::Internal, "making layers failed", &error, "run the stage again with the layers made so far")
+            StageError::from_library(
+                Code::Internal,
+                "making layers failed",
+                &error,
+                "run the stage again with the layers made so far",
+            )
         })?;
         published
     })?;
@@ -66,7 +78,10 @@ pub fn run(job: &Job, params: &Pc1Params) -> Result<Done, StageError> {
     for name in made.iter().filter(|name| !published.contains(name)) {
         (job.publish)(name)?;
     }
-    aux_files::write_t_aux(&aux_files::t_aux_bytes(job.sector)?, &job.work.join(artifact::T_AUX))?;
+    aux_files::write_t_aux(
+        &aux_files::t_aux_bytes(job.sector)?,
+        &job.work.join(artifact::T_AUX),
+    )?;
     let mut outputs = made;
     outputs.push(artifact::T_AUX.to_owned());
     let result = json!({
@@ -81,15 +96,24 @@ fn keep_given(job: &Job, check: LayerCheck) -> Result<Vec<String>, StageError> {
     let mut kept = Vec::new();
     for layer in 1..=job.sector.layers() {
         let name = artifact::layer(layer);
-        let Some(path) = job.inputs.get(&name) else { continue };
-        let below = if layer == 1 { None } else { job.inputs.get(&artifact::layer(layer - 1)) };
+        let Some(path) = job.inputs.get(&name) else {
+            continue;
+        };
+        let below = if layer == 1 {
+            None
+        } else {
+            job.inputs.get(&artifact::layer(layer - 1))
+        };
         let failed = |error| StageError::from_io(&format!("reading input {name}"), &error);
         if check.belongs(layer, path, below).map_err(failed)? {
             work::link(job.work, &name, path)?;
             report::skipped(&name);
             kept.push(name);
         } else {
-            report::log("warn", &format!("input {name} is not this replica's layer; it is made again"));
+            report::log(
+                "warn",
+                &format!("input {name} is not this replica's layer; it is made again"),
+            );
         }
     }
     Ok(kept)
@@ -107,15 +131,26 @@ fn publish(job: &Job, layers: mpsc::Receiver<String>) -> Result<Vec<String>, Sta
 /// The layer that a message of the library says is stored.
 fn finished_layer(msg: &str) -> Option<usize> {
     let rest = msg.trim_start().strip_prefix("generated layer ")?;
-    rest.split_once(' ').filter(|(_, tail)| tail.starts_with("store"))?.0.parse().ok()
+    rest.split_once(' ')
+        .filter(|(_, tail)| tail.starts_with("store"))?
+        .0
+        .parse()
+        .ok()
 }
 
 fn phases(sector: &Sector, given: &[String]) -> Vec<Phase> {
     let made = sector.size_bytes() as f64 / 32.0 * SECONDS_PER_NODE;
     let mut out = vec![Phase::new([], 0.1)];
     for layer in 1..=sector.layers() {
-        let begins = vec![format!("generating layer: {layer}"), format!("Layer {layer}")];
-        let seconds = if given.contains(&artifact::layer(layer)) { 0.01 } else { made };
+        let begins = vec![
+            format!("generating layer: {layer}"),
+            format!("Layer {layer}"),
+        ];
+        let seconds = if given.contains(&artifact::layer(layer)) {
+            0.01
+        } else {
+            made
+        };
         out.push(Phase { begins, seconds });
     }
     out
@@ -127,7 +162,10 @@ mod tests {
 
     #[test]
     fn the_librarys_words_for_a_stored_layer() {
-        assert_eq!(finished_layer("  generated layer 11 store with id layer-11"), Some(11));
+        assert_eq!(
+            finished_layer("  generated layer 11 store with id layer-11"),
+            Some(11)
+        );
         assert_eq!(finished_layer("generating layer: 1"), None);
         assert_eq!(finished_layer("skipping layer 1, already generated"), None);
     }

@@ -57,7 +57,12 @@ pub fn run(job: &Job, params: &Pc2Params) -> Result<Done, StageError> {
         }
         work::link(job.work, name, path)?;
     }
-    aux_files::take_t_aux(sector, job.inputs.path(artifact::T_AUX)?, artifact::T_AUX, &job.work.join(artifact::T_AUX))?;
+    aux_files::take_t_aux(
+        sector,
+        job.inputs.path(artifact::T_AUX)?,
+        artifact::T_AUX,
+        &job.work.join(artifact::T_AUX),
+    )?;
     data_tree(job, &params.comm_d.0)?;
     let sealed = job.work.join(artifact::SEALED);
     let copying = |error| StageError::from_io("copying unsealed", &error);
@@ -86,8 +91,12 @@ pub fn run(job: &Job, params: &Pc2Params) -> Result<Done, StageError> {
         .map_err(library)?;
     }
     drop(progress);
-    aux_files::write_t_aux(&aux_files::t_aux_bytes(sector)?, &job.work.join(artifact::T_AUX))?;
-    aux_files::PersistentAux::read(&job.work.join(artifact::P_AUX), artifact::P_AUX)?.check(&comm_r, artifact::P_AUX)?;
+    aux_files::write_t_aux(
+        &aux_files::t_aux_bytes(sector)?,
+        &job.work.join(artifact::T_AUX),
+    )?;
+    aux_files::PersistentAux::read(&job.work.join(artifact::P_AUX), artifact::P_AUX)?
+        .check(&comm_r, artifact::P_AUX)?;
     let mut unneeded = Vec::new();
     if sector.synthetic() {
         unneeded.extend(artifact::layers(sector));
@@ -98,24 +107,41 @@ pub fn run(job: &Job, params: &Pc2Params) -> Result<Done, StageError> {
         "commD": UnsealedCid(params.comm_d.0),
         "noLongerNeeded": unneeded,
     });
-    Ok(Done { outputs: outputs(sector), result })
+    Ok(Done {
+        outputs: outputs(sector),
+        result,
+    })
 }
 
 /// A path below the working folder, relative when that is the process's current folder.
 pub fn short(job: &Job, name: &str) -> std::path::PathBuf {
     let here = std::env::current_dir().is_ok_and(|here| here == job.work);
-    if here { name.into() } else { job.work.join(name) }
+    if here {
+        name.into()
+    } else {
+        job.work.join(name)
+    }
 }
 
 fn replicate(job: &Job, comm_d: [u8; 32]) -> anyhow::Result<[u8; 32]> {
     let (cache, sealed) = (short(job, "cache"), short(job, artifact::SEALED));
     let nodes = job.sector.size_bytes() as usize / NODE_SIZE;
-    let store = |id: String, size: usize| StoreConfig { path: cache.clone(), id, size: Some(size), rows_to_discard: 0 };
-    let layers = (1..=job.sector.layers()).map(|layer| store(CacheKey::label_layer(layer), nodes)).collect();
+    let store = |id: String, size: usize| StoreConfig {
+        path: cache.clone(),
+        id,
+        size: Some(size),
+        rows_to_discard: 0,
+    };
+    let layers = (1..=job.sector.layers())
+        .map(|layer| store(CacheKey::label_layer(layer), nodes))
+        .collect();
     let phase1 = SealPreCommitPhase1Output {
         registered_proof: job.sector.seal_proof,
         labels: labels(job.sector, layers),
-        config: store(CacheKey::CommDTree.to_string(), aux_files::tree_nodes(nodes, 2)),
+        config: store(
+            CacheKey::CommDTree.to_string(),
+            aux_files::tree_nodes(nodes, 2),
+        ),
         comm_d,
     };
     Ok(seal_pre_commit_phase2(phase1, cache, sealed)?.comm_r)
@@ -148,7 +174,11 @@ fn data_tree(job: &Job, comm_d: &[u8; 32]) -> Result<(), StageError> {
     if root == *comm_d {
         return Ok(());
     }
-    let name = if unsealed.is_some() { artifact::UNSEALED } else { artifact::TREE_D };
+    let name = if unsealed.is_some() {
+        artifact::UNSEALED
+    } else {
+        artifact::TREE_D
+    };
     let message = "the data has another CommD than the request says (without unsealed it is zeros); give the data that the layers were made for";
     Err(StageError::new(Code::InputInvalid, message).about(name))
 }
@@ -159,11 +189,13 @@ pub fn tree_root(sector: &Sector, tree: &Path) -> Result<[u8; 32], StageError> {
     let file = File::open(tree).map_err(failed)?;
     let nodes = aux_files::tree_nodes(sector.size_bytes() as usize / NODE_SIZE, 2) as u64;
     if file.metadata().map_err(failed)?.len() != nodes * NODE_SIZE as u64 {
-        let message = "input tree-d has another size than this sector's tree; build it again with tree-d";
+        let message =
+            "input tree-d has another size than this sector's tree; build it again with tree-d";
         return Err(StageError::new(Code::InputInvalid, message).about(artifact::TREE_D));
     }
     let mut root = [0; 32];
-    file.read_exact_at(&mut root, (nodes - 1) * NODE_SIZE as u64).map_err(failed)?;
+    file.read_exact_at(&mut root, (nodes - 1) * NODE_SIZE as u64)
+        .map_err(failed)?;
     Ok(root)
 }
 

@@ -19,7 +19,10 @@ pub fn unpadded(padded_bytes: u64) -> u64 {
 /// The smallest padded piece size that holds a payload; `None` when none below 2^63 does.
 pub fn smallest_padded(payload_bytes: u64) -> Option<u64> {
     let quads = payload_bytes.div_ceil(127).max(1);
-    quads.checked_next_power_of_two()?.checked_mul(128).filter(|size| *size <= 1 << 62)
+    quads
+        .checked_next_power_of_two()?
+        .checked_mul(128)
+        .filter(|size| *size <= 1 << 62)
 }
 
 /// A stretch of a sector: a piece (by its place in the list) or zeros.
@@ -36,9 +39,15 @@ pub fn lay_out(sizes: &[u64], sector_bytes: u64) -> Option<Vec<Stretch>> {
     let (mut out, mut at) = (Vec::new(), 0u64);
     for (index, size) in sizes.iter().enumerate() {
         let start = at.checked_next_multiple_of(*size)?;
-        let end = start.checked_add(*size).filter(|end| *end <= sector_bytes)?;
+        let end = start
+            .checked_add(*size)
+            .filter(|end| *end <= sector_bytes)?;
         fill(&mut out, at, start);
-        out.push(Stretch { offset: start, padded_bytes: *size, piece: Some(index) });
+        out.push(Stretch {
+            offset: start,
+            padded_bytes: *size,
+            piece: Some(index),
+        });
         at = end;
     }
     fill(&mut out, at, sector_bytes);
@@ -49,8 +58,16 @@ pub fn lay_out(sizes: &[u64], sector_bytes: u64) -> Option<Vec<Stretch>> {
 fn fill(out: &mut Vec<Stretch>, mut at: u64, end: u64) {
     while at < end {
         let room = 1 << (end - at).ilog2();
-        let padded_bytes = if at == 0 { room } else { room.min(1 << at.trailing_zeros()) };
-        out.push(Stretch { offset: at, padded_bytes, piece: None });
+        let padded_bytes = if at == 0 {
+            room
+        } else {
+            room.min(1 << at.trailing_zeros())
+        };
+        out.push(Stretch {
+            offset: at,
+            padded_bytes,
+            piece: None,
+        });
         at += padded_bytes;
     }
 }
@@ -80,21 +97,41 @@ pub fn comm_d(sector: &Sector, pieces: &[(Commitment, u64)]) -> Result<Commitmen
 }
 
 /// Compares pieces, as add-piece answered them, with a CommD.
-pub fn check(sector: &Sector, pieces: &[PieceInSector], root: Commitment) -> Result<(), StageError> {
-    let wrong = |what: String| StageError::new(Code::BadRequest, format!("pieces: {what}; pass them as add-piece answered them"));
+pub fn check(
+    sector: &Sector,
+    pieces: &[PieceInSector],
+    root: Commitment,
+) -> Result<(), StageError> {
+    let wrong = |what: String| {
+        StageError::new(
+            Code::BadRequest,
+            format!("pieces: {what}; pass them as add-piece answered them"),
+        )
+    };
     let (mut known, mut at) = (Vec::with_capacity(pieces.len()), 0u64);
     for piece in pieces {
         let size = piece.padded_size_bytes.0;
-        if size < MIN_PADDED_BYTES || !size.is_power_of_two() || piece.offset_bytes != DecimalU64(at) {
-            return Err(wrong(format!("{size} bytes at {} do not follow on the piece before", piece.offset_bytes.0)));
+        if size < MIN_PADDED_BYTES
+            || !size.is_power_of_two()
+            || piece.offset_bytes != DecimalU64(at)
+        {
+            return Err(wrong(format!(
+                "{size} bytes at {} do not follow on the piece before",
+                piece.offset_bytes.0
+            )));
         }
         let commitment = cid::decode(Kind::Unsealed, &piece.cid)
             .ok_or_else(|| wrong(format!("{:?} is no piece CID", piece.cid)))?;
-        at = at.checked_add(size).ok_or_else(|| wrong("they are larger than any sector".to_owned()))?;
+        at = at
+            .checked_add(size)
+            .ok_or_else(|| wrong("they are larger than any sector".to_owned()))?;
         known.push((commitment, size));
     }
     if at != sector.size_bytes() {
-        return Err(wrong(format!("they cover {at} bytes of {}", sector.size_bytes())));
+        return Err(wrong(format!(
+            "they cover {at} bytes of {}",
+            sector.size_bytes()
+        )));
     }
     if comm_d(sector, &known)? != root {
         let message = "the data does not have the CommD that the pieces give; run add-piece again";
@@ -104,7 +141,12 @@ pub fn check(sector: &Sector, pieces: &[PieceInSector], root: Commitment) -> Res
 }
 
 fn library(error: anyhow::Error) -> StageError {
-    StageError::from_library(Code::BadRequest, "the pieces do not fit the sector", &error, "correct their sizes")
+    StageError::from_library(
+        Code::BadRequest,
+        "the pieces do not fit the sector",
+        &error,
+        "correct their sizes",
+    )
 }
 
 #[cfg(test)]
@@ -126,7 +168,10 @@ mod tests {
         let out = lay_out(&[128, 512, 256], 2048).unwrap();
         assert_eq!(out.iter().map(|s| s.padded_bytes).sum::<u64>(), 2048);
         assert_eq!(
-            out.iter().filter(|s| s.piece.is_some()).map(|s| s.offset).collect::<Vec<_>>(),
+            out.iter()
+                .filter(|s| s.piece.is_some())
+                .map(|s| s.offset)
+                .collect::<Vec<_>>(),
             [0, 512, 1024]
         );
         let mut at = 0;
@@ -135,7 +180,14 @@ mod tests {
             assert_eq!(at % stretch.padded_bytes, 0, "{stretch:?}");
             at += stretch.padded_bytes;
         }
-        assert_eq!(lay_out(&[], 2048).unwrap(), [Stretch { offset: 0, padded_bytes: 2048, piece: None }]);
+        assert_eq!(
+            lay_out(&[], 2048).unwrap(),
+            [Stretch {
+                offset: 0,
+                padded_bytes: 2048,
+                piece: None
+            }]
+        );
     }
 
     #[test]

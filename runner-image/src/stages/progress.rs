@@ -18,7 +18,10 @@ pub struct Phase {
 
 impl Phase {
     pub fn new<const N: usize>(begins: [&str; N], seconds: f64) -> Self {
-        Phase { begins: begins.map(str::to_owned).to_vec(), seconds: seconds.max(0.01) }
+        Phase {
+            begins: begins.map(str::to_owned).to_vec(),
+            seconds: seconds.max(0.01),
+        }
     }
 }
 
@@ -37,7 +40,9 @@ impl State {
     /// Goes to the phase that a message begins; never back.
     fn hear(&mut self, msg: &str, now: f64) {
         let next = self.phases.iter().enumerate().skip(self.current + 1);
-        let found = next.into_iter().find(|(_, p)| p.begins.iter().any(|b| msg.contains(b.as_str())));
+        let found = next
+            .into_iter()
+            .find(|(_, p)| p.begins.iter().any(|b| msg.contains(b.as_str())));
         if let Some((index, _)) = found.map(|(index, p)| (index, p.seconds)) {
             self.current = index;
             self.since = now;
@@ -55,7 +60,10 @@ impl State {
         let here = self.phases[self.current].seconds * scale;
         let spent = now - self.since;
         let left_here = (here - spent).max(here.max(spent) / 10.0);
-        let rest: f64 = self.phases[self.current + 1..].iter().map(|p| p.seconds * scale).sum();
+        let rest: f64 = self.phases[self.current + 1..]
+            .iter()
+            .map(|p| p.seconds * scale)
+            .sum();
         let left = left_here + rest;
         let fraction = now / (now + left).max(f64::MIN_POSITIVE);
         self.fraction = self.fraction.max(fraction.min(0.99));
@@ -76,20 +84,35 @@ impl Progress {
     /// Starts the first phase.
     pub fn start(stage: &'static str, phases: Vec<Phase>) -> Progress {
         let begun = Instant::now();
-        let state = State { phases, current: 0, since: 0.0, fraction: 0.0, over: false };
+        let state = State {
+            phases,
+            current: 0,
+            since: 0.0,
+            fraction: 0.0,
+            over: false,
+        };
         let shared = Arc::new((Mutex::new(state), Condvar::new()));
         let heard = Arc::clone(&shared);
-        let ears = listen::subscribe(move |msg| lock(&heard.0).hear(msg, begun.elapsed().as_secs_f64()));
+        let ears =
+            listen::subscribe(move |msg| lock(&heard.0).hear(msg, begun.elapsed().as_secs_f64()));
         let ticked = Arc::clone(&shared);
         let ticker = thread::spawn(move || {
             let mut state = lock(&ticked.0);
             while !state.over {
                 let (fraction, left) = state.estimate(begun.elapsed().as_secs_f64());
                 report::progress(stage, fraction, left.ceil() as u64);
-                state = ticked.1.wait_timeout(state, EVERY).unwrap_or_else(PoisonError::into_inner).0;
+                state = ticked
+                    .1
+                    .wait_timeout(state, EVERY)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
             }
         });
-        Progress { shared, ticker: Some(ticker), _ears: ears }
+        Progress {
+            shared,
+            ticker: Some(ticker),
+            _ears: ears,
+        }
     }
 }
 
@@ -117,8 +140,18 @@ mod tests {
     use super::*;
 
     fn state() -> State {
-        let phases = vec![Phase::new([], 10.0), Phase::new(["second"], 10.0), Phase::new(["third"], 20.0)];
-        State { phases, current: 0, since: 0.0, fraction: 0.0, over: false }
+        let phases = vec![
+            Phase::new([], 10.0),
+            Phase::new(["second"], 10.0),
+            Phase::new(["third"], 20.0),
+        ];
+        State {
+            phases,
+            current: 0,
+            since: 0.0,
+            fraction: 0.0,
+            over: false,
+        }
     }
 
     #[test]
@@ -141,7 +174,10 @@ mod tests {
                 _ => {}
             }
             let (fraction, left) = state.estimate(f64::from(second));
-            assert!(fraction >= last && fraction <= 0.99 && left > 0.0, "{second}: {fraction} {left}");
+            assert!(
+                fraction >= last && fraction <= 0.99 && left > 0.0,
+                "{second}: {fraction} {left}"
+            );
             last = fraction;
         }
     }

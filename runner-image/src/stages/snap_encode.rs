@@ -20,7 +20,14 @@ use crate::wire::params::SnapEncodeParams;
 /// What snap-encode makes.
 pub fn outputs(sector: &Sector) -> Vec<String> {
     let mut out = vec![artifact::UPDATE.to_owned()];
-    out.extend([artifact::UPDATE_P_AUX, artifact::UPDATE_T_AUX, artifact::UPDATE_TREE_D].map(str::to_owned));
+    out.extend(
+        [
+            artifact::UPDATE_P_AUX,
+            artifact::UPDATE_T_AUX,
+            artifact::UPDATE_TREE_D,
+        ]
+        .map(str::to_owned),
+    );
     out.extend(artifact::update_tree_r_last(sector));
     out.push(artifact::UPDATE_VANILLA.to_owned());
     out
@@ -33,16 +40,23 @@ pub fn run(job: &Job, params: &SnapEncodeParams) -> Result<Done, StageError> {
         pieces::check(sector, list, params.comm_d.0)?;
     }
     let p_aux = job.inputs.path(artifact::P_AUX)?;
-    aux_files::PersistentAux::read(p_aux, artifact::P_AUX)?.check(&params.comm_r.0, artifact::P_AUX)?;
+    aux_files::PersistentAux::read(p_aux, artifact::P_AUX)?
+        .check(&params.comm_r.0, artifact::P_AUX)?;
     let t_aux = job.inputs.path(artifact::T_AUX)?;
-    aux_files::take_t_aux(sector, t_aux, artifact::T_AUX, &job.work.join(artifact::T_AUX))?;
+    aux_files::take_t_aux(
+        sector,
+        t_aux,
+        artifact::T_AUX,
+        &job.work.join(artifact::T_AUX),
+    )?;
     work::link(job.work, artifact::P_AUX, p_aux)?;
     for name in artifact::tree_r_last(sector) {
         work::link(job.work, &name, job.inputs.path(&name)?)?;
     }
     for name in [artifact::SEALED, artifact::UNSEALED] {
         let path = job.inputs.path(name)?;
-        let file = File::open(path).map_err(|error| StageError::from_io(&format!("reading {name}"), &error))?;
+        let file = File::open(path)
+            .map_err(|error| StageError::from_io(&format!("reading {name}"), &error))?;
         tree_d::check_size(sector, &file, name)?;
         work::link(job.work, name, path)?;
     }
@@ -60,7 +74,10 @@ pub fn run(job: &Job, params: &SnapEncodeParams) -> Result<Done, StageError> {
         &pieces::whole_sector(sector, params.comm_d.0)?,
     )
     .map_err(library)?;
-    aux_files::write_t_aux(&aux_files::t_aux_bytes(sector)?, &job.work.join(artifact::UPDATE_T_AUX))?;
+    aux_files::write_t_aux(
+        &aux_files::t_aux_bytes(sector)?,
+        &job.work.join(artifact::UPDATE_T_AUX),
+    )?;
     let proofs = generate_partition_proofs(
         sector.update_proof,
         params.comm_r.0,
@@ -73,7 +90,10 @@ pub fn run(job: &Job, params: &SnapEncodeParams) -> Result<Done, StageError> {
     )
     .map_err(library)?;
     drop(progress);
-    let texts: Vec<String> = proofs.iter().map(|proof| STANDARD.encode(&proof.0)).collect();
+    let texts: Vec<String> = proofs
+        .iter()
+        .map(|proof| STANDARD.encode(&proof.0))
+        .collect();
     let failed = |error| StageError::from_io("writing update-vanilla-proofs.json", &error);
     let json = serde_json::to_vec(&texts).map_err(|error| failed(error.into()))?;
     std::fs::write(job.work.join(artifact::UPDATE_VANILLA), json).map_err(failed)?;
@@ -81,7 +101,10 @@ pub fn run(job: &Job, params: &SnapEncodeParams) -> Result<Done, StageError> {
         "commR": SealedCid(encoded.comm_r_new),
         "commD": UnsealedCid(encoded.comm_d_new),
     });
-    Ok(Done { outputs: outputs(sector), result })
+    Ok(Done {
+        outputs: outputs(sector),
+        result,
+    })
 }
 
 fn library(error: anyhow::Error) -> StageError {
@@ -95,5 +118,8 @@ fn library(error: anyhow::Error) -> StageError {
 
 fn phases(sector: &Sector) -> Vec<Phase> {
     let nodes = sector.size_bytes() as f64 / 32.0;
-    vec![Phase::new([], nodes * 16.0e-6 / cores()), Phase::new(["generate_partition_proofs:start"], 5.0)]
+    vec![
+        Phase::new([], nodes * 16.0e-6 / cores()),
+        Phase::new(["generate_partition_proofs:start"], 5.0),
+    ]
 }

@@ -20,17 +20,27 @@ const MAX_JSON_BYTES: u64 = 512 << 20;
 
 /// Constraints of one partition of the update circuit: measured for 2 KiB, known for 32 GiB.
 fn constraints(sector_bytes: u64, partitions: usize) -> f64 {
-    let one = if sector_bytes < 1 << 34 { 1_705_044.0 } else { 81_049_499.0 };
+    let one = if sector_bytes < 1 << 34 {
+        1_705_044.0
+    } else {
+        81_049_499.0
+    };
     one * partitions as f64
 }
 
 /// Writes `proof.bin`, after the vanilla proofs verify and before it is said to hold itself.
 pub fn run(job: &Job, params: &SnapProveParams) -> Result<Done, StageError> {
-    let (old, new, data) = (params.comm_r_old.0, params.comm_r_new.0, params.comm_d_new.0);
+    let (old, new, data) = (
+        params.comm_r_old.0,
+        params.comm_r_new.0,
+        params.comm_d_new.0,
+    );
     let proof_type = job.sector.update_proof;
     let partitions = filecoin_proofs::partition_count(job.sector.size_bytes() as usize / 32);
     let proofs = read(job)?;
-    let invalid = |message: String| StageError::new(Code::InputInvalid, message).about(artifact::UPDATE_VANILLA);
+    let invalid = |message: String| {
+        StageError::new(Code::InputInvalid, message).about(artifact::UPDATE_VANILLA)
+    };
     if proofs.len() != partitions {
         return Err(invalid(format!(
             "there are {} vanilla proofs, an update of this size has {partitions}; run snap-encode again",
@@ -40,7 +50,8 @@ pub fn run(job: &Job, params: &SnapProveParams) -> Result<Done, StageError> {
     match verify_partition_proofs(proof_type, &proofs, old, new, data) {
         Ok(true) => {}
         Ok(false) => {
-            let message = "the vanilla proofs do not hold for these commitments; run snap-encode again";
+            let message =
+                "the vanilla proofs do not hold for these commitments; run snap-encode again";
             return Err(invalid(message.to_owned()));
         }
         Err(error) => {
@@ -58,12 +69,18 @@ pub fn run(job: &Job, params: &SnapProveParams) -> Result<Done, StageError> {
     let made = generate_empty_sector_update_proof_with_vanilla(proof_type, proofs, old, new, data);
     drop(progress);
     let failed = |error: anyhow::Error| {
-        StageError::from_library(Code::Internal, "proving failed", &error, "run the stage again, if need be elsewhere")
+        StageError::from_library(
+            Code::Internal,
+            "proving failed",
+            &error,
+            "run the stage again, if need be elsewhere",
+        )
     };
     let proof = made.map_err(failed)?.0;
     // The library returns update proofs unverified.
     if !verify_empty_sector_update_proof(proof_type, &proof, old, new, data).map_err(failed)? {
-        let message = "the proof that was made does not verify; run the stage again on another machine";
+        let message =
+            "the proof that was made does not verify; run the stage again on another machine";
         return Err(StageError::new(Code::Internal, message));
     }
     write_proof(job, &proof)
@@ -84,6 +101,11 @@ fn read(job: &Job) -> Result<Vec<PartitionProofBytes>, StageError> {
         serde_json::from_slice(&std::fs::read(path).map_err(failed)?).map_err(|_| wrong())?;
     texts
         .iter()
-        .map(|text| STANDARD.decode(text).map(PartitionProofBytes).map_err(|_| wrong()))
+        .map(|text| {
+            STANDARD
+                .decode(text)
+                .map(PartitionProofBytes)
+                .map_err(|_| wrong())
+        })
         .collect()
 }

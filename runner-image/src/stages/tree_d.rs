@@ -60,16 +60,25 @@ pub fn build(sector: &Sector, unsealed: &Path, cache: &Path) -> Result<Commitmen
         );
         return Err(StageError::new(Code::InputInvalid, message).about(artifact::UNSEALED));
     }
-    let tree = create_base_merkle_tree::<BinaryMerkleTree<DefaultPieceHasher>>(Some(config), leafs, &data)
-        .map_err(|error| {
-            StageError::from_library(Code::Internal, "building tree-d failed", &error, "run the stage again")
-        })?;
+    let tree =
+        create_base_merkle_tree::<BinaryMerkleTree<DefaultPieceHasher>>(Some(config), leafs, &data)
+            .map_err(|error| {
+                StageError::from_library(
+                    Code::Internal,
+                    "building tree-d failed",
+                    &error,
+                    "run the stage again",
+                )
+            })?;
     Ok(tree.root().into())
 }
 
 /// Refuses a file that is not as large as the sector.
 pub fn check_size(sector: &Sector, file: &File, name: &str) -> Result<(), StageError> {
-    let have = file.metadata().map_err(|error| StageError::from_io("reading an input", &error))?.len();
+    let have = file
+        .metadata()
+        .map_err(|error| StageError::from_io("reading an input", &error))?
+        .len();
     if have == sector.size_bytes() {
         return Ok(());
     }
@@ -88,6 +97,7 @@ trait Padded {
 impl Padded for [u8] {
     fn par_position_not_fr(&self) -> Option<usize> {
         use rayon::prelude::*;
-        self.par_chunks_exact(NODE_SIZE).position_any(|node| node[NODE_SIZE - 1] & 0b1100_0000 != 0)
+        self.par_chunks_exact(NODE_SIZE)
+            .position_any(|node| node[NODE_SIZE - 1] & 0b1100_0000 != 0)
     }
 }

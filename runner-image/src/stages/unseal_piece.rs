@@ -32,21 +32,29 @@ pub fn run(job: &Job, params: &UnsealPieceParams) -> Result<Done, StageError> {
     let mut whole = true;
     for name in [artifact::SEALED, artifact::UPDATE] {
         if let Some(path) = job.inputs.get(name) {
-            let file = File::open(path).map_err(|error| StageError::from_io(&format!("reading {name}"), &error))?;
+            let file = File::open(path)
+                .map_err(|error| StageError::from_io(&format!("reading {name}"), &error))?;
             tree_d::check_size(sector, &file, name)?;
         }
     }
-    let phase = Phase::new([], sector.size_bytes() as f64 / 32.0 * 1.0e-6 * sector.layers() as f64);
+    let phase = Phase::new(
+        [],
+        sector.size_bytes() as f64 / 32.0 * 1.0e-6 * sector.layers() as f64,
+    );
     let progress = Progress::start("unseal-piece", vec![phase]);
     let decoder = match job.inputs.get(artifact::UPDATE) {
         Some(update) => {
-            let old = params.comm_r_old.ok_or_else(|| missing("commROld", "the data of an update"))?;
+            let old = params
+                .comm_r_old
+                .ok_or_else(|| missing("commROld", "the data of an update"))?;
             whole = sector.size_bytes() <= CHECKED_UPDATE_BYTES || size == total;
             Decoder::update(sector, update, sealed, params.comm_d.0, old.0)
                 .map_err(|error| StageError::from_io("reading the update", &error))?
         }
         None => {
-            let ticket = params.ticket.ok_or_else(|| missing("ticket", "the data of a sealed file"))?;
+            let ticket = params
+                .ticket
+                .ok_or_else(|| missing("ticket", "the data of a sealed file"))?;
             let replica_id = sector.replica_id(&ticket.0, &params.comm_d.0);
             Decoder::sealed(job, sealed, replica_id).map_err(library)?
         }
@@ -57,12 +65,20 @@ pub fn run(job: &Job, params: &UnsealPieceParams) -> Result<Done, StageError> {
         let message = "the data that came out does not have the request's commD; check ticket, commD and files, or take the sector from a copy";
         return Err(StageError::new(Code::InputInvalid, message));
     }
-    Ok(Done { outputs: vec![artifact::PIECE.to_owned()], result: json!({ "checked": whole }) })
+    Ok(Done {
+        outputs: vec![artifact::PIECE.to_owned()],
+        result: json!({ "checked": whole }),
+    })
 }
 
 /// Writes the unpadded bytes from `range.0` to `range.1`; with `whole` also returns the root over
 /// all data.
-fn decode(job: &Job, decoder: &Decoder, range: (u64, u64), whole: bool) -> Result<Option<[u8; 32]>, StageError> {
+fn decode(
+    job: &Job,
+    decoder: &Decoder,
+    range: (u64, u64),
+    whole: bool,
+) -> Result<Option<[u8; 32]>, StageError> {
     let failed = |error| StageError::from_io("writing piece", &error);
     let sector_bytes = job.sector.size_bytes();
     let step = chunk_bytes(sector_bytes) as u64;
@@ -82,7 +98,8 @@ fn decode(job: &Job, decoder: &Decoder, range: (u64, u64), whole: bool) -> Resul
         if from < to {
             let mut payload = Vec::with_capacity((last - first) as usize);
             write_unpadded(&padded, &mut payload, 0, (last - first) as usize).map_err(failed)?;
-            out.write_all(&payload[(from - first) as usize..(to - first) as usize]).map_err(failed)?;
+            out.write_all(&payload[(from - first) as usize..(to - first) as usize])
+                .map_err(failed)?;
         }
     }
     out.flush().map_err(failed)?;
@@ -90,7 +107,10 @@ fn decode(job: &Job, decoder: &Decoder, range: (u64, u64), whole: bool) -> Resul
 }
 
 fn missing(param: &str, what: &str) -> StageError {
-    StageError::new(Code::BadRequest, format!("params lack {param}, without which {what} cannot be read; add it"))
+    StageError::new(
+        Code::BadRequest,
+        format!("params lack {param}, without which {what} cannot be read; add it"),
+    )
 }
 
 fn library(error: anyhow::Error) -> StageError {

@@ -26,16 +26,21 @@ pub fn claim(job: &Job, params: &SealParams) -> Claim {
 
 /// Reads `vanilla-proofs.json`; refuses what is too large or no C1 output with `input_invalid`.
 pub fn read(job: &Job, claim: &Claim) -> Result<SealCommitPhase1Output, StageError> {
-    let invalid = |message: String| StageError::new(Code::InputInvalid, message).about(artifact::VANILLA);
+    let invalid =
+        |message: String| StageError::new(Code::InputInvalid, message).about(artifact::VANILLA);
     let path = job.inputs.path(artifact::VANILLA)?;
     let failed = |error| StageError::from_io("reading vanilla-proofs.json", &error);
-    let (size, limit) = (fs::metadata(path).map_err(failed)?.len(), strict::json_limit_bytes(claim));
+    let (size, limit) = (
+        fs::metadata(path).map_err(failed)?.len(),
+        strict::json_limit_bytes(claim),
+    );
     if size > limit {
         return Err(invalid(format!(
             "the vanilla proofs have {size} bytes where {limit} are the most for this seal proof; run c1 again"
         )));
     }
-    strict::read(&fs::read(path).map_err(failed)?, claim).map_err(|refusal| invalid(refusal.to_string()))
+    strict::read(&fs::read(path).map_err(failed)?, claim)
+        .map_err(|refusal| invalid(refusal.to_string()))
 }
 
 /// The strict check of somebody's vanilla proofs against our own values.
@@ -45,5 +50,8 @@ pub fn run(job: &Job, params: &SealParams) -> Result<Done, StageError> {
     strict::check_output(&proofs, &claim).map_err(|refusal| {
         StageError::new(Code::ProofInvalid, refusal.to_string()).about(artifact::VANILLA)
     })?;
-    Ok(Done { outputs: Vec::new(), result: json!({ "valid": true }) })
+    Ok(Done {
+        outputs: Vec::new(),
+        result: json!({ "valid": true }),
+    })
 }

@@ -47,16 +47,24 @@ fn check_length(proof: &[u8], partitions: usize) -> Result<(), StageError> {
     if proof.len() == want {
         return Ok(());
     }
-    let message = format!("the proof has {} bytes, one of this sector has {want}; make it again", proof.len());
+    let message = format!(
+        "the proof has {} bytes, one of this sector has {want}; make it again",
+        proof.len()
+    );
     Err(StageError::new(Code::ProofInvalid, message))
 }
 
 /// The verifying key was loaded before: what the library cannot read now is the proof.
 fn answer(holds: anyhow::Result<bool>, what: &str) -> Result<Done, StageError> {
     match holds {
-        Ok(true) => Ok(Done { outputs: Vec::new(), result: json!({ "valid": true }) }),
+        Ok(true) => Ok(Done {
+            outputs: Vec::new(),
+            result: json!({ "valid": true }),
+        }),
         Ok(false) => {
-            let message = format!("the {what} does not hold for these values; make it again, with these values");
+            let message = format!(
+                "the {what} does not hold for these values; make it again, with these values"
+            );
             Err(StageError::new(Code::ProofInvalid, message))
         }
         Err(error) => Err(StageError::from_library(

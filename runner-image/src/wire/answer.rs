@@ -57,7 +57,11 @@ pub struct StageError {
 
 impl StageError {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        StageError { code, message: message.into(), input: None }
+        StageError {
+            code,
+            message: message.into(),
+            input: None,
+        }
     }
 
     /// Names the input that is at fault.
@@ -71,7 +75,9 @@ impl StageError {
         match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => StageError::new(
                 Code::OutOfDisk,
-                format!("{what}: the disk is full, or files may not grow that large; free space there and run the stage again"),
+                format!(
+                    "{what}: the disk is full, or files may not grow that large; free space there and run the stage again"
+                ),
             ),
             Some(libc::ENOMEM) => StageError::new(
                 Code::OutOfMemory,
@@ -89,12 +95,18 @@ impl StageError {
     pub fn from_library(code: Code, what: &str, error: &anyhow::Error, advice: &str) -> Self {
         for cause in error.chain() {
             if let Some(io) = cause.downcast_ref::<io::Error>() {
-                if matches!(io.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::ENOMEM)) {
+                if matches!(
+                    io.raw_os_error(),
+                    Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::ENOMEM)
+                ) {
                     return StageError::from_io(what, io);
                 }
             }
         }
-        StageError::new(code, format!("{what} ({}); {advice}", one_line(&format!("{error:#}"))))
+        StageError::new(
+            code,
+            format!("{what} ({}); {advice}", one_line(&format!("{error:#}"))),
+        )
     }
 }
 

@@ -96,12 +96,18 @@ macro_rules! commitment {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
                 let bytes = decode($kind, &text).ok_or_else(|| {
-                    de::Error::custom(format!(concat!($what, " is neither its CID nor 64 hex digits: {:?}"), text))
+                    de::Error::custom(format!(
+                        concat!($what, " is neither its CID nor 64 hex digits: {:?}"),
+                        text
+                    ))
                 })?;
                 // The proofs compute with commitments as field elements; zero is what a caller
                 // that forgot to fill one in sends.
                 if bytes == [0; 32] || fr32::bytes_into_fr(&bytes).is_err() {
-                    return Err(de::Error::custom(concat!($what, " is zero or no field element")));
+                    return Err(de::Error::custom(concat!(
+                        $what,
+                        " is zero or no field element"
+                    )));
                 }
                 Ok($name(bytes))
             }
@@ -109,8 +115,18 @@ macro_rules! commitment {
     };
 }
 
-commitment!(UnsealedCid, Kind::Unsealed, "an unsealed commitment", "CommD, or a piece's commitment. In requests a string (CID or hex), in answers `{cid, hex}`.");
-commitment!(SealedCid, Kind::Sealed, "a sealed commitment", "CommR. In requests a string (CID or hex), in answers `{cid, hex}`.");
+commitment!(
+    UnsealedCid,
+    Kind::Unsealed,
+    "an unsealed commitment",
+    "CommD, or a piece's commitment. In requests a string (CID or hex), in answers `{cid, hex}`."
+);
+commitment!(
+    SealedCid,
+    Kind::Sealed,
+    "a sealed commitment",
+    "CommR. In requests a string (CID or hex), in answers `{cid, hex}`."
+);
 
 #[cfg(test)]
 mod tests {
@@ -135,7 +151,14 @@ mod tests {
         let sealed = encode(Kind::Sealed, &[7; 32]);
         assert!(sealed.starts_with("bagboea4b5abc"), "{sealed}");
         assert_eq!(decode(Kind::Sealed, &sealed), Some([7; 32]));
-        for wrong in ["", "b", "B", &EMPTY_32_GIB[1..], &EMPTY_32_GIB.to_uppercase(), "zz"] {
+        for wrong in [
+            "",
+            "b",
+            "B",
+            &EMPTY_32_GIB[1..],
+            &EMPTY_32_GIB.to_uppercase(),
+            "zz",
+        ] {
             assert_eq!(decode(Kind::Unsealed, wrong), None, "{wrong:?}");
         }
         let last_bits_set = format!("{}r", &EMPTY_32_GIB[..EMPTY_32_GIB.len() - 1]);

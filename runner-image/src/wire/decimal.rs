@@ -51,9 +51,23 @@ mod tests {
 
     #[test]
     fn only_the_canonical_spelling_is_read() {
-        assert_eq!(DecimalU64::parse("18446744073709551615"), Some(DecimalU64(u64::MAX)));
+        assert_eq!(
+            DecimalU64::parse("18446744073709551615"),
+            Some(DecimalU64(u64::MAX))
+        );
         assert_eq!(DecimalU64::parse("0"), Some(DecimalU64(0)));
-        for wrong in ["", "00", "01", "+1", "-1", " 1", "1 ", "1.0", "0x1", "18446744073709551616"] {
+        for wrong in [
+            "",
+            "00",
+            "01",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "1.0",
+            "0x1",
+            "18446744073709551616",
+        ] {
             assert_eq!(DecimalU64::parse(wrong), None, "{wrong:?}");
         }
     }

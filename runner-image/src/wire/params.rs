@@ -14,7 +14,9 @@ pub struct Randomness(pub [u8; 32]);
 impl<'de> Deserialize<'de> for Randomness {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bytes = (text.len() == 64).then(|| hex::decode(&text).ok()).flatten();
+        let bytes = (text.len() == 64)
+            .then(|| hex::decode(&text).ok())
+            .flatten();
         bytes
             .and_then(|bytes| bytes.try_into().ok())
             .map(Randomness)
@@ -29,7 +31,9 @@ pub struct ProofBytes(pub Vec<u8>);
 impl<'de> Deserialize<'de> for ProofBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bytes = STANDARD.decode(&text).map_err(|_| de::Error::custom("a proof is not base64"))?;
+        let bytes = STANDARD
+            .decode(&text)
+            .map_err(|_| de::Error::custom("a proof is not base64"))?;
         Ok(ProofBytes(bytes))
     }
 }

@@ -20,7 +20,9 @@ pub fn line(value: &Value) {
 /// How far a stage is: `fraction` in 0..=1, never falling within a stage.
 pub fn progress(stage: &str, fraction: f64, seconds_left: u64) {
     let fraction = (fraction.clamp(0.0, 1.0) * 1000.0).round() / 1000.0;
-    line(&json!({"t": "progress", "stage": stage, "fraction": fraction, "secondsLeft": seconds_left}));
+    line(
+        &json!({"t": "progress", "stage": stage, "fraction": fraction, "secondsLeft": seconds_left}),
+    );
 }
 
 /// A log line; `level` is error, warn, info or debug.

@@ -97,7 +97,10 @@ pub struct InputFile {
 impl InputFile {
     /// Size and hash that the request says.
     pub fn sum(&self) -> FileSum {
-        FileSum { size_bytes: self.size_bytes, hash: self.hash.clone() }
+        FileSum {
+            size_bytes: self.size_bytes,
+            hash: self.hash.clone(),
+        }
     }
 }
 
@@ -132,8 +135,12 @@ pub fn read(bytes: &[u8]) -> Result<Request, (Option<Stage>, StageError)> {
         );
         return Err((None, StageError::new(Code::BadRequest, message)));
     }
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| (None, wrong("it is not JSON", &error)))?;
-    let stage = value.get("stage").and_then(Value::as_str).and_then(Stage::named);
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| (None, wrong("it is not JSON", &error)))?;
+    let stage = value
+        .get("stage")
+        .and_then(Value::as_str)
+        .and_then(Stage::named);
     serde_json::from_slice::<Once>(bytes).map_err(|error| (stage, wrong("its form", &error)))?;
     let envelope: Envelope =
         serde_json::from_value(value).map_err(|error| (stage, wrong("its form", &error)))?;

@@ -28,7 +28,9 @@ impl<'de> Visitor<'de> for Walk {
         while let Some(key) = map.next_key::<String>()? {
             map.next_value::<Once>()?;
             if let Some(twice) = seen.replace(key) {
-                return Err(A::Error::custom(format!("field {twice:?} stands there twice")));
+                return Err(A::Error::custom(format!(
+                    "field {twice:?} stands there twice"
+                )));
             }
         }
         Ok(Once)
@@ -75,7 +77,9 @@ mod tests {
     #[test]
     fn a_field_given_twice_is_found_at_any_depth() {
         let read = |text: &str| serde_json::from_str::<Once>(text).is_ok();
-        assert!(read(r#"{"a": [1, -1, 0.5, null, true, "x", {}], "b": {"a": 1}}"#));
+        assert!(read(
+            r#"{"a": [1, -1, 0.5, null, true, "x", {}], "b": {"a": 1}}"#
+        ));
         assert!(!read(r#"{"a": 1, "a": 1}"#));
         assert!(!read(r#"{"a": [{"b": {"c": 1, "c": 2}}]}"#));
     }

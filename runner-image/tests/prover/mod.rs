@@ -61,7 +61,12 @@ pub fn set_up(stage: &str, seal_proof: &str, inputs: &Files, params: Value) -> S
         "sector": {"miner": "t01000", "number": "7", "sealProof": seal_proof},
         "inputs": named, "outputDir": "out", "params": params,
     });
-    Setup { dir, request, environment: Vec::new(), hashes }
+    Setup {
+        dir,
+        request,
+        environment: Vec::new(),
+        hashes,
+    }
 }
 
 impl Setup {
@@ -86,7 +91,12 @@ impl Setup {
     /// Starts the process and hands it the request.
     pub fn spawn(&self) -> Child {
         let mut child = start(self.dir.path(), &self.environment);
-        child.stdin.take().unwrap().write_all(self.request.to_string().as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(self.request.to_string().as_bytes())
+            .unwrap();
         child
     }
 
@@ -103,24 +113,47 @@ impl Setup {
         }
         let found = tree(&self.dir.path().join("out"));
         if answer["ok"] == true {
-            assert_eq!(serde_json::to_value(&found).unwrap(), answer["outputs"], "{answer}");
+            assert_eq!(
+                serde_json::to_value(&found).unwrap(),
+                answer["outputs"],
+                "{answer}"
+            );
         }
-        assert!(found.keys().all(|name| !name.contains(".sealpool-work")), "{found:?}");
+        assert!(
+            found.keys().all(|name| !name.contains(".sealpool-work")),
+            "{found:?}"
+        );
         check_message(&answer);
-        Ran { dir: self.dir, exit: out.status.code().unwrap(), answer, lines }
+        Ran {
+            dir: self.dir,
+            exit: out.status.code().unwrap(),
+            answer,
+            lines,
+        }
     }
 }
 
 impl Ran {
     /// The run was successful; says why not otherwise.
     pub fn ok(self) -> Ran {
-        assert_eq!((self.exit, &self.answer["ok"]), (0, &json!(true)), "{} {:?}", self.answer, self.lines);
+        assert_eq!(
+            (self.exit, &self.answer["ok"]),
+            (0, &json!(true)),
+            "{} {:?}",
+            self.answer,
+            self.lines
+        );
         self
     }
 
     /// The run was refused with this code.
     pub fn refused(&self, code: &str, exit: i32) {
-        assert_eq!((&self.answer["error"]["code"], self.exit), (&json!(code), exit), "{}", self.answer);
+        assert_eq!(
+            (&self.answer["error"]["code"], self.exit),
+            (&json!(code), exit),
+            "{}",
+            self.answer
+        );
     }
 
     pub fn result(&self) -> &Value {
@@ -131,7 +164,10 @@ impl Ran {
     pub fn files(&self) -> Files {
         let out = self.dir.path().join("out");
         let outputs = self.answer["outputs"].as_object().unwrap();
-        outputs.keys().map(|name| (name.clone(), out.join(name))).collect()
+        outputs
+            .keys()
+            .map(|name| (name.clone(), out.join(name)))
+            .collect()
     }
 
     /// Lines of one kind: progress, log, output, skipped.
@@ -143,8 +179,14 @@ impl Ran {
 /// Starts `run` in a folder, with pipes.
 pub fn start(dir: &Path, environment: &[(String, PathBuf)]) -> Child {
     let mut command = Command::new(BIN);
-    command.arg("run").current_dir(dir).envs(environment.iter().cloned());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("run")
+        .current_dir(dir)
+        .envs(environment.iter().cloned());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
@@ -156,7 +198,11 @@ pub fn parse_lines(stderr: &[u8]) -> Vec<Value> {
         assert!(kinds.iter().any(|kind| value["t"] == *kind), "{line}");
         value
     };
-    String::from_utf8(stderr.to_vec()).unwrap().lines().map(parse).collect()
+    String::from_utf8(stderr.to_vec())
+        .unwrap()
+        .lines()
+        .map(parse)
+        .collect()
 }
 
 /// A refusal says a sentence and what to do; never what a panic or a debugger prints.
@@ -165,8 +211,18 @@ pub fn check_message(answer: &Value) {
         assert_eq!(answer["ok"], true, "{answer}");
         return;
     };
-    assert!(message.len() > 20 && message.contains("; "), "no sentence: {message:?}");
-    for text in ["panicked", "unwrap", "RUST_BACKTRACE", ".rs:", "assertion", "called `"] {
+    assert!(
+        message.len() > 20 && message.contains("; "),
+        "no sentence: {message:?}"
+    );
+    for text in [
+        "panicked",
+        "unwrap",
+        "RUST_BACKTRACE",
+        ".rs:",
+        "assertion",
+        "called `",
+    ] {
         assert!(!message.contains(text), "{message}");
     }
 }
@@ -180,8 +236,16 @@ fn tree(root: &Path) -> BTreeMap<String, Value> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                out.insert(name, serde_json::to_value(sum::of_file(&path).unwrap()).unwrap());
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                out.insert(
+                    name,
+                    serde_json::to_value(sum::of_file(&path).unwrap()).unwrap(),
+                );
             }
         }
     }

@@ -48,16 +48,24 @@ pub fn add_pieces(seal_proof: &str, payloads: &[Vec<u8>]) -> (TempDir, Ran) {
         files.insert(name.clone(), dir.path().join(&name));
         list.push(json!({ "input": name }));
     }
-    let ran = set_up("add-piece", seal_proof, &files, json!({ "pieces": list })).run().ok();
+    let ran = set_up("add-piece", seal_proof, &files, json!({ "pieces": list }))
+        .run()
+        .ok();
     (dir, ran)
 }
 
 /// Picks files by name.
 pub fn pick(files: &Files, names: &[&str]) -> Files {
-    names.iter().map(|name| ((*name).to_owned(), files[*name].clone())).collect()
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), files[*name].clone()))
+        .collect()
 }
 
-pub const LAYERS: [&str; 2] = ["cache/sc-02-data-layer-1.dat", "cache/sc-02-data-layer-2.dat"];
+pub const LAYERS: [&str; 2] = [
+    "cache/sc-02-data-layer-1.dat",
+    "cache/sc-02-data-layer-2.dat",
+];
 pub const TREE_D: &str = "cache/sc-02-data-tree-d.dat";
 pub const TREE_C: &str = "cache/sc-02-data-tree-c.dat";
 pub const TREE_R_LAST: &str = "cache/sc-02-data-tree-r-last.dat";
@@ -88,22 +96,44 @@ pub fn seal(seal_proof: &str, payloads: &[Vec<u8>]) -> Sealed {
     let comm_d = add_piece.result()["commD"]["cid"].clone();
     let mut files = add_piece.files();
     let params = json!({ "pieces": add_piece.result()["pieces"] });
-    let tree_d = set_up("tree-d", seal_proof, &pick(&files, &["unsealed"]), params).run().ok();
+    let tree_d = set_up("tree-d", seal_proof, &pick(&files, &["unsealed"]), params)
+        .run()
+        .ok();
     assert_eq!(tree_d.result()["commD"]["cid"], comm_d);
     files.extend(tree_d.files());
     let replica = json!({ "ticket": TICKET, "commD": comm_d });
-    let pc1 = set_up("pc1", seal_proof, &Files::new(), replica.clone()).run().ok();
+    let pc1 = set_up("pc1", seal_proof, &Files::new(), replica.clone())
+        .run()
+        .ok();
     files.extend(pc1.files());
-    let pc2 = set_up("pc2", seal_proof, &pc2_inputs(&files), replica).run().ok();
+    let pc2 = set_up("pc2", seal_proof, &pc2_inputs(&files), replica)
+        .run()
+        .ok();
     let comm_r = pc2.result()["commR"]["cid"].clone();
-    assert!(same_bytes(&files["cache/t_aux"], &pc2.files()["cache/t_aux"]));
+    assert!(same_bytes(
+        &files["cache/t_aux"],
+        &pc2.files()["cache/t_aux"]
+    ));
     files.extend(pc2.files());
     let synthetic = seal_proof.contains("Synthetic");
     let params = json!({"ticket": TICKET, "seed": SEED, "commR": comm_r, "commD": comm_d});
-    let c1 = set_up("c1", seal_proof, &c1_inputs(&files, synthetic), params).run().ok();
+    let c1 = set_up("c1", seal_proof, &c1_inputs(&files, synthetic), params)
+        .run()
+        .ok();
     files.extend(c1.files());
     let seal_proof = seal_proof.to_owned();
-    Sealed { seal_proof, add_piece, tree_d, pc1, pc2, c1, comm_d, comm_r, files, _pieces: pieces }
+    Sealed {
+        seal_proof,
+        add_piece,
+        tree_d,
+        pc1,
+        pc2,
+        c1,
+        comm_d,
+        comm_r,
+        files,
+        _pieces: pieces,
+    }
 }
 
 impl Sealed {
