@@ -28,7 +28,9 @@ fn honest_proofs_pass() {
         ..
     } in worlds()
     {
+        let begun = std::time::Instant::now();
         strict::check_output(output, claim).unwrap();
+        println!("checked in {:?}", begun.elapsed());
         let text = serde_json::to_vec(output).unwrap();
         let read = strict::read(&text, claim).unwrap();
         strict::check_output(&read, claim).unwrap();

@@ -19,7 +19,8 @@ impl Table {
     }
 
     pub fn finish(self, at_least: usize) {
-        for (name, strict, library, sentence) in &self.rows {
+        println!("believed by the library:");
+        for (name, strict, library, sentence) in self.rows.iter().filter(|r| r.2 == Verdict::Accepts) {
             println!("{name:<75} strict {strict:?}, library {library:?} | {sentence}");
         }
         let count = |v| self.rows.iter().filter(|r| r.2 == v).count();
