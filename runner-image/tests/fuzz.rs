@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use prover::{check_message, parse_lines, start};
 use sealpool_prover::disk::sum;
-use sealpool_prover::wire::answer::Answer;
+use sealpool_prover::wire::answer::{Answer, StageError};
 use sealpool_prover::wire::request::{self, Stage};
 use serde_json::{Value, json};
 
@@ -73,6 +73,38 @@ fn every_fixture_is_read_and_every_stage_has_one() {
                 "{stage:?}"
             );
         }
+    }
+}
+
+#[test]
+fn the_schemas_name_the_same_stages_and_codes_as_the_program() {
+    let schema = |name: &str| -> Value {
+        let path = format!("{FIXTURES}/../{name}.schema.json");
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    };
+    let (request, answer) = (schema("request"), schema("answer"));
+    let names = Stage::ALL.map(Stage::name);
+    assert_eq!(request["properties"]["stage"]["enum"], json!(names));
+    for name in names {
+        assert!(
+            request["$defs"][format!("{name}.params")].is_object(),
+            "{name}"
+        );
+        assert!(
+            answer["$defs"][format!("{name}.result")].is_object(),
+            "{name}"
+        );
+    }
+    let codes = answer["$defs"]["error"]["properties"]["code"]["enum"]
+        .as_array()
+        .unwrap();
+    assert_eq!(codes.len(), 9);
+    for code in codes {
+        let error = json!({"code": code, "message": "m"});
+        assert!(
+            serde_json::from_value::<StageError>(error).is_ok(),
+            "{code}"
+        );
     }
 }
 
