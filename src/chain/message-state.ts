@@ -18,6 +18,13 @@ export async function isPending(rpc: LotusRpc, cid: string): Promise<boolean> {
   return (pending ?? []).some((signed) => signed.CID === cid);
 }
 
+/** Whether the mempool holds any message of this sender with this nonce. */
+export async function pendingNonce(rpc: LotusRpc, sender: string, nonce: number): Promise<boolean> {
+  const Line = z.object({ Message: z.object({ From: z.string(), Nonce: z.number() }) });
+  const pending = await rpc.call('MpoolPending', [[]], z.array(Line).nullable());
+  return (pending ?? []).some(({ Message }) => Message.Nonce === nonce && Message.From === sender);
+}
+
 /** The state of a message as it concerns sector `number`. */
 export async function messageState(rpc: LotusRpc, cid: string, number: number): Promise<MessageState> {
   const lookup = await searchMessage(rpc, cid);

@@ -7,7 +7,7 @@ import type { SignedMessage } from '../scheduler/effects.ts';
 import { ChainError } from './errors.ts';
 import { CidLink } from './lotus-answers.ts';
 import type { LotusRpc } from './lotus-rpc.ts';
-import { isPending, searchMessage } from './message-state.ts';
+import { isPending, pendingNonce, searchMessage } from './message-state.ts';
 import { LotusSignedMessage } from './message.ts';
 
 /**
@@ -24,7 +24,8 @@ export async function pushSigned(rpc: LotusRpc, message: SignedMessage): Promise
     if (await isPending(rpc, message.cid)) return;
     if ((await searchMessage(rpc, message.cid)) !== null) return;
     const next = await rpc.call('MpoolGetNonce', [message.sender], z.number().int().nonnegative());
-    if (next > message.nonce) {
+    // A pending message with our nonce may be ours with a raised fee, put there by hand: nothing is proven until it lands.
+    if (next > message.nonce && !(await pendingNonce(rpc, message.sender, message.nonce))) {
       throw new ChainError(
         'permanent',
         'nonce_taken',

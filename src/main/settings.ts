@@ -1,4 +1,5 @@
 /** The engine's settings from the configuration. */
+import { DEFAULTS } from '../scheduler/context.ts';
 import type { Settings } from '../scheduler/context.ts';
 import type { Config } from './config.ts';
 
@@ -16,6 +17,7 @@ export function settingsOf(config: Config): Settings {
       maxWaitMs: config['scheduler.retry_max_ms'],
       maxRetries: config['scheduler.max_retries'],
     },
+    stallMs: DEFAULTS.stallMs,
     maxStrikes: config['scheduler.max_strikes'],
     miners: Object.fromEntries(
       config.miners.map(({ id, seal_proof: sealProof, first_sector: firstSector, last_sector: lastSector, allow_cc: allowCc }) => [

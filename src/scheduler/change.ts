@@ -1,5 +1,5 @@
 /** Changes of one job: every one writes the row and its event in the same transaction. */
-import type { EffectId } from '../schema/ids.ts';
+import type { AttemptId, EffectId } from '../schema/ids.ts';
 import type { Job, JobData, JobEvent } from '../schema/job.ts';
 import type { Context } from './context.ts';
 import type { EffectWant } from './effects.ts';
@@ -101,12 +101,28 @@ export function fence(ctx: Context, job: Job, reason: string): void {
   for (const attempt of ctx.tx.attemptsOfJob(job.id)) {
     if (attempt.status !== 'running') continue;
     ctx.tx.updateAttempt({ ...attempt, status: 'cancelled', endedMs: ctx.nowMs, failure: reason });
+    dropUploads(ctx, job, attempt.id);
     note(ctx, job, {
       actor: 'engine',
       kind: 'attempt',
       detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, status: 'cancelled', reason },
     });
   }
+  withdraw(ctx, job, reason);
+}
+
+/** Whatever an attempt that ended without a result may have uploaded goes. */
+export function dropUploads(ctx: Context, job: Job, attempt: AttemptId): void {
+  discard(
+    ctx,
+    job,
+    ctx.tx.uploadsOfAttempt(attempt).map(({ key }) => key),
+  );
+  ctx.tx.deleteUploads(attempt);
+}
+
+/** Open effects that have not signed anything are withdrawn. */
+export function withdraw(ctx: Context, job: Job, reason: string): void {
   for (const effect of ctx.tx.openEffectsOfJob(job.id)) {
     if (effect.want.kind !== 'delete' && effect.signed === null) ctx.tx.updateEffect({ ...effect, status: 'cancelled', lastError: reason });
   }
@@ -126,6 +142,7 @@ export function goBack(ctx: Context, job: Job, state: string, actor: string, rea
     if (message !== undefined && (message.exitCode ?? 0) === 0) kept[field] = message;
   }
   const bound = job.data.boundCommR ?? job.data.commR;
+  delete kept.boundCommR;
   if (kept.preCommit !== undefined && bound !== undefined) kept.boundCommR = bound;
   const keys = new Set(Object.values(kept.artifacts).map(({ key }) => key));
   discard(

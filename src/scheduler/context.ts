@@ -39,6 +39,8 @@ export type Settings = {
   readonly graceMs: Partial<Readonly<Record<Stage, number>>>;
   /** How long a place on a runner is held while the ticket is drawn. */
   readonly reservationMs: number;
+  /** Silence of the control plane itself (no tick) above which running leases are extended by it. */
+  readonly stallMs: number;
   readonly retry: RetrySettings;
   /** Faults in a row after which a rented runner is quarantined. */
   readonly maxStrikes: number;
@@ -64,6 +66,7 @@ export const DEFAULTS = {
   pollMs: 25_000,
   graceMs: { PC1: 120_000 },
   reservationMs: 120_000,
+  stallMs: 15_000,
   retry: { firstWaitMs: 1_000, maxWaitMs: 600_000, maxRetries: 12 },
   maxStrikes: 3,
 } as const satisfies Partial<Settings>;

@@ -3,14 +3,17 @@
  * condition holds, and leaves the job waiting for exactly one thing (`job.waiting`).
  */
 import type { Job, JobError } from '../schema/job.ts';
-import { change, note, toAborted, transition, want } from './change.ts';
+import { change, fence, note, toAborted, transition, want } from './change.ts';
 import type { Context } from './context.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { acquirePieces, allocateNumber, minerSettings } from './allocate.ts';
 import { isFinal } from './machine.ts';
-import type { Todo } from './plan.ts';
+import { Invariant, type Todo } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { jitterOf, waitMs } from './retry.ts';
+
+/** A job without deals looks again after about eight seconds. */
+const NO_DEALS_WAITS = 4;
 
 /** Most events one settle may take: more is a table that goes round in circles. */
 const MOST_STEPS = 64;
@@ -30,7 +33,7 @@ export function settle(ctx: Context, job: Job): Job {
     if (moved === undefined) return await_(ctx, current, todo);
     current = moved;
   }
-  throw new Error(`job ${job.id} took ${MOST_STEPS} events in a row; its plan's table or todo goes round in circles`);
+  throw new Invariant(`job ${job.id} took ${MOST_STEPS} events in a row; its plan's table or todo goes round in circles`);
 }
 
 /** Why the job stays where it is, if it does: final, paused, without a thread, or something is under way. */
@@ -59,16 +62,25 @@ function prepare(ctx: Context, job: Job, todo: Todo): Job | undefined {
   switch (todo.do) {
     case 'allocate':
       return refusedPauses(ctx, job, () => allocateNumber(ctx, job));
-    case 'acquire': {
-      const filled = acquirePieces(ctx, job);
-      const empty = filled.data.pieces.length === 0;
-      return empty && !minerSettings(ctx, job.miner).allowCc ? undefined : transition(ctx, filled, 'AcquireDeals');
-    }
+    case 'acquire':
+      return acquired(ctx, job);
     case 'challenge':
       return change(ctx, job, { data: { ...job.data, challenge: { seed: challengeSeed(ctx), passed: false } } });
     default:
       return undefined;
   }
+}
+
+/** With pieces attached, or as committed capacity; undefined: it waits for a deal. */
+function acquired(ctx: Context, job: Job): Job | undefined {
+  let waits = false;
+  const filled = refusedPauses(ctx, job, () => {
+    const attached = acquirePieces(ctx, job);
+    waits = attached.data.pieces.length === 0 && !minerSettings(ctx, job.miner).allowCc;
+    return attached;
+  });
+  if (waits) return undefined;
+  return filled.paused ? filled : transition(ctx, filled, 'AcquireDeals');
 }
 
 /** What the configuration refuses pauses this one job; it never stops the engine. */
@@ -103,6 +115,7 @@ function await_(ctx: Context, job: Job, todo: Todo): Job {
           message: `no piece waits for ${job.miner} and committed capacity is switched off; upload a piece or allow CC`,
         },
         false,
+        NO_DEALS_WAITS,
       );
     case 'effect':
       return change(ctx, job, { waiting: { for: 'effect', effect: want(ctx, job, todo.step, todo.want) } });
@@ -113,23 +126,43 @@ function await_(ctx: Context, job: Job, todo: Todo): Job {
 
 /**
  * An error of the four categories. Temporary: waits and goes on by itself, until its retries are used up.
- * `counted` false: only waiting was needed, or a runner was at fault; the job's retries stay as they are.
+ * `counted` false: only waiting was needed, or a runner was at fault; the job's retries stay as they are, and
+ * `waits` says how long the wait is (as after so many failures). What is still so is not told again.
  */
-export function fail(ctx: Context, job: Job, error: Omit<JobError, 'atMs'>, counted = true): Job {
+export function fail(ctx: Context, job: Job, error: Omit<JobError, 'atMs'>, counted = true, waits = 1): Job {
   const full: JobError = { ...error, atMs: ctx.nowMs };
   if (error.category === 'abort') return toAborted(ctx, change(ctx, job, { error: full }), 'engine', error.message, false);
   const retries = job.retries + (counted ? 1 : 0);
   const again = error.category === 'temporary' && retries <= ctx.settings.retry.maxRetries;
-  note(ctx, job, { actor: 'engine', kind: 'error', from: job.state, detail: { ...error, retries, pauses: !again } });
+  const told = !counted && job.error?.code === error.code && job.error.message === error.message;
+  if (!told) note(ctx, job, { actor: 'engine', kind: 'error', from: job.state, detail: { ...error, retries, pauses: !again } });
   if (!again) {
     const paused = change(ctx, job, { error: full, retries, paused: true, waiting: { for: 'operator' } });
     note(ctx, paused, { actor: 'engine', kind: 'paused', from: job.state, detail: { reason: error.message, code: error.code } });
     return paused;
   }
-  const wait = waitMs(ctx.settings.retry, Math.max(retries, 1), jitterOf(ctx.ids.hex(4)));
+  const wait = waitMs(ctx.settings.retry, Math.max(retries, waits), jitterOf(ctx.ids.hex(4)));
   return change(ctx, job, {
     error: full,
     retries,
     waiting: job.paused ? { for: 'operator' } : { for: 'retry', untilMs: ctx.nowMs + wait },
   });
+}
+
+/**
+ * Runs `step` for one job of many. A rule that does not hold, or a refusal:
+ * that job is paused as critical with
+ * the row it had, and all others go on.
+ */
+export function alone(ctx: Context, job: Job, step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    // Errors of the database are not one job's: they end the transaction.
+    const ours = error instanceof Invariant || (error instanceof SealpoolError && error.status < 500);
+    if (!ours) throw error;
+    fence(ctx, job, 'the job was stopped by an error inside Sealpool');
+    const message = `${error.message}; report this with the output of sealpool sectors show ${job.id}, then resume`;
+    fail(ctx, job, { category: 'critical', code: 'invariant', message });
+  }
 }

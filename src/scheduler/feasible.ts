@@ -29,12 +29,12 @@ export function misfit(runner: RunnerRow, stage: Stage, work: StageWork, job: Jo
   return undefined;
 }
 
-/** Runners that failed this stage in this state and generation: others go first. */
+/** Runners that failed this stage, or were lost in it, in this state and generation: others go first. */
 export function failedOn(attempts: readonly Attempt[], job: Job, stage: Stage): ReadonlySet<string> {
   return new Set(
     attempts
       .filter((attempt) => attempt.stage === stage && attempt.state === job.state && attempt.generation === job.generation)
-      .filter(({ status }) => status === 'failed' || status === 'refused')
+      .filter(({ status }) => status === 'failed' || status === 'refused' || status === 'lost')
       .map(({ runner }) => runner),
   );
 }

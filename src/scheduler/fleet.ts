@@ -3,7 +3,7 @@ import type { AttemptId, RunnerId } from '../schema/ids.ts';
 import type { Attempt } from '../schema/job.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, RegisterRequest, Resources } from '../schema/runner.ts';
 import { SealpoolError } from '../schema/problem.ts';
-import { note } from './change.ts';
+import { dropUploads, note } from './change.ts';
 import type { Context } from './context.ts';
 import { settle } from './engine.ts';
 import { leaseMs } from './grants.ts';
@@ -65,6 +65,7 @@ export function lose(ctx: Context, attempt: Attempt, reason: string): void {
   ctx.tx.updateAttempt({ ...attempt, status: 'lost', endedMs: ctx.nowMs, failure: reason });
   const job = ctx.tx.job(attempt.job);
   if (job === undefined) return;
+  dropUploads(ctx, job, attempt.id);
   note(ctx, job, {
     actor: 'engine',
     kind: 'attempt',

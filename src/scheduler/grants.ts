@@ -5,7 +5,7 @@ import type { Attempt, Job } from '../schema/job.ts';
 import type { Stage, Work } from '../schema/stage.ts';
 import { change, note, want } from './change.ts';
 import type { Context } from './context.ts';
-import { fail, settle } from './engine.ts';
+import { alone, fail, settle } from './engine.ts';
 import { RESERVING, failedOn, misfit } from './feasible.ts';
 import type { StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
@@ -34,31 +34,35 @@ export function leaseMs(ctx: Context, stage: Stage): number {
 export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number): GrantPlan[] {
   if (runner.status !== 'ready' || freeSlots <= 0) return [];
   const grants: GrantPlan[] = [];
-  let places = freeSlots;
-  const reserved = new Set(ctx.tx.reservedOn(runner.id, ctx.nowMs));
+  const reserved = new Set<string>(ctx.tx.reservedOn(runner.id, ctx.nowMs));
   for (const job of ctx.tx.jobsForRunner(runner.stages, LOOK_AT)) {
-    if (job.waiting.for !== 'runner') continue;
     // Places held for tickets that are being drawn count as taken, except for the job they are held for.
     const held = [...reserved].filter((id) => id !== job.id).length;
-    if (places - held <= 0) continue;
-    const todo = planOf(job.plan).todo(job);
-    if (todo.do !== 'stage' && todo.do !== 'reserve') {
-      settle(ctx, job);
-      continue;
-    }
-    if (todo.do === 'reserve') {
-      if (misfit(runner, todo.stage, RESERVING, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, RESERVING)) continue;
-      reserve(ctx, job, runner, todo);
-      reserved.add(job.id);
-      continue;
-    }
-    const work = planOf(job.plan).work(job, todo.stage);
-    if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, work)) continue;
-    grants.push(grant(ctx, runner, job, todo.stage, work));
-    reserved.delete(job.id);
-    places -= 1;
+    if (freeSlots - grants.length - held <= 0) continue;
+    alone(ctx, job, () => {
+      const given = offer(ctx, runner, job);
+      if (given === 'reserved') reserved.add(job.id);
+      if (typeof given === 'string') return;
+      grants.push(given);
+      reserved.delete(job.id);
+    });
   }
   return grants;
+}
+
+/** Gives this job's stage to the runner if it fits, or holds a place for it. */
+function offer(ctx: Context, runner: RunnerRow, job: Job): GrantPlan | 'reserved' | 'passed' {
+  const plan = planOf(job.plan);
+  const todo = plan.todo(job);
+  if (todo.do !== 'stage' && todo.do !== 'reserve') {
+    settle(ctx, job);
+    return 'passed';
+  }
+  const work = todo.do === 'reserve' ? RESERVING : plan.work(job, todo.stage);
+  if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, work)) return 'passed';
+  if (todo.do === 'stage') return grant(ctx, runner, job, todo.stage, work);
+  reserve(ctx, job, runner, todo);
+  return 'reserved';
 }
 
 function reserve(ctx: Context, job: Job, runner: RunnerRow, todo: { step: string; want: Parameters<typeof want>[3] }): void {

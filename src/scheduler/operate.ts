@@ -4,7 +4,7 @@ import type { Job, PlanName } from '../schema/job.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { sealProofInfo } from '../schema/seal-proof.ts';
 import { alignedBytes, attach, minerSettings } from './allocate.ts';
-import { change, fence, goBack, note, toAborted } from './change.ts';
+import { change, fence, goBack, note, toAborted, withdraw } from './change.ts';
 import type { Context } from './context.ts';
 import { settle } from './engine.ts';
 import { isFinal } from './machine.ts';
@@ -81,13 +81,14 @@ export function jobOrRefuse(ctx: Context, id: JobId): Job {
   return job;
 }
 
-/** Queued work stops at once; a running stage finishes (with `now` it is stopped) and its result is kept. */
+/** Queued work and messages not yet signed stop at once; a running stage finishes (with `now` it is stopped) and its result is kept. */
 export function pauseJob(ctx: Context, id: JobId, options: { now?: boolean | undefined }, actor: string): Job {
   const job = jobOrRefuse(ctx, id);
   if (isFinal(job.state)) throw conflict('ended', `job ${id} is ${job.state}: there is nothing to pause`);
   if (job.paused && options.now !== true)
     throw conflict('paused_already', `job ${id} is paused already; resume it, or pause with now to stop its running stage`);
   if (options.now === true) fence(ctx, job, 'stopped by pause now');
+  else withdraw(ctx, job, 'the job was paused');
   const paused = change(ctx, job, { paused: true, waiting: { for: 'operator' } });
   if (!job.paused) note(ctx, paused, { actor, kind: 'paused', from: job.state, detail: { now: options.now === true } });
   return paused;

@@ -23,6 +23,7 @@ export function effectSigned(ctx: Context, id: EffectId, signed: SignedMessage):
   if (effect === undefined || effect.status !== 'open') return false;
   if (effect.signed !== null) return effect.signed.cid === signed.cid;
   const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
+  if (job?.paused === true) return false;
   ctx.tx.updateEffect({ ...effect, signed });
   const field = FIELD[effect.step as keyof typeof FIELD];
   if (job !== undefined && field !== undefined) {
@@ -38,7 +39,7 @@ export function effectDone(ctx: Context, id: EffectId, outcome: EffectOutcome): 
   const effect = ctx.tx.effect(id);
   if (effect === undefined || effect.status !== 'open') return;
   if (outcome.outcome === 'wait') {
-    ctx.tx.updateEffect({ ...effect, dueMs: ctx.nowMs + outcome.forMs, lastError: outcome.reason });
+    ctx.tx.updateEffect({ ...effect, dueMs: ctx.nowMs + outcome.forMs, lastError: outcome.reason, failures: 0 });
     ctx.signals.add('effects');
     return;
   }
@@ -77,7 +78,10 @@ function died(ctx: Context, effect: EffectRow, job: Job | undefined, message: st
   });
 }
 
-/** An effect that failed: temporary ones stay open and are tried again, growing apart; others pause the job. */
+/**
+ * An effect that failed. Temporary: a node that is away is waited for, growing apart, however long that takes;
+ * a night without it must not leave every sector to be resumed by hand. Others pause the job.
+ */
 function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Extract<EffectOutcome, { outcome: 'error' }>): void {
   const failures = effect.failures + 1;
   const wait = waitMs(ctx.settings.retry, failures, jitterOf(ctx.ids.hex(4)));
@@ -87,8 +91,7 @@ function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Ext
   }
   // Signed bytes may be on their way whatever the node says: they are pushed until the chain has them, never replaced.
   const signed = effect.signed !== null;
-  const keepsTrying =
-    signed || effect.want.kind === 'delete' || (error.category === 'temporary' && failures <= ctx.settings.retry.maxRetries);
+  const keepsTrying = signed || effect.want.kind === 'delete' || error.category === 'temporary';
   const known = job !== undefined && effect.generation === job.generation && effect.want.kind !== 'delete' ? job : undefined;
   if (keepsTrying) {
     ctx.tx.updateEffect({ ...effect, failures, dueMs: ctx.nowMs + wait, lastError: error.message });
@@ -109,7 +112,5 @@ function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Ext
   }
   ctx.tx.updateEffect({ ...effect, status: 'failed', failures, lastError: error.message });
   if (known === undefined) return;
-  // Retries were the effect's own and are used up: what is left is an operator.
-  const category = error.category === 'temporary' ? 'permanent' : error.category;
-  fail(ctx, known, { category, code: error.code, message: error.message });
+  fail(ctx, known, { category: error.category, code: error.code, message: error.message });
 }

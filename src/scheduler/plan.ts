@@ -10,6 +10,9 @@ import type { Stage, Work } from '../schema/stage.ts';
 import type { EffectOutcome, EffectWant } from './effects.ts';
 import type { AnyTable } from './machine.ts';
 
+/** A rule of our own that does not hold: the job it concerns is paused as critical, all others go on. */
+export class Invariant extends Error {}
+
 export type Todo =
   /** The event's condition holds: take it. `clear` drops data that the event makes void. */
   | { readonly do: 'advance'; readonly event: string; readonly clear?: readonly (keyof JobData)[] }

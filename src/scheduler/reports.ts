@@ -111,6 +111,7 @@ function again(ctx: Context, job: Job, attempt: Attempt, reason: string): void {
       message: `${attempt.stage} failed on ${tries} attempts, last: ${reason}; it goes to the next runner by itself`,
     },
     false,
+    tries,
   );
 }
 
@@ -139,7 +140,7 @@ function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, 
       continue;
     }
     if (before !== undefined) superseded.push(before.key);
-    artifacts[artifact] = { key, sizeBytes, hash, madeIn: before?.madeIn ?? attempt.state, madeBy: attempt.runner };
+    artifacts[artifact] = { key, sizeBytes, hash, madeIn: attempt.state, madeBy: attempt.runner };
   }
   discard(ctx, job, superseded);
   return change(ctx, job, { data: { ...job.data, artifacts } });

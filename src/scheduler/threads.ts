@@ -4,7 +4,7 @@ import type { Job } from '../schema/job.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { change } from './change.ts';
 import type { Context } from './context.ts';
-import { settle } from './engine.ts';
+import { alone, settle } from './engine.ts';
 import type { ThreadRow } from './ports.ts';
 
 /** Id of a thread: `worker/index`. */
@@ -26,7 +26,8 @@ export function assignThreads(ctx: Context): void {
       continue;
     }
     ctx.tx.putThread({ ...thread, job: job.id });
-    settle(ctx, change(ctx, job, { thread: thread.id }));
+    const taken = change(ctx, job, { thread: thread.id });
+    alone(ctx, taken, () => void settle(ctx, taken));
   }
 }
 

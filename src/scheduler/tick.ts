@@ -1,7 +1,7 @@
 /** What time alone brings about: leases that ran out, retries that are due, free threads. */
 import { change } from './change.ts';
 import type { Context } from './context.ts';
-import { settle } from './engine.ts';
+import { alone, settle } from './engine.ts';
 import { lose } from './fleet.ts';
 import { assignThreads, syncThreads } from './threads.ts';
 
@@ -13,10 +13,16 @@ const ALIVE_EVERY_MS = 5_000;
 
 /** Does what is due; answers when it should be called again (Unix milliseconds). */
 export function tick(ctx: Context): { readonly wakeAtMs: number } {
+  const away = ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? ctx.nowMs);
+  // A suspended machine or a full disk silenced us, not the runners: they get as long again.
+  if (away > ctx.settings.stallMs) ctx.tx.extendLeases(away);
   const expired = ctx.tx.expiredAttempts(ctx.nowMs, BATCH);
-  for (const attempt of expired) lose(ctx, attempt, 'its lease ran out without a heartbeat');
+  for (const attempt of expired) {
+    const job = ctx.tx.job(attempt.job);
+    if (job !== undefined) alone(ctx, job, () => lose(ctx, attempt, 'its lease ran out without a heartbeat'));
+  }
   const due = ctx.tx.jobsDue(ctx.nowMs, BATCH);
-  for (const job of due) settle(ctx, change(ctx, job, { waiting: { for: 'nothing' } }));
+  for (const job of due) alone(ctx, job, () => void settle(ctx, change(ctx, job, { waiting: { for: 'nothing' } })));
   assignThreads(ctx);
   if (ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? 0) >= ALIVE_EVERY_MS) ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
   if (expired.length === BATCH || due.length === BATCH) return { wakeAtMs: ctx.nowMs };

@@ -43,6 +43,8 @@ export class World {
     });
     this.settings = {
       ...DEFAULTS,
+      // Tests jump in time on purpose; what a jump means to a running control plane has a test of its own.
+      stallMs: Number.MAX_SAFE_INTEGER,
       network: 'dev',
       miners: { [MINER]: { sealProof: 'StackedDrg2KiBV1_1', firstSector: 1, lastSector: 1000, allowCc: true } },
       threads: [{ worker: 'local', index: 0, plan: 'sealer', miner: null, auto: false }],

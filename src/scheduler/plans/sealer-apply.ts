@@ -4,7 +4,7 @@ import type { Job, JobData } from '../../schema/job.ts';
 import { AddPieceResult, Pc2Result, ProofResult, StoredResult, TreeDResult, ValidResult, parseResult } from '../../schema/prover-result.ts';
 import type { Stage } from '../../schema/stage.ts';
 import type { EffectOutcome } from '../effects.ts';
-import type { Verdict } from '../plan.ts';
+import { Invariant, type Verdict } from '../plan.ts';
 import { CHALLENGE_PROOFS, made } from './sealer-todo.ts';
 import { storedPath } from './sealer-work.ts';
 
@@ -65,7 +65,7 @@ export function sealerApplyStage(job: Job, stage: Stage, result: Readonly<Record
     case 'PC2':
       return pc2(job, result);
     case 'C1':
-      return job.state === 'PC2Done' ? ok({}) : ok({ vanilla: true });
+      return ok({});
     case 'C2': {
       const parsed = parseResult(ProofResult, result);
       return parsed.ok ? ok({ proof: parsed.value.proof, proofBy: by as NonNullable<JobData['proofBy']> }) : lied(parsed.reason);
@@ -76,10 +76,11 @@ export function sealerApplyStage(job: Job, stage: Stage, result: Readonly<Record
       const parsed = parseResult(ValidResult, result);
       if (!parsed.ok) return lied(parsed.reason);
       if (job.state === 'PC2Done') return ok({ challenge: { ...made(job, job.data.challenge, 'a challenge'), passed: true } });
+      if (job.state === 'SeedAssigned') return ok({ vanilla: true });
       return job.state === 'Persisted' ? ok({ storedChecked: true }) : ok({ proofChecked: true });
     }
     default:
-      throw new Error(`the sealer plan has no stage ${stage} in ${job.state}`);
+      throw new Invariant(`the sealer plan has no stage ${stage} in ${job.state}`);
   }
 }
 
@@ -95,6 +96,9 @@ export function sealerReadFailure(job: Job, stage: Stage, code: string): Verdict
   }
   if (job.state === 'C1Done' && stage === 'Verify')
     return { verdict: 'bad_results', backTo: 'C1Done', reason: 'the proof does not verify' };
+  if ((job.state === 'SeedAssigned' && stage === 'Verify') || (job.state === 'C1Done' && stage === 'C2')) {
+    return { verdict: 'bad_results', backTo: 'SeedAssigned', reason: 'the vanilla proofs of C1 do not hold' };
+  }
   if (job.state === 'SeedAssigned' && stage === 'C1') {
     return {
       verdict: 'error',

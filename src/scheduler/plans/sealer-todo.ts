@@ -1,7 +1,8 @@
 /** What a sealer job does next: a function of its state and data alone. */
+import { VANILLA_PROOFS } from '../../schema/artifact.ts';
 import type { Job } from '../../schema/job.ts';
 import { sealProofInfo } from '../../schema/seal-proof.ts';
-import type { Todo } from '../plan.ts';
+import { Invariant, type Todo } from '../plan.ts';
 
 const stage = (name: Extract<Todo, { do: 'stage' }>['stage']): Todo => ({ do: 'stage', stage: name });
 const advance = (event: string): Todo => ({ do: 'advance', event });
@@ -13,7 +14,7 @@ export const CHALLENGE_PROOFS = 'challenge-proofs.json';
 /** A number and a field that the state before must have made; a gap is a bug of ours. */
 export function made<T>(job: Job, value: T | null | undefined, what: string): T {
   if (value === null || value === undefined) {
-    throw new Error(`job ${job.id} is in ${job.state} without ${what}, which an earlier state must have made`);
+    throw new Invariant(`job ${job.id} is in ${job.state} without ${what}, which an earlier state must have made`);
   }
   return value;
 }
@@ -115,7 +116,8 @@ export function sealerTodo(job: Job): Todo {
         ? { do: 'effect', step: 'AssignSeed', want: { kind: 'seed', miner: job.miner, number: made(job, job.number, 'a number') } }
         : advance('AssignSeed');
     case 'SeedAssigned':
-      return data.vanilla === true ? advance('C1') : stage('C1');
+      if (data.artifacts[VANILLA_PROOFS] === undefined) return stage('C1');
+      return data.vanilla === true ? advance('C1') : stage('Verify');
     case 'C1Done':
       if (data.proof === undefined) return stage('C2');
       return data.proofChecked === true ? advance('C2') : stage('Verify');

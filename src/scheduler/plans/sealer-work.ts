@@ -14,7 +14,7 @@ import { sectorName } from '../../schema/ids.ts';
 import type { Job } from '../../schema/job.ts';
 import { sealProofInfo } from '../../schema/seal-proof.ts';
 import type { ProverStage, Stage, Work } from '../../schema/stage.ts';
-import type { NamedFile, StageWork } from '../plan.ts';
+import { Invariant, type NamedFile, type StageWork } from '../plan.ts';
 import { CHALLENGE_PROOFS, made } from './sealer-todo.ts';
 
 const same = (names: readonly string[]): NamedFile[] => names.map((name) => ({ name, artifact: name }));
@@ -30,6 +30,9 @@ function prover(job: Job, stage: ProverStage, params: Record<string, unknown>): 
     params,
   };
 }
+
+/** PC1's t_aux under a name of its own: PC2 makes one too, and a bad one must not replace its own input. */
+const PC1_T_AUX = 'cache/pc1-t_aux';
 
 /** Files that C1 reads: with synthetic proofs neither layers nor tree-c nor tree-d. */
 function c1Inputs(job: Job): NamedFile[] {
@@ -84,7 +87,7 @@ function pc2(job: Job): StageWork {
   return {
     ...base,
     work: prover(job, 'pc2', { ticket: made(job, data.ticket, 'a ticket').value, commD: made(job, data.commD, 'CommD').cid }),
-    inputs: same([...layerNames(data.sealProof), T_AUX, TREE_D, ...(deal ? ['unsealed'] : [])]),
+    inputs: [{ name: T_AUX, artifact: PC1_T_AUX }, ...same([...layerNames(data.sealProof), TREE_D, ...(deal ? ['unsealed'] : [])])],
     outputs: required(same(outputs)),
     trust: deal ? 'own' : 'rented',
   };
@@ -107,6 +110,9 @@ function verify(job: Job): StageWork {
     };
   }
   const seed = made(job, data.seed, 'a seed').value;
+  if (job.state === 'SeedAssigned') {
+    return { ...base, work: prover(job, 'verify-vanilla', { ...claim(job), seed }), inputs: same([VANILLA_PROOFS]), trust: 'own' };
+  }
   return { ...base, work: prover(job, 'verify-seal', { ...claim(job), seed, proof: made(job, data.proof, 'a proof') }), trust: 'own' };
 }
 
@@ -127,7 +133,8 @@ export function sealerWork(job: Job, stage: Stage): StageWork {
         }),
         pieces: deal,
         outputs: deal ? required(same(['unsealed'])) : [],
-        trust: deal ? 'own' : 'rented',
+        // CommD is what every later check is made against, so nobody else may say what it is, not even of zeros.
+        trust: 'own',
       };
     case 'BuildTreeD':
       return {
@@ -141,7 +148,7 @@ export function sealerWork(job: Job, stage: Stage): StageWork {
       return {
         ...base,
         work: prover(job, 'pc1', { ticket: made(job, data.ticket, 'a ticket').value, commD: made(job, data.commD, 'CommD').cid }),
-        outputs: required(same([...layerNames(data.sealProof), T_AUX])),
+        outputs: required([...same(layerNames(data.sealProof)), { name: T_AUX, artifact: PC1_T_AUX }]),
       };
     case 'PC2':
       return pc2(job);
@@ -174,6 +181,6 @@ export function sealerWork(job: Job, stage: Stage): StageWork {
       return { ...base, work, inputs: same(kept), trust: 'own', storage: 'any' };
     }
     default:
-      throw new Error(`the sealer plan has no stage ${stage} in ${job.state}`);
+      throw new Invariant(`the sealer plan has no stage ${stage} in ${job.state}`);
   }
 }
