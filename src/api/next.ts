@@ -14,6 +14,7 @@ import type { ApiParts } from './parts.ts';
 /** URLs of a grant live this long: a stage's transfers at either end, and the stage. */
 const URL_TTL_MS = 24 * 60 * 60 * 1000;
 
+type Output = Extract<Report, { outcome: 'done' }>['outputs'][number];
 type Checked = { readonly report: Report; readonly standing: { status: 'apply' } | ReportAnswer; readonly uploads: readonly UploadRow[] };
 
 /** Answers a runner's `next`. Throws 401 for an unknown credential. */
@@ -59,10 +60,11 @@ async function completeUploads(
       const upload = uploads.find(({ name }) => name === output.name);
       // A name that was never asked for has no upload; applying the report refuses it.
       if (upload === undefined) continue;
-      await parts.objects.completeUpload(upload.key, upload.uploadId, output.parts, Number(output.sizeBytes));
+      await complete(parts, upload, output);
     }
   } catch (error) {
-    if (!(error instanceof SealpoolError) || error.status >= 500) {
+    // Keys are the control plane's own: that one is taken is nothing a runner did.
+    if (!(error instanceof SealpoolError) || error.status >= 500 || error.code === 'object_exists') {
       parts.log.warn({ err: error, attempt: report.attempt }, 'uploads of an attempt could not be completed');
       return {
         report,
@@ -83,6 +85,17 @@ async function completeUploads(
   const unused = uploads.filter(({ name }) => !named.some((output) => output.name === name));
   await Promise.allSettled(unused.map(({ key, uploadId }) => parts.objects.abortUpload(key, uploadId)));
   return { report };
+}
+
+/** Completes one upload. An object of its size under its key is what an earlier completion of it made. */
+async function complete(parts: ApiParts, { key, uploadId }: UploadRow, output: Output): Promise<void> {
+  const sizeBytes = Number(output.sizeBytes);
+  try {
+    await parts.objects.completeUpload(key, uploadId, output.parts, sizeBytes);
+  } catch (error) {
+    if (!(error instanceof SealpoolError) || error.code !== 'object_exists') throw error;
+    if ((await parts.objects.head(key))?.sizeBytes !== sizeBytes) throw error;
+  }
 }
 
 async function grantOrWait(

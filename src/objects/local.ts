@@ -13,6 +13,8 @@ import { Uploads, type PartBody } from './uploads.ts';
 
 const MAX_PARTS = 9_500;
 const DEFAULT_PART_BYTES = 64 * 2 ** 20;
+/** What the name of a file that is assembled from parts begins with. */
+const DRAFT = 'whole';
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export type LocalObjectsOptions = {
@@ -50,6 +52,8 @@ export class LocalObjects implements ObjectStore {
   readonly #root: string;
   readonly #uploadsRoot: string;
   readonly #signer: UrlSigner;
+  /** The newest completion of each upload: a report that is sent again must not copy into the same folder beside it. */
+  readonly #completing = new Map<string, Promise<void>>();
 
   /** Use `openLocalObjects`, which makes the folders first. */
   constructor(options: LocalObjectsOptions, root: string, uploadsRoot: string, signer: UrlSigner) {
@@ -69,7 +73,20 @@ export class LocalObjects implements ObjectStore {
     return { uploadId, partSizeBytes, partUrls };
   }
 
+  /** As the port says; a call while another completes the same upload waits for that one, then finds it done. */
   async completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void> {
+    const before = this.#completing.get(uploadId) ?? Promise.resolve();
+    // What the call before was refused for may not hold for this one: it is judged on its own.
+    const mine = before.catch(() => undefined).then(() => this.#complete(key, uploadId, parts, sizeBytes));
+    this.#completing.set(uploadId, mine);
+    try {
+      await mine;
+    } finally {
+      if (this.#completing.get(uploadId) === mine) this.#completing.delete(uploadId);
+    }
+  }
+
+  async #complete(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void> {
     const target = objectPath(this.#root, key);
     const found = await this.uploads.find(uploadId);
     if (found === undefined || found.record.key !== key) throw noSuchUpload();
@@ -78,11 +95,14 @@ export class LocalObjects implements ObjectStore {
       if (kept?.sizeBytes !== sizeBytes) throw kept === undefined ? noSuchObject() : objectExists(key);
       return;
     }
-    const whole = join(this.uploads.folder(uploadId), 'whole');
+    const folder = this.uploads.folder(uploadId);
     try {
       // A crash may have come between linking the object and marking the upload: then it is ours already.
-      if (!(await sameFile(whole, target))) {
-        await this.#assemble(await this.uploads.partFiles(uploadId, parts, sizeBytes), whole);
+      if (!(await dropDrafts(folder, target))) {
+        const files = await this.uploads.partFiles(uploadId, parts, sizeBytes);
+        // A name of its own: a draft that anything else still writes to is never taken for this one.
+        const whole = join(folder, `${DRAFT}-${randomBytes(6).toString('hex')}`);
+        await this.#assemble(files, whole);
         if (!(await linkNew(this.#root, whole, target))) throw objectExists(key);
       }
       await this.uploads.finish(uploadId);
@@ -181,7 +201,6 @@ export class LocalObjects implements ObjectStore {
   }
 
   async #assemble(files: readonly string[], whole: string): Promise<void> {
-    await rm(whole, { force: true });
     const [only] = files;
     if (files.length === 1 && only !== undefined) {
       await linkNew(dirname(whole), only, whole);
@@ -204,6 +223,16 @@ function ifAbsent(error: unknown): undefined {
   const code = errnoOf(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
   throw error;
+}
+
+/** Drops what earlier completions left half assembled. True when one of them is the object already. */
+async function dropDrafts(folder: string, target: string): Promise<boolean> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(DRAFT)) continue;
+    if (await sameFile(join(folder, name), target)) return true;
+    await rm(join(folder, name), { force: true });
+  }
+  return false;
 }
 
 async function sameFile(one: string, other: string): Promise<boolean> {

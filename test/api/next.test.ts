@@ -126,6 +126,42 @@ test('uploads are completed before a result counts; one that was never uploaded 
   expect(await stateOf(job)).toBe('TreeDBuilt');
 });
 
+/** A job's BuildTreeD stage, claimed, with its output uploaded but not reported. */
+async function uploadedTreeD() {
+  const [job] = (await world.pledge()) as [string];
+  const [pieces] = (await claim()) as [Grant];
+  await next({ reports: [doneReport(pieces)] });
+  const [grant] = (await claim()) as [Grant];
+  const output = await upload(grant, 'cache/sc-02-data-tree-d.dat', Buffer.alloc(4064, 1));
+  const slots = await world.door.run((ctx) => ctx.tx.uploadsOfAttempt(grant.attempt));
+  return { job, key: slots[0]?.key as string, report: doneReport(grant, [output], { commD: ZERO_COMM_D }) };
+}
+
+const strikes = () => world.door.run((ctx) => ctx.tx.runners().map((row) => row.strikes));
+
+async function* bytesOfSize(sizeBytes: number): AsyncIterable<Uint8Array> {
+  yield Buffer.alloc(sizeBytes, 1);
+}
+
+test('a report that is sent again while its uploads are still completed counts once and strikes nobody', async () => {
+  const { job, report } = await uploadedTreeD();
+  const answers = await Promise.all([next({ reports: [report] }), next({ reports: [report] }), next({ reports: [report] })]);
+  expect(answers.map(({ reports }) => reports[0]?.status).sort()).toEqual(['accepted', 'duplicate', 'duplicate']);
+  expect(await stateOf(job)).toBe('TreeDBuilt');
+  expect(await strikes()).toEqual([0]);
+});
+
+test('an object that is there already is the output when it has its size, and never the fault of the runner', async () => {
+  const { job, key, report } = await uploadedTreeD();
+  await world.objects.put(key, bytesOfSize(4063), 4063);
+  expect((await next({ reports: [report] })).reports).toMatchObject([{ status: 'retry_later' }]);
+  expect([await stateOf(job), await strikes()]).toEqual(['PieceAdded', [0]]);
+  await world.objects.delete(key);
+  await world.objects.put(key, bytesOfSize(4064), 4064);
+  expect((await next({ reports: [report] })).reports).toMatchObject([{ status: 'accepted' }]);
+  expect([await stateOf(job), await strikes()]).toEqual(['TreeDBuilt', [0]]);
+});
+
 test('an output that was not asked for is refused, whatever its name', async () => {
   const [job] = (await world.pledge()) as [string];
   const [grant] = (await claim()) as [Grant];

@@ -89,6 +89,28 @@ export function objectStoreConformance(name: string, make: () => Promise<StoreUn
       expect((await read('jobs/twice')).equals(bytes)).toBe(true);
     });
 
+    test('complete called again while it still copies: every call succeeds, and the object is whole', async () => {
+      const bytes = bytesOf('at once', under.partSizeBytes * 8 + 17);
+      const upload = await store.createUpload('jobs/at-once', bytes.length, HOUR_MS);
+      const parts = await putAll(upload, bytes);
+      const tries = await Promise.allSettled(
+        Array.from({ length: 4 }, () => store.completeUpload('jobs/at-once', upload.uploadId, parts, bytes.length)),
+      );
+      expect(tries).toEqual(tries.map(() => ({ status: 'fulfilled', value: undefined })));
+      expect((await read('jobs/at-once')).equals(bytes)).toBe(true);
+    });
+
+    test('a complete that is refused takes nothing from a right one beside it', async () => {
+      const bytes = bytesOf('beside', under.partSizeBytes + 5);
+      const upload = await store.createUpload('jobs/beside', bytes.length, HOUR_MS);
+      const parts = await putAll(upload, bytes);
+      const wrong = store.completeUpload('jobs/beside', upload.uploadId, parts, bytes.length + 1);
+      const right = store.completeUpload('jobs/beside', upload.uploadId, parts, bytes.length);
+      const late = store.completeUpload('jobs/beside', upload.uploadId, parts, bytes.length + 1);
+      expect((await Promise.allSettled([wrong, right, late])).map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected']);
+      expect((await read('jobs/beside')).equals(bytes)).toBe(true);
+    });
+
     test('complete refuses another size, a missing part and a foreign ETag, and stores nothing', async () => {
       const bytes = bytesOf('strict', under.partSizeBytes + 5);
       const upload = await store.createUpload('jobs/strict', bytes.length, HOUR_MS);
