@@ -10,6 +10,11 @@ import {
 } from '../schema/runner.ts';
 
 const CALL_MS = 10_000;
+/**
+ * A call with reports: the control plane copies all parts of large outputs into one file before it answers,
+ * and a report that is sent again meanwhile only waits beside it. `fetch` itself waits no longer for an answer.
+ */
+const REPORT_CALL_MS = 300_000;
 /** Shorter: a lost heartbeat must leave time for another one before the lease ends. */
 const HEARTBEAT_MS = 5_000;
 
@@ -34,9 +39,10 @@ export class ControlPlane {
     return RegisterAnswer.parse(await this.#client.register(request));
   }
 
-  /** Long poll: the answer may take `request.waitMs`. Rejects when `signal` aborts. */
+  /** Long poll: the answer may take `request.waitMs`, with reports minutes. Rejects when `signal` aborts. */
   async next(request: NextRequest, signal: AbortSignal): Promise<NextAnswer> {
-    return NextAnswer.parse(await this.#client.next(request, AbortSignal.any([signal, AbortSignal.timeout(request.waitMs + CALL_MS)])));
+    const limitMs = request.waitMs + (request.reports.length > 0 ? REPORT_CALL_MS : CALL_MS);
+    return NextAnswer.parse(await this.#client.next(request, AbortSignal.any([signal, AbortSignal.timeout(limitMs)])));
   }
 
   async heartbeat(request: HeartbeatRequest): Promise<HeartbeatAnswer> {
