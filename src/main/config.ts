@@ -3,7 +3,7 @@
  * reader of the environment. A key that is not known is an error that names the nearest known one.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { SealpoolError } from '../schema/problem.ts';
 import { type Config, KEYS, type KeyName } from './config-keys.ts';
@@ -27,7 +27,7 @@ export function envName(key: string): string {
   return PREFIX + key.replaceAll('.', '_').toUpperCase();
 }
 
-/** Reads all sources. Throws `configuration` with the first thing that is wrong. */
+/** Reads all sources; `config` of the answer is the absolute path of the file that was read, if any. Throws `configuration` with the first thing that is wrong. */
 export function loadConfig(sources: ConfigSources = {}): Config {
   const flags = Object.fromEntries(Object.entries(sources.flags ?? {}).filter(([, value]) => value !== undefined));
   const env = environment(sources.env ?? process.env);
@@ -35,14 +35,15 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   const named = flags.config ?? env.get('config');
   const file = named === undefined ? join(data, 'sealpool.toml') : String(named);
   if (named !== undefined && !existsSync(file)) throw refuse(`the configuration file ${file} is not there; name one that is with --config`);
-  const fromFile = existsSync(file) ? tomlKeys(file) : new Map<KeyName, unknown>();
+  const isThere = existsSync(file);
+  const fromFile = isThere ? tomlKeys(file) : new Map<KeyName, unknown>();
   const values = NAMES.map((name) => {
     if (name in flags) return [name, checked(name, flags[name], `--${name}`)];
     const raw = env.get(name);
     if (raw !== undefined) return [name, checkedText(name, raw)];
     return [name, checked(name, fromFile.get(name), `${name} in ${file}`)];
   });
-  return Object.fromEntries(values) as Config;
+  return { ...(Object.fromEntries(values) as Config), config: isThere ? resolve(file) : undefined };
 }
 
 function checked(name: KeyName, value: unknown, where: string): unknown {

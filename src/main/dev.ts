@@ -17,15 +17,18 @@ const STORAGE = 'local';
 
 /** Runs until asked to end; rejects with the log's name when a child does not start at all. */
 export async function dev(config: Config): Promise<void> {
+  refuseForeign(config);
   const asked = askedToEnd();
   const data = resolve(config.data);
   const logs = join(data, 'logs');
   for (const folder of [data, logs, join(data, 'devnet'), join(data, 'runner'), join(data, 'storage')]) await makeFolder(folder);
   const children: SupervisedChild[] = [];
+  // Named to all: a child has its own --data and would look for the file there.
+  const file = config.config === undefined ? [] : ['--config', config.config];
   const start = (name: string, args: () => Promise<string[]> | string[], env: Record<string, string> = {}): SupervisedChild => {
     const child = new SupervisedChild({
       name,
-      arguments: async () => [ENTRY, name, ...(await args())],
+      arguments: async () => [ENTRY, name, ...file, ...(await args())],
       env,
       logFile: join(logs, `${name}.log`),
       say: (sentence) => void process.stderr.write(`${sentence}\n`),
@@ -50,7 +53,8 @@ type Start = (name: string, args: () => Promise<string[]> | string[], env?: Reco
 async function startAll(config: Config, data: string, start: Start) {
   // A port that was free once is asked for again after a crash: URLs in hand stay good.
   let chainPort = config['devnet.port'];
-  const chain = start('devnet', () => ['--data', join(data, 'devnet'), '--port', String(chainPort)]);
+  const replay = config['devnet.accept_replay'] ? ['--accept-replay'] : [];
+  const chain = start('devnet', () => ['--data', join(data, 'devnet'), '--port', String(chainPort), ...replay]);
   const { url: chainUrl, tokenFile: chainToken } = await serving(chain, 'devnet', data);
   chainPort = Number(new URL(chainUrl).port);
 
@@ -75,6 +79,17 @@ async function startAll(config: Config, data: string, start: Start) {
   await serving(runner, 'runner', data);
   const pids = { devnet: chain.pid, serve: controlPlane.pid, runner: runner.pid };
   return { ready: true as const, url, tokenFile, chainUrl, storage: join(data, 'storage'), logs: join(data, 'logs'), pids };
+}
+
+/** Secrets of another deployment would count more than those that `dev` makes for its children. */
+function refuseForeign(config: Config): void {
+  const foreign = (['chain.token', 'runner.join_token'] as const).find((key) => config[key] !== undefined);
+  if (foreign === undefined) return;
+  throw new SealpoolError(
+    'bad_request',
+    'configuration',
+    `${foreign} is set, but \`sealpool dev\` brings a chain and a runner of its own and makes their tokens; leave ${foreign} out`,
+  );
 }
 
 /** Waits for a child's first ready line; a child that never started is told with the end of its log. */

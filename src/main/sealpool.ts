@@ -30,7 +30,7 @@ function help(): string {
     '',
     'Long-running (each with --data DIR, --port P, --config FILE; prints one JSON line when it serves):',
     ...Object.entries(DAEMONS).map(([name, { about }]) => `  sealpool ${name.padEnd(8)} ${about}`),
-    '      devnet also: --accept-replay (tests only) · runner also: --url URL --join-token-file FILE',
+    '      dev and devnet also: --accept-replay (tests only) · runner also: --url URL --join-token-file FILE',
     '',
     'On a control plane (each with --url URL, --token-file FILE or --data DIR, --json, --verbose):',
     ...commandHelp(),

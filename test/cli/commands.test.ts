@@ -48,6 +48,12 @@ test('pledge, list, show, pause, resume and abort a sector', { timeout: 60_000 }
   expect(json('sectors', 'list', '--state', 'Abort').items.map((job: { id: string }) => job.id)).toEqual([id]);
 });
 
+test.each(['SEALPOOL_CHAIN_TOKEN', 'SEALPOOL_RUNNER_JOIN_TOKEN'])('dev refuses %s, which is for another chain or runner', (name) => {
+  const { status, stderr } = run(['dev', '--data', join(data, 'dev'), '--port', '0'], { [name]: 'of-elsewhere' });
+  expect(status).not.toBe(0);
+  expect(stderr).toMatch(/(chain\.token|runner\.join_token) is set, but `sealpool dev` brings .* leave .* out/);
+});
+
 test('the commands that users of damocles type', { timeout: 60_000 }, () => {
   const jobs = json('sectors', 'pledge', '--miner', 't01000', '--count', '3').items.map((job: { id: string }) => job.id);
   const [{ threads }] = json('worker', 'list').items;

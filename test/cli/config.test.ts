@@ -1,7 +1,7 @@
 /** The configuration: one file, every key also in the environment, unknown keys named with their nearest. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { KEYS } from '../../src/main/config-keys.ts';
@@ -76,6 +76,14 @@ test('a variable of ours that is not known is refused, those of others are left 
 test('a file that was named must be there; one that was not named need not', () => {
   expect(() => loadConfig({ flags: { config: join(data, 'none.toml') }, env: {} })).toThrow(/is not there; name one that is with --config/);
   expect(() => secretOf(undefined, join(data, 'none.token'))).toThrow(/cannot be read \(ENOENT\)/);
+});
+
+test('it says which file it was read from, as a path that holds in any folder', () => {
+  expect(load('port = 1').config).toBe(join(data, 'sealpool.toml'));
+  const named = join(data, 'other.toml');
+  writeFileSync(named, 'config = "elsewhere.toml"');
+  expect(loadConfig({ flags: { data, config: relative(process.cwd(), named) }, env: {} }).config).toBe(named);
+  expect(loadConfig({ flags: { data: join(data, 'none') }, env: {} }).config).toBeUndefined();
 });
 
 test('every key has a spelling of its own in the environment, and the nearest to a typing error is the key meant', () => {
