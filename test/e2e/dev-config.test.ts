@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createClient } from '../../src/api/client.ts';
+import { REAL_PROVER } from '../replay-prover/replay-prover.ts';
 import { Daemon, MINER, REPLAY_PROVER } from './processes.ts';
 
 const FILE = `
@@ -19,8 +20,12 @@ test('the file reaches all three children, and the chain takes replayed proofs',
   const folder = mkdtempSync(join(tmpdir(), 'sealpool-dev-config-'));
   const file = join(folder, 'f.toml');
   writeFileSync(file, FILE);
+  // The replay prover believes its own proofs. The chain's must not, or --accept-replay would make no difference.
+  const prover = join(folder, 'prover');
+  const program = `#!/bin/sh\ncase $(pwd -P) in */sealpool-verify-*) exec '${REAL_PROVER}' "$@" ;; esac\nexec '${REPLAY_PROVER}' "$@"\n`;
+  writeFileSync(prover, program, { mode: 0o755 });
   const args = ['dev', '--data', join(folder, 'data'), '--config', relative(process.cwd(), file), '--accept-replay'];
-  const dev = new Daemon(args, { SEALPOOL_PROVER: REPLAY_PROVER }, join(folder, 'dev.log'));
+  const dev = new Daemon(args, { SEALPOOL_PROVER: prover }, join(folder, 'dev.log'));
   onTestFinished(async () => {
     await dev.end('SIGTERM');
     rmSync(folder, { recursive: true, force: true });
