@@ -161,6 +161,22 @@ export class World {
     return this.run((ctx) => ctx.tx.eventsOfJob(id, 0, 100_000));
   }
 
+  /** Answers honestly until a stage is granted in `state`, and returns that grant unanswered. */
+  async until(state: string, runners: readonly RunnerId[]): Promise<Granted> {
+    for (let round = 0; round < 100; round += 1) {
+      for (const effect of await this.effects()) await this.perform(effect);
+      for (const runner of runners) {
+        for (const one of await this.grant(runner)) {
+          const attempt = await this.run((ctx) => ctx.tx.attempt(one.grant.attempt));
+          if (attempt?.state === state) return one;
+          await this.report(runner, this.honest(one));
+        }
+      }
+      await this.tick(1_000);
+    }
+    throw new Error(`no stage was granted in ${state}`);
+  }
+
   /** Answers everything honestly until nothing moves any more. */
   async finish(runners: readonly RunnerId[], rounds = 200): Promise<void> {
     for (let round = 0; round < rounds; round += 1) {
