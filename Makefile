@@ -37,12 +37,12 @@ check: $(READY)
 
 prover:
 	@scripts/require.sh cargo cc
-	@echo "== sealpool-prover (the first build takes about 6 min on 2 cores)"
+	@echo "== sealpool-prover (the first build takes about 4 min on 2 cores)"
 	@$(CARGO) build --release --locked --manifest-path runner-image/Cargo.toml
 	@ln -sfn "$(CARGO_TARGET_DIR)/release/sealpool-prover" bin/sealpool-prover
 
 params: prover
-	@echo "== proof parameters of the dev network (made once, about 5 min on 2 cores)"
+	@echo "== proof parameters of the dev network (made once, in 1 to 2 min on 2 cores)"
 	@$(call GENERATE,)
 
 packages:
