@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { z } from 'zod';
-import { Problem, SealpoolError, toProblem } from '../schema/problem.ts';
+import { SealpoolError, toProblem } from '../schema/problem.ts';
 import type { ApiParts, Env } from './parts.ts';
 
 /** Answers an error. What is not ours is logged with its request id and told without its text. */
@@ -53,11 +53,3 @@ export function refuseInvalid(result: { success: true } | { success: false; erro
 export function notFound(what: string): SealpoolError {
   return new SealpoolError('not_found', 'not_found', `there is no ${what} here; check its name, or list what there is`);
 }
-
-/** Error answers for a route's OpenAPI description. */
-export const PROBLEMS = Object.fromEntries(
-  [400, 401, 403, 404, 409, 413, 503].map((status) => [
-    status,
-    { description: 'refused', content: { 'application/problem+json': { schema: Problem } } },
-  ]),
-);

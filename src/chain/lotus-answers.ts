@@ -50,8 +50,6 @@ export const SectorOnChain = z.object({
 });
 export type SectorOnChain = z.infer<typeof SectorOnChain>;
 
-export const SectorPartition = z.object({ Deadline: z.number().int(), Partition: z.number().int() });
-
 export const MessageLookup = z.object({
   Message: CidLink,
   Receipt: z.object({ ExitCode: z.number().int(), Return: z.base64().nullable(), GasUsed: z.number().int() }),

@@ -1,4 +1,5 @@
 /** What became of a message: on chain with its receipt, still in the mempool, or not known to the node. */
+import { sameAddress } from './addresses.ts';
 import { z } from 'zod';
 import type { MessageState } from '../scheduler/ports.ts';
 import { CidLink, type MessageLookup, MessageLookup as MessageLookupSchema, TipSet } from './lotus-answers.ts';
@@ -22,7 +23,7 @@ export async function isPending(rpc: LotusRpc, cid: string): Promise<boolean> {
 export async function pendingNonce(rpc: LotusRpc, sender: string, nonce: number): Promise<boolean> {
   const Line = z.object({ Message: z.object({ From: z.string(), Nonce: z.number() }) });
   const pending = await rpc.call('MpoolPending', [[]], z.array(Line).nullable());
-  return (pending ?? []).some(({ Message }) => Message.Nonce === nonce && Message.From === sender);
+  return (pending ?? []).some(({ Message }) => Message.Nonce === nonce && sameAddress(Message.From, sender));
 }
 
 /** The state of a message as it concerns sector `number`. */

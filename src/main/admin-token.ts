@@ -1,10 +1,8 @@
 /** The first admin token: in DATA/admin.token, mode 0600, before the database knows its hash. */
-import { existsSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashSecret } from '../api/secrets.ts';
 import type { Door } from '../api/door.ts';
-import { newSecret } from '../api/secrets.ts';
+import { hashSecret, newSecret } from '../api/secrets.ts';
 import type { ApiTokenRow, Ids } from '../scheduler/ports.ts';
 
 /** Writes a secret so that after a crash the file is whole or not there at all. */
@@ -42,9 +40,4 @@ export async function firstAdminToken(door: Door, ids: Ids, dataDir: string): Pr
     ctx.tx.insertApiToken(row);
   });
   return path;
-}
-
-/** Whether the file of the first admin token is still there. */
-export function hasAdminToken(dataDir: string): boolean {
-  return existsSync(join(dataDir, 'admin.token'));
 }
