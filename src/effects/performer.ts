@@ -9,6 +9,7 @@ import type { Chain, ObjectStore } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, type EffectEngine, NotRecorded, recording } from './door.ts';
 import { failureOf } from './failures.ts';
 import { followMessage } from './landed.ts';
+import { oldTicket, reconcile } from './known-sector.ts';
 import { type Messages, openMessages } from './messages.ts';
 
 /** Effects under way at a time: a slow node must not be flooded. */
@@ -102,7 +103,7 @@ export function performer<C extends EffectContext>(
       return await performOnce(effect, parts, messages);
     } catch (error) {
       if (error instanceof NotRecorded) throw error;
-      return failureOf(error);
+      return (await waitsFor(error, parts.chain)) ?? failureOf(error);
     }
   };
 }
@@ -121,6 +122,12 @@ async function performOnce<C extends EffectContext>(
     }
     case 'ticket':
       return { outcome: 'ticket', ...(await chain.ticket(want.miner)) };
+    case 'oldTicket':
+      return { outcome: 'oldTicket', ticket: await oldTicket(chain, want) };
+    case 'sector':
+      return { outcome: 'sector', sector: (await chain.sector(want.miner, want.number)) ?? null };
+    case 'reconcile':
+      return reconcile(want, parts);
     case 'seed': {
       const seed = await chain.seed(want.miner, want.number);
       if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };
@@ -140,6 +147,17 @@ async function performOnce<C extends EffectContext>(
       for (const key of want.keys) await parts.objects.delete(key);
       return { outcome: 'deleted' };
   }
+}
+
+/** What the chain says has to be waited for, such as a deadline that is closed to changes: no failure. */
+async function waitsFor(error: unknown, chain: Pick<Chain, 'network'>): Promise<EffectOutcome | undefined> {
+  const { waitEpochs, message } = (error ?? {}) as { waitEpochs?: unknown; message?: unknown };
+  if (typeof waitEpochs !== 'number') return undefined;
+  const epochMs = await chain.network().then(
+    (network) => network.epochMs,
+    () => MOST_SLEEP_MS,
+  );
+  return { outcome: 'wait', forMs: Math.max(1, waitEpochs) * epochMs, reason: String(message) };
 }
 
 /** The signed bytes of a message of the effect's job, by message CID. */

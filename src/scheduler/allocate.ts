@@ -24,7 +24,7 @@ export function minerSettings(ctx: Context, miner: string): MinerSettings {
 export function allocateNumber(ctx: Context, job: Job): Job {
   const { firstSector, lastSector } = minerSettings(ctx, job.miner);
   const taken = Number(ctx.tx.meta(takenKey(job.miner)) ?? -1);
-  const number = ctx.tx.nextSectorNumber(job.miner, Math.max(firstSector, taken + 1));
+  const number = ctx.tx.nextSectorNumber(job.miner, Math.max(firstSector, taken + 1), lastSector);
   if (number > lastSector) {
     throw new SealpoolError(
       'conflict',

@@ -57,13 +57,21 @@ export function discard(ctx: Context, job: Job, keys: readonly string[]): void {
   if (keys.length > 0) want(ctx, job, 'Delete', { kind: 'delete', keys });
 }
 
-/** Takes an event of the table. Retries and error start again: the job advanced. */
+/** The data without some fields. */
+export function without(data: JobData, fields: readonly (keyof JobData)[]): JobData {
+  const kept = { ...data };
+  for (const field of fields) delete (kept as Partial<JobData>)[field];
+  return kept;
+}
+
+/** Takes an event of the table. Retries start again where the job gets further than it was in this run. */
 export function transition(ctx: Context, job: Job, event: string, clear: readonly (keyof JobData)[] = []): Job {
   const plan = planOf(job.plan);
   const to = next(plan.table, job.state, event);
-  const data = { ...job.data };
-  for (const field of clear) delete (data as Partial<JobData>)[field];
-  const changed = change(ctx, job, { state: to, data, retries: 0, error: null });
+  const furthest = Math.max(plan.order.indexOf(job.state), plan.order.indexOf(job.data.furthest ?? ''));
+  const further = plan.order.indexOf(to) > furthest;
+  const data = { ...without(job.data, clear), ...(further ? { furthest: to } : {}) };
+  const changed = change(ctx, job, { state: to, data, retries: further ? 0 : job.retries, error: null });
   note(ctx, changed, { actor: 'engine', kind: 'transition', from: job.state, to, event });
   return isFinal(to) ? finish(ctx, changed) : changed;
 }
@@ -71,10 +79,20 @@ export function transition(ctx: Context, job: Job, event: string, clear: readonl
 /** A job that ended lets its thread, reservation, files and pieces' objects go. */
 function finish(ctx: Context, job: Job): Job {
   releaseThread(ctx, job);
-  const keys = Object.values(job.data.artifacts).map(({ key }) => key);
-  const pieces = job.state === 'Finished' ? job.data.pieces.map(({ key }) => key) : [];
-  discard(ctx, job, [...keys, ...pieces]);
-  return change(ctx, job, { waiting: { for: 'nothing' }, reserved: null, paused: false, data: { ...job.data, artifacts: {} } });
+  const plan = planOf(job.plan);
+  const done = job.state === 'Finished';
+  if (done && job.number !== null) {
+    const record = plan.record(job, ctx.tx.sectorRecord(job.miner, job.number));
+    if (record !== undefined) ctx.tx.putSectorRecord(record);
+  }
+  const ended = change(ctx, job, { waiting: { for: 'nothing' }, reserved: null, paused: false });
+  // Nobody looked whether the last message landed: what a new try would need stays.
+  if (done && job.data.asked?.skipOnchainCheck === true) return ended;
+  const kept = Object.entries(job.data.artifacts).filter(([name]) => done && plan.keeps.includes(name));
+  const keeps = new Set(kept.map(([, { key }]) => key));
+  const keys = Object.values(job.data.artifacts).flatMap(({ key }) => (keeps.has(key) ? [] : [key]));
+  discard(ctx, job, [...keys, ...(done ? job.data.pieces.map(({ key }) => key) : [])]);
+  return change(ctx, ended, { data: { ...job.data, artifacts: Object.fromEntries(kept) } });
 }
 
 function releaseThread(ctx: Context, job: Job): void {
@@ -137,7 +155,7 @@ export function goBack(ctx: Context, job: Job, state: string, actor: string, rea
   fence(ctx, job, reason);
   const plan = planOf(job.plan);
   const kept = dataBefore(plan, job.data, state);
-  for (const field of ['preCommit', 'proveCommit'] as const) {
+  for (const { field } of Object.values(plan.messages)) {
     const message = job.data[field];
     if (message !== undefined && (message.exitCode ?? 0) === 0) kept[field] = message;
   }

@@ -1,6 +1,6 @@
 /** Effects are data: what is to be done outside, and what came of it. */
 import type { EffectId, JobId, MinerId } from '../schema/ids.ts';
-import type { ErrorCategory } from '../schema/job.ts';
+import type { ChainSector, ErrorCategory } from '../schema/job.ts';
 
 /** What to do. Chain steps carry all they need, so that the performer decides nothing. */
 export type EffectWant =
@@ -8,6 +8,18 @@ export type EffectWant =
   | { readonly kind: 'number'; readonly miner: MinerId; readonly number: number }
   /** Draw the ticket: randomness at head − 900. */
   | { readonly kind: 'ticket'; readonly miner: MinerId }
+  /** Draw again the ticket of a sector that was sealed before: its epoch, else the pre-commit message that names it. */
+  | {
+      readonly kind: 'oldTicket';
+      readonly miner: MinerId;
+      readonly number: number;
+      readonly epoch: number | null;
+      readonly preCommit: string | null;
+    }
+  /** Look at the sector on the chain. */
+  | { readonly kind: 'sector'; readonly miner: MinerId; readonly number: number }
+  /** After a restore: what the chain has that the database does not know. Nothing of the job is sent before. */
+  | { readonly kind: 'reconcile'; readonly miner: MinerId; readonly number: number }
   /** Wait for the seed epoch of the pre-commit, then draw it. */
   | { readonly kind: 'seed'; readonly miner: MinerId; readonly number: number }
   /** Send one message: sign once, push the same bytes until the chain has them. */
@@ -18,11 +30,21 @@ export type EffectWant =
       readonly miner: MinerId;
       readonly number: number;
       readonly message: string;
-      readonly what: 'preCommit' | 'proveCommit';
+      readonly what: MessageField;
       readonly commR: string;
     }
   /** Delete objects that no state needs any more. */
   | { readonly kind: 'delete'; readonly keys: readonly string[] };
+
+/** The job's messages, by the field of its data. */
+export type MessageField = 'preCommit' | 'proveCommit' | 'replicaUpdate';
+
+/** A pre-commit as the chain has it: the ticket's value is drawn again from its epoch. */
+export type ChainPreCommit = {
+  readonly commR: string;
+  readonly epoch: number;
+  readonly ticket: { readonly value: string; readonly epoch: number };
+};
 
 /** A message in the field's terms; `src/chain` turns it into CBOR, value and gas. */
 export type MessageWant =
@@ -40,6 +62,17 @@ export type MessageWant =
       readonly method: 'ProveCommitSectors3';
       readonly miner: MinerId;
       readonly number: number;
+      readonly pieces: readonly { readonly cid: string; readonly paddedSizeBytes: string }[];
+      readonly proofBase64: string;
+    }
+  | {
+      readonly method: 'ProveReplicaUpdates3';
+      readonly miner: MinerId;
+      readonly number: number;
+      /** Number of the update proof, 0 … 4. */
+      readonly updateProof: number;
+      /** Of the update. */
+      readonly commR: string;
       readonly pieces: readonly { readonly cid: string; readonly paddedSizeBytes: string }[];
       readonly proofBase64: string;
     };
@@ -77,6 +110,9 @@ export type EffectRow = {
 export type EffectOutcome =
   | { readonly outcome: 'number'; readonly taken: boolean }
   | { readonly outcome: 'ticket'; readonly value: string; readonly epoch: number }
+  | { readonly outcome: 'oldTicket'; readonly ticket: { readonly value: string; readonly epoch: number } | null }
+  | { readonly outcome: 'sector'; readonly sector: ChainSector | null }
+  | { readonly outcome: 'reconciled'; readonly preCommit: ChainPreCommit | null; readonly sector: ChainSector | null }
   | { readonly outcome: 'seed'; readonly value: string; readonly epoch: number }
   | { readonly outcome: 'pushed' }
   | { readonly outcome: 'landed'; readonly epoch: number; readonly exitCode: number; readonly onChain: boolean; readonly detail: string }

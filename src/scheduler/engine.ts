@@ -3,17 +3,18 @@
  * condition holds, and leaves the job waiting for exactly one thing (`job.waiting`).
  */
 import type { Job, JobError } from '../schema/job.ts';
-import { change, fence, note, toAborted, transition, want } from './change.ts';
+import { change, fence, note, toAborted, transition, want, without } from './change.ts';
 import type { Context } from './context.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { acquirePieces, allocateNumber, minerSettings } from './allocate.ts';
+import { pickSector } from './existing.ts';
 import { isFinal } from './machine.ts';
 import { Invariant, type Todo } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { jitterOf, waitMs } from './retry.ts';
 
-/** A job without deals looks again after about eight seconds. */
-const NO_DEALS_WAITS = 4;
+/** What waits for deals, or for another job to end, looks again after about eight seconds. */
+const UNCOUNTED_WAITS = 4;
 
 /** Most events one settle may take: more is a table that goes round in circles. */
 const MOST_STEPS = 64;
@@ -31,6 +32,7 @@ export function settle(ctx: Context, job: Job): Job {
     }
     const moved = prepare(ctx, current, todo);
     if (moved === undefined) return await_(ctx, current, todo);
+    if (moved.waiting.for === 'retry') return moved;
     current = moved;
   }
   throw new Invariant(`job ${job.id} took ${MOST_STEPS} events in a row; its plan's table or todo goes round in circles`);
@@ -51,9 +53,10 @@ function standing(ctx: Context, job: Job): Job | undefined {
 
 /** Whether an open effect of this step holds the job where it is: a signed pre-commit does so in PC2Done only. */
 function belongs(job: Job, step: string): boolean {
-  const todo = planOf(job.plan).todo(job);
-  if (step === 'SubmitPC') return job.state === 'PC2Done';
-  if (step === 'SubmitProof') return job.state === 'C2Done';
+  const plan = planOf(job.plan);
+  const sends = plan.messages[step];
+  if (sends !== undefined) return job.state === sends.state;
+  const todo = plan.todo(job);
   return (todo.do === 'effect' || todo.do === 'reserve') && todo.step === step;
 }
 
@@ -64,6 +67,13 @@ function prepare(ctx: Context, job: Job, todo: Todo): Job | undefined {
       return refusedPauses(ctx, job, () => allocateNumber(ctx, job));
     case 'acquire':
       return acquired(ctx, job);
+    case 'pick':
+      return refusedPauses(ctx, job, () => {
+        const found = pickSector(ctx, job);
+        return found.picked ? found.job : waitFor(ctx, found.job, found.code, found.message);
+      });
+    case 'forget':
+      return change(ctx, job, { data: without(job.data, todo.fields) });
     case 'challenge':
       return change(ctx, job, { data: { ...job.data, challenge: { seed: challengeSeed(ctx), passed: false } } });
     default:
@@ -106,22 +116,22 @@ function await_(ctx: Context, job: Job, todo: Todo): Job {
       ctx.signals.add('runners');
       return change(ctx, job, { waiting: { for: 'runner', stage: todo.stage, sinceMs: ctx.nowMs } });
     case 'acquire':
-      return fail(
+      return waitFor(
         ctx,
         job,
-        {
-          category: 'temporary',
-          code: 'no_deals',
-          message: `no piece waits for ${job.miner} and committed capacity is switched off; upload a piece or allow CC`,
-        },
-        false,
-        NO_DEALS_WAITS,
+        'no_deals',
+        `no piece waits for ${job.miner} and committed capacity is switched off; upload a piece or allow CC`,
       );
     case 'effect':
       return change(ctx, job, { waiting: { for: 'effect', effect: want(ctx, job, todo.step, todo.want) } });
     default:
       return change(ctx, job, { waiting: { for: 'nothing' } });
   }
+}
+
+/** Only time helps: told once, looked at again after some seconds, never counted. */
+export function waitFor(ctx: Context, job: Job, code: string, message: string): Job {
+  return fail(ctx, job, { category: 'temporary', code, message }, false, UNCOUNTED_WAITS);
 }
 
 /**

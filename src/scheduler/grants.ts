@@ -9,7 +9,7 @@ import { alone, fail, settle } from './engine.ts';
 import { RESERVING, failedOn, misfit } from './feasible.ts';
 import type { StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
-import { made } from './plans/sealer-todo.ts';
+import { made } from './plans/made.ts';
 import type { RunnerRow } from './ports.ts';
 
 /** Jobs looked at per request: a runner that fits none of so many waits for the next change. */

@@ -4,15 +4,13 @@ import type { Job } from '../schema/job.ts';
 import { numberTaken } from './allocate.ts';
 import { change, note } from './change.ts';
 import type { Context } from './context.ts';
-import type { EffectOutcome, EffectRow, SignedMessage } from './effects.ts';
+import type { EffectOutcome, EffectRow, MessageField, SignedMessage } from './effects.ts';
 import { fail, settle } from './engine.ts';
 import { isFinal } from './machine.ts';
 import { planOf } from './plans/all.ts';
 import { act } from './reports.ts';
 import { jitterOf, waitMs } from './retry.ts';
 import { assignThreads } from './threads.ts';
-
-const FIELD = { SubmitPC: 'preCommit', SubmitProof: 'proveCommit' } as const;
 
 /**
  * Stores the signed bytes. False: the effect was withdrawn meanwhile (abort, going back): these bytes must
@@ -25,13 +23,18 @@ export function effectSigned(ctx: Context, id: EffectId, signed: SignedMessage):
   const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
   if (job?.paused === true) return false;
   ctx.tx.updateEffect({ ...effect, signed });
-  const field = FIELD[effect.step as keyof typeof FIELD];
+  const field = fieldOf(job, effect);
   if (job !== undefined && field !== undefined) {
     const message = { cid: signed.cid, nonce: signed.nonce, try: effect.try };
     change(ctx, job, { data: { ...job.data, [field]: message } });
     note(ctx, job, { actor: 'engine', kind: 'message', detail: { step: effect.step, ...message, sender: signed.sender } });
   }
   return true;
+}
+
+/** The field of the job's data that keeps the effect's message; undefined: it sends none. */
+function fieldOf(job: Job | undefined, effect: EffectRow): MessageField | undefined {
+  return job === undefined ? undefined : planOf(job.plan).messages[effect.step]?.field;
 }
 
 /** Records an outcome and lets the job go on. An effect that is not open any more changes nothing. */
@@ -67,7 +70,7 @@ const NONCE_TAKEN = 'nonce_taken';
 /** A signed message that is provably dead: the job pauses, and a resume signs a new try. */
 function died(ctx: Context, effect: EffectRow, job: Job | undefined, message: string): void {
   ctx.tx.updateEffect({ ...effect, status: 'failed', failures: effect.failures + 1, lastError: message });
-  const field = FIELD[effect.step as keyof typeof FIELD];
+  const field = fieldOf(job, effect);
   if (job === undefined || field === undefined || job.data[field]?.cid !== effect.signed?.cid) return;
   const data = { ...job.data };
   delete data[field];

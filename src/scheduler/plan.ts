@@ -6,8 +6,9 @@
  */
 import type { ErrorCategory, Job, JobData, PlanName } from '../schema/job.ts';
 import type { Trust } from '../schema/runner.ts';
+import type { SectorRecord } from '../schema/sector-record.ts';
 import type { Stage, Work } from '../schema/stage.ts';
-import type { EffectOutcome, EffectWant } from './effects.ts';
+import type { EffectOutcome, EffectWant, MessageField } from './effects.ts';
 import type { AnyTable } from './machine.ts';
 
 /** A rule of our own that does not hold: the job it concerns is paused as critical, all others go on. */
@@ -20,6 +21,10 @@ export type Todo =
   | { readonly do: 'allocate' }
   /** Attach waiting pieces (needs the database). */
   | { readonly do: 'acquire' }
+  /** Take an existing sector from the records (needs the database). */
+  | { readonly do: 'pick' }
+  /** Drop data that came to nothing, such as a message that failed on chain, and look again. */
+  | { readonly do: 'forget'; readonly fields: readonly (keyof JobData)[] }
   /** Pick the random seed of the challenge. */
   | { readonly do: 'challenge' }
   | { readonly do: 'stage'; readonly stage: Stage }
@@ -50,6 +55,10 @@ export type Verdict =
   | { readonly verdict: 'runner_fault'; readonly lied: boolean; readonly reason: string }
   /** What was made from `backTo` on is bad: its makers are at fault. */
   | { readonly verdict: 'bad_results'; readonly backTo: string; readonly reason: string }
+  /** Only time helps: looked at again by itself, not counted. */
+  | { readonly verdict: 'wait'; readonly code: string; readonly message: string }
+  /** This existing sector does not fit and the request did not name it: the next one is tried. */
+  | { readonly verdict: 'pass_over'; readonly reason: string }
   | {
       readonly verdict: 'error';
       readonly category: ErrorCategory;
@@ -71,6 +80,14 @@ export type Plan = {
   /** What a failed check means; undefined: the usual reading of the code. */
   readFailure(job: Job, stage: Stage, code: string): Verdict | undefined;
   applyEffect(job: Job, step: string, outcome: EffectOutcome): Verdict;
+  /** The job's chain messages by the step that sends one: the field of the data that keeps it, and the state it is sent in. */
+  readonly messages: Readonly<Record<string, { readonly field: MessageField; readonly state: string }>>;
+  /** Whether it works on a sector that exists: one that the request names, or the next that fits. */
+  readonly existing: 'asked' | 'asked_or_next' | null;
+  /** Artifacts that stay when the job has finished. */
+  readonly keeps: readonly string[];
+  /** What the sector is known as once the job has finished; `before`: what was known. */
+  record(job: Job, before: SectorRecord | undefined): SectorRecord | undefined;
 };
 
 /** Data fields that a job still needs when it starts again from `state`. */

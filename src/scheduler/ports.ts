@@ -3,8 +3,9 @@
  * port's conformance suite. `Tx` is synchronous: the engine reads, decides and writes in one go.
  */
 import type { AttemptId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
-import type { Attempt, Job, JobEvent, NewJobEvent, PlanName } from '../schema/job.ts';
+import type { Attempt, ChainSector, Job, JobEvent, NewJobEvent, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
+import type { SectorRecord } from '../schema/sector-record.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { EffectRow, MessageWant, SignedMessage } from './effects.ts';
 
@@ -105,6 +106,8 @@ export type JobFilter = {
   readonly error?: string | undefined;
 };
 
+export type SectorRecordFilter = { readonly miner?: MinerId | undefined; readonly miners?: readonly MinerId[] | undefined };
+
 /** Everything one transaction may read and write. All rows go in and out whole. */
 export type Tx = {
   meta(key: string): string | undefined;
@@ -126,8 +129,21 @@ export type Tx = {
   /** Jobs that hold a place on this runner whose reservation has not run out. */
   reservedOn(runner: RunnerId, nowMs: number): readonly JobId[];
   countJobs(): readonly { state: string; paused: boolean; count: number }[];
-  /** The next number of the miner that no job of ours has: max + 1, at least `start`. */
-  nextSectorNumber(miner: MinerId, start: number): number;
+  /** The number after the highest in `first` … `last` that a job or a record of ours has; `first` when there is none. */
+  nextSectorNumber(miner: MinerId, first: number, last: number): number;
+  /** Sealer jobs etc. that are not final, newest first: what a restore reconciles with the chain. */
+  liveJobs(limit: number, cursor: string | null): Page<Job>;
+
+  sectorRecord(miner: MinerId, number: number): SectorRecord | undefined;
+  /** Inserts or replaces. */
+  putSectorRecord(record: SectorRecord): void;
+  /** By miner and number. */
+  sectorRecords(filter: SectorRecordFilter, limit: number, cursor: string | null): Page<SectorRecord>;
+  /**
+   * Sectors of committed capacity of this miner whose files are in a known storage and that no live job has,
+   * from number `from` on, rising.
+   */
+  snapCandidates(miner: MinerId, from: number, limit: number): readonly SectorRecord[];
 
   appendEvent(event: NewJobEvent): JobEvent;
   eventsOfJob(job: JobId, afterSeq: number, limit: number): readonly JobEvent[];
@@ -138,6 +154,8 @@ export type Tx = {
   updateAttempt(attempt: Attempt): void;
   attemptsOfJob(job: JobId): readonly Attempt[];
   runningAttempts(runner: RunnerId): readonly Attempt[];
+  /** Running attempts by stage and by the thread (`worker/index`) of their job. */
+  runningByThread(): readonly { stage: Stage; thread: string | null; count: number }[];
   /** The highest lease epoch ever granted for this stage of this job; 0 when none. */
   lastEpoch(job: JobId, stage: Stage): number;
   /** Running attempts whose lease ended before `nowMs`. */
@@ -168,6 +186,8 @@ export type Tx = {
   waitingPieces(miner: MinerId, limit: number): readonly PieceRow[];
 
   threads(): readonly ThreadRow[];
+  /** Enabled threads without a job. */
+  freeThreads(): readonly ThreadRow[];
   thread(id: string): ThreadRow | undefined;
   putThread(thread: ThreadRow): void;
   deleteThread(id: string): void;
@@ -261,8 +281,20 @@ export type Chain = {
   /** Pushes the very bytes; pushing what is already there is no error. */
   push(message: SignedMessage): Promise<void>;
   message(cid: string, want: { number: number }): Promise<MessageState>;
-  preCommit(miner: MinerId, number: number): Promise<{ commR: string; epoch: number } | undefined>;
-  sector(miner: MinerId, number: number): Promise<{ commR: string; activationEpoch: number } | undefined>;
+  /** The ticket as it was at this epoch. */
+  ticketAt(miner: MinerId, epoch: number): Promise<{ value: string; epoch: number }>;
+  preCommit(
+    miner: MinerId,
+    number: number,
+  ): Promise<{ commR: string; epoch: number; ticketEpoch: number; sealProof: number } | undefined>;
+  /** This sector's entry in a pre-commit message that landed; undefined when there is none of that CID. */
+  preCommitMessage(
+    cid: string,
+    number: number,
+  ): Promise<{ ticketEpoch: number; sealProof: number; commR: string; commD: string | null } | undefined>;
+  sector(miner: MinerId, number: number): Promise<ChainSector | undefined>;
+  /** All messages of this address that wait in the mempool. */
+  pendingMessages(sender: string): Promise<readonly { cid: string; nonce: number }[]>;
   /** Which of these numbers the chain has given out already. */
   allocated(miner: MinerId, numbers: readonly number[]): Promise<readonly number[]>;
 };

@@ -3,7 +3,8 @@ import type { Attempt, Job } from '../schema/job.ts';
 import type { Report, ReportStatus } from '../schema/runner.ts';
 import { change, discard, goBack, note } from './change.ts';
 import type { Context } from './context.ts';
-import { fail, settle } from './engine.ts';
+import { fail, settle, waitFor } from './engine.ts';
+import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
 import type { StageWork, Verdict } from './plan.ts';
 import { planOf } from './plans/all.ts';
@@ -151,6 +152,11 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
   switch (verdict.verdict) {
     case 'ok':
       return settle(ctx, change(ctx, job, { data: { ...job.data, ...verdict.data } }));
+    case 'wait':
+      return waitFor(ctx, job, verdict.code, verdict.message);
+    case 'pass_over':
+      note(ctx, job, { actor: 'engine', kind: 'note', from: job.state, detail: { reason: verdict.reason, passedOver: job.number } });
+      return settle(ctx, passOver(ctx, job));
     case 'bad_results':
       return badResults(ctx, job, verdict.backTo, verdict.reason);
     case 'error': {

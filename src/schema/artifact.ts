@@ -44,10 +44,18 @@ export const P_AUX = 'cache/p_aux';
 export const T_AUX = 'cache/t_aux';
 export const SYNTHETIC_PROOFS = 'cache/syn-porep-vanilla-proofs.dat';
 export const VANILLA_PROOFS = 'vanilla-proofs.json';
+export const UPDATE_VANILLA_PROOFS = 'update-vanilla-proofs.json';
+/** The unsealed range. */
+export const PIECE = 'piece';
 
 /** What stays in miner storage for good. */
 export function keptNames(proof: SealProof): string[] {
   return ['sealed', P_AUX, T_AUX, ...treeRLastNames(proof)];
+}
+
+/** The same names of an update: `cache/…` becomes `update-cache/…`. */
+export function keptUpdateNames(proof: SealProof): string[] {
+  return ['update', ...keptNames(proof).flatMap((name) => (name === 'sealed' ? [] : [`update-${name}`]))];
 }
 
 /** The largest size an output of this name can honestly have; a runner's upload is cut off above it. */
@@ -55,7 +63,7 @@ export function maxSizeBytes(name: string, proof: SealProof): number {
   const { sectorSizeBytes } = sealProofInfo(proof);
   if (name === TREE_D) return sectorSizeBytes * 2;
   if (name === SYNTHETIC_PROOFS) return Math.max(sectorSizeBytes, 16 * 2 ** 30);
-  if (name === VANILLA_PROOFS || name === 'update-vanilla-proofs.json') return 512 * 2 ** 20;
-  if (name === P_AUX || name === T_AUX || name === 'proof.bin') return 64 * 2 ** 10;
+  if (name === VANILLA_PROOFS || name === UPDATE_VANILLA_PROOFS) return 512 * 2 ** 20;
+  if (name.endsWith('/p_aux') || name.endsWith('/t_aux') || name === 'proof.bin') return 64 * 2 ** 10;
   return sectorSizeBytes * 2;
 }

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { Artifact } from './artifact.ts';
 import { AttemptId, EffectId, JobId, MinerId, PieceId, RunnerId } from './ids.ts';
 import { SealProof } from './seal-proof.ts';
-import { Network, Stage, StoredFile } from './stage.ts';
+import { PlacedPiece, SectorRecord, StoredFiles } from './sector-record.ts';
+import { Network, Stage } from './stage.ts';
 import { Commitment, Decimal, Epoch, Hex32, UnixMs } from './units.ts';
 
-export const PlanName = z.enum(['sealer']);
+export const PlanName = z.enum(['sealer', 'snapup', 'rebuild', 'unseal']);
 export type PlanName = z.infer<typeof PlanName>;
 
 /** The four categories of `docs/operating.md`; a runner's fault is none of them. */
@@ -33,15 +34,6 @@ export const AttachedPiece = z.object({
 });
 export type AttachedPiece = z.infer<typeof AttachedPiece>;
 
-/** A piece's place in the sector, fillers included, as add-piece answered. */
-export const PlacedPiece = z.object({
-  cid: z.string(),
-  paddedSizeBytes: Decimal,
-  offsetBytes: Decimal,
-  filler: z.boolean().optional(),
-});
-export type PlacedPiece = z.infer<typeof PlacedPiece>;
-
 /** A chain message of this job, by step. */
 export const ChainMessage = z.object({
   cid: z.string(),
@@ -52,11 +44,47 @@ export const ChainMessage = z.object({
 });
 export type ChainMessage = z.infer<typeof ChainMessage>;
 
+/** The sector as the chain shows it. Commitments are CIDs. */
+export const ChainSector = z.object({
+  /** Registered seal proof, 5 … 14. */
+  sealProof: z.number().int(),
+  /** SealedCID: of the update where the sector was upgraded. */
+  commR: z.string(),
+  /** SectorKeyCID: CommR of the sector before its upgrade; null when it was not upgraded. */
+  keyCommR: z.string().nullable(),
+  activationEpoch: Epoch,
+  expirationEpoch: Epoch,
+  deadline: z.number().int(),
+  partition: z.number().int(),
+  /** Its first Window PoSt is behind it and it is not faulty. */
+  proven: z.boolean(),
+});
+export type ChainSector = z.infer<typeof ChainSector>;
+
+/** What a request for an existing sector asked for. */
+export const Asked = z.object({
+  /** Sector number; without one the next that fits is taken (snapup only). */
+  number: z.number().int().nonnegative().optional(),
+  /** Numbers up to this one were looked at and do not fit. */
+  after: z.number().int().nonnegative().optional(),
+  /** Unseal: unpadded range of the data; without one the whole. */
+  range: z.object({ offsetBytes: Decimal, sizeBytes: Decimal }).optional(),
+  /** Finish without looking on the chain whether the last message landed. */
+  skipOnchainCheck: z.boolean().optional(),
+});
+export type Asked = z.infer<typeof Asked>;
+
 /** What the states have made so far. Each field belongs to the state that made it. */
 export const JobData = z.object({
   network: Network,
   sealProof: SealProof,
   pieces: z.array(AttachedPiece),
+  asked: Asked.optional(),
+  /** The furthest state of this run: retries start again only beyond it. */
+  furthest: z.string().optional(),
+  /** The existing sector as it was known when the job took it, and as the chain shows it (snapup, rebuild, unseal). */
+  record: SectorRecord.optional(),
+  onChain: ChainSector.optional(),
   /** The chain has not given the number to anybody. */
   numberFree: z.boolean().optional(),
   layout: z.array(PlacedPiece).optional(),
@@ -70,7 +98,19 @@ export const JobData = z.object({
   /** The challenge C1 before the deposit: a seed only the control plane knew, and whether its answer held. */
   challenge: z.object({ seed: Hex32, passed: z.boolean() }).optional(),
   preCommit: ChainMessage.optional(),
-  stored: z.object({ storage: z.string(), root: z.string(), files: z.array(StoredFile) }).optional(),
+  sealedChecked: z.boolean().optional(),
+  /** The data that goes into an existing sector: layout, CommD, and what the update became. */
+  snapLayout: z.array(PlacedPiece).optional(),
+  snapCommD: Commitment.optional(),
+  snapTreeD: z.boolean().optional(),
+  snapCommR: Commitment.optional(),
+  snapProof: z.string().optional(),
+  snapProofBy: RunnerId.optional(),
+  snapProofChecked: z.boolean().optional(),
+  replicaUpdate: ChainMessage.optional(),
+  unsealed: z.boolean().optional(),
+  stored: StoredFiles.optional(),
+  /** False: the stored files differ from what was stored. */
   storedChecked: z.boolean().optional(),
   seed: z.object({ value: Hex32, epoch: Epoch }).optional(),
   vanilla: z.boolean().optional(),

@@ -1,6 +1,6 @@
 /** What sealpool-prover answers in `result`, per stage (`runner-image/PROTOCOL.md`). */
 import { z } from 'zod';
-import { PlacedPiece } from './job.ts';
+import { PlacedPiece } from './sector-record.ts';
 import { PersistResult } from './stage.ts';
 import { Commitment } from './units.ts';
 
@@ -9,6 +9,8 @@ export const TreeDResult = z.object({ commD: Commitment });
 export const Pc2Result = z.object({ commR: Commitment, commD: Commitment });
 /** Groth16 proof, base64; 192 bytes to 3,072. */
 export const ProofResult = z.object({ proof: z.string().regex(/^[A-Za-z0-9+/]{256,4096}={0,2}$/) });
+export const UpdateResult = z.object({ commR: Commitment, commD: Commitment });
+export const CheckSealedResult = z.object({ commR: Commitment, treeRLastMatches: z.literal(true) });
 export const ValidResult = z.object({ valid: z.literal(true) });
 export const StoredResult = PersistResult;
 

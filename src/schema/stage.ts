@@ -18,6 +18,7 @@ export const Stage = z.enum([
   'Persist',
   'Publish',
   'Verify',
+  'Unseal',
 ]);
 export type Stage = z.infer<typeof Stage>;
 
@@ -63,6 +64,8 @@ export type StoredFile = z.infer<typeof StoredFile>;
 /** Copy inputs into miner storage: temporary name, fsync, read back, compare, rename. */
 export const PersistWork = z.object({
   kind: z.literal('persist'),
+  /** The storage they must go to; null: whichever has room. */
+  storage: z.string().nullable(),
   /** Artifact name → path below the storage root (`sealed/s-t01000-7`). */
   files: z.array(z.object({ artifact: z.string(), path: z.string() })),
   /** Written as `cache/s-…/sector.json`, what the chain does not keep. */
@@ -70,11 +73,22 @@ export const PersistWork = z.object({
 });
 export type PersistWork = z.infer<typeof PersistWork>;
 
+/**
+ * Put stored files into object storage again, as outputs of the attempt. A null hash: the file was never
+ * hashed (an imported sector); what is read is reported.
+ */
+export const PublishWork = z.object({
+  kind: z.literal('publish'),
+  storage: z.string(),
+  files: z.array(z.object({ artifact: z.string(), path: z.string(), hash: Hash.nullable() })),
+});
+export type PublishWork = z.infer<typeof PublishWork>;
+
 /** Read stored files again and compare size and hash. */
 export const CheckStoredWork = z.object({ kind: z.literal('check-stored'), storage: z.string(), files: z.array(StoredFile) });
 export type CheckStoredWork = z.infer<typeof CheckStoredWork>;
 
-export const Work = z.discriminatedUnion('kind', [ProverWork, PersistWork, CheckStoredWork]);
+export const Work = z.discriminatedUnion('kind', [ProverWork, PersistWork, CheckStoredWork, PublishWork]);
 export type Work = z.infer<typeof Work>;
 
 /** Result of Persist: in which storage the files are now. */

@@ -1,0 +1,105 @@
+/** Jobs on sectors that exist: which one a job takes, and the pieces that go with it. */
+import type { Job } from '../schema/job.ts';
+import type { SectorRecord } from '../schema/sector-record.ts';
+import { SealpoolError } from '../schema/problem.ts';
+import { acquirePieces } from './allocate.ts';
+import { change } from './change.ts';
+import type { Context } from './context.ts';
+import { planOf } from './plans/all.ts';
+
+/** `job`: it has its sector now. `wait`: nothing fits at the moment; looked at again by itself. */
+export type Picked =
+  | { readonly picked: true; readonly job: Job }
+  | { readonly picked: false; readonly job: Job; readonly code: string; readonly message: string };
+
+/** Pieces of a record that hold client data. */
+export function dataPieces(record: SectorRecord): readonly { cid: string; paddedSizeBytes: string }[] {
+  return (record.update?.pieces ?? record.pieces).filter(({ filler }) => filler !== true);
+}
+
+/** The record of the sector, or a refusal that says how to make it known. */
+export function recordOrRefuse(ctx: Context, miner: Job['miner'], number: number): SectorRecord {
+  const record = ctx.tx.sectorRecord(miner, number);
+  if (record !== undefined) return record;
+  throw new SealpoolError(
+    'not_found',
+    'sector_unknown',
+    `sector ${number} of ${miner} is not known here; take it over first with sealpool import, from the system that sealed it or from its sector.json`,
+  );
+}
+
+/** Takes the sector that the request named, or the next committed-capacity one. Throws a SealpoolError when it cannot be. */
+export function pickSector(ctx: Context, job: Job): Picked {
+  const plan = planOf(job.plan);
+  const named = job.data.asked?.number;
+  if (named !== undefined) {
+    const record = recordOrRefuse(ctx, job.miner, named);
+    const other = ctx.tx.jobOfSector(job.miner, named);
+    if (other !== undefined && other.state !== 'Finished' && other.state !== 'Aborted') {
+      const message = `sector ${named} of ${job.miner} is in job ${other.id} (${other.plan}, ${other.state}); this job goes on once that has ended`;
+      return { picked: false, job, code: 'sector_busy', message };
+    }
+    refuseUnfit(job, record);
+    return { picked: true, job: take(ctx, withExpectedCids(job, record), record) };
+  }
+  if (plan.existing !== 'asked_or_next') {
+    throw new SealpoolError('bad_request', 'sector_missing', `the ${plan.name} plan works on a sector that exists; name it with its number`);
+  }
+  const filled = acquirePieces(ctx, job);
+  if (filled.data.pieces.length === 0) {
+    return { picked: false, job, code: 'no_deals', message: `no piece of ${job.miner} waits for a sector to snap; upload one` };
+  }
+  const [record] = ctx.tx.snapCandidates(job.miner, (job.data.asked?.after ?? -1) + 1, 1);
+  if (record !== undefined) return { picked: true, job: take(ctx, filled, record) };
+  const { after: _after, ...asked } = filled.data.asked ?? {};
+  return {
+    picked: false,
+    job: change(ctx, filled, { data: { ...filled.data, asked } }),
+    code: 'no_candidate',
+    message: `no committed-capacity sector of ${job.miner} with stored files can take the data now; seal one, or import those you have`,
+  };
+}
+
+/** What the plan cannot do with this sector. */
+function refuseUnfit(job: Job, record: SectorRecord): void {
+  const name = `sector ${record.number} of ${record.miner}`;
+  const refuse = (code: string, message: string): never => {
+    throw new SealpoolError('conflict', code, message);
+  };
+  if (job.plan !== 'rebuild' && record.files === null) {
+    refuse('files_unknown', `nobody knows where the files of ${name} are; import it again with --storage, or rebuild it`);
+  }
+  if (job.plan === 'snapup') {
+    if (record.update !== null || record.pieces.length > 0) {
+      refuse('not_cc', `${name} holds data already, and only a committed-capacity sector can be snapped; name another one`);
+    }
+    if (job.data.pieces.length === 0) refuse('pieces_missing', `a snap puts data into a sector; upload a piece and name it with --piece`);
+  }
+  if (job.plan !== 'rebuild') return;
+  const known = dataPieces(record);
+  if (known.length === job.data.pieces.length || (known.length === 0 && record.update === null)) return;
+  refuse(
+    'pieces_missing',
+    `${name} holds ${known.length} pieces (${known.map(({ cid }) => cid).join(', ')}) and ${job.data.pieces.length} were given; upload them and name them in this order with --piece`,
+  );
+}
+
+/** The prover compares each uploaded piece with the CID that the sector is known to hold. */
+function withExpectedCids(job: Job, record: SectorRecord): Job {
+  if (job.plan !== 'rebuild') return job;
+  const known = dataPieces(record);
+  const pieces = job.data.pieces.map((piece, at) => ({ ...piece, ...known[at] }));
+  return { ...job, data: { ...job.data, pieces } };
+}
+
+function take(ctx: Context, job: Job, record: SectorRecord): Job {
+  const { ticket, sealProof, commR } = record;
+  const known = ticket === null || ticket.value === null ? {} : { ticket: { epoch: ticket.epoch, value: ticket.value } };
+  return change(ctx, job, { number: record.number, data: { ...job.data, record, sealProof, commR, ...known } });
+}
+
+/** This sector does not fit: its number goes back and those after it are looked at. */
+export function passOver(ctx: Context, job: Job): Job {
+  const { record: _record, onChain: _onChain, commR: _commR, ticket: _ticket, ...rest } = job.data;
+  return change(ctx, job, { number: null, data: { ...rest, asked: { ...rest.asked, after: job.number ?? 0 } } });
+}
