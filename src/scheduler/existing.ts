@@ -43,7 +43,11 @@ export function pickSector(ctx: Context, job: Job): Picked {
     return { picked: true, job: take(ctx, withExpectedCids(job, record), record) };
   }
   if (plan.existing !== 'asked_or_next') {
-    throw new SealpoolError('bad_request', 'sector_missing', `the ${plan.name} plan works on a sector that exists; name it with its number`);
+    throw new SealpoolError(
+      'bad_request',
+      'sector_missing',
+      `the ${plan.name} plan works on a sector that exists; name it with its number`,
+    );
   }
   const filled = acquirePieces(ctx, job);
   if (filled.data.pieces.length === 0) {

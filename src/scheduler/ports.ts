@@ -283,10 +283,7 @@ export type Chain = {
   message(cid: string, want: { number: number }): Promise<MessageState>;
   /** The ticket as it was at this epoch. */
   ticketAt(miner: MinerId, epoch: number): Promise<{ value: string; epoch: number }>;
-  preCommit(
-    miner: MinerId,
-    number: number,
-  ): Promise<{ commR: string; epoch: number; ticketEpoch: number; sealProof: number } | undefined>;
+  preCommit(miner: MinerId, number: number): Promise<{ commR: string; epoch: number; ticketEpoch: number; sealProof: number } | undefined>;
   /** This sector's entry in a pre-commit message that landed; undefined when there is none of that CID. */
   preCommitMessage(
     cid: string,

@@ -8,7 +8,8 @@ import { restarted } from '../../src/scheduler/tick.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job } from '../../src/schema/job.ts';
 import { Stage } from '../../src/schema/stage.ts';
-import { COMM_D, type Granted, MINER, World } from './world.ts';
+import { COMM_D } from './honest.ts';
+import { type Granted, MINER, World } from './world.ts';
 
 let world: World;
 let own: RunnerRow;

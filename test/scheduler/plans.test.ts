@@ -7,8 +7,9 @@ import { sealProofInfo, SealProof } from '../../src/schema/seal-proof.ts';
 import { treeCNames, treeRLastNames } from '../../src/schema/artifact.ts';
 import { alignedBytes } from '../../src/scheduler/allocate.ts';
 
-/** The sealer flow as the users' documents draw it, written here a second time on purpose. */
-const SEALER_FLOW = `
+/** The flows as the users' documents draw them, written here a second time on purpose. */
+const FLOWS = {
+  sealer: `
 Empty Allocate Allocated
 Allocated AcquireDeals DealsAcquired
 DealsAcquired AddPiece PieceAdded
@@ -26,16 +27,47 @@ SeedAssigned C1 C1Done
 C1Done C2 C2Done
 C2Done SubmitProof ProofSubmitted
 ProofSubmitted ReSubmitProof C2Done
-ProofSubmitted Finish Finished`;
+ProofSubmitted Finish Finished`,
+  snapup: `
+Empty AllocatedSnapUpSector Allocated
+Allocated AddPiece PieceAdded
+PieceAdded BuildTreeD TreeDBuilt
+TreeDBuilt SnapEncode SnapEncoded
+SnapEncoded SnapProve SnapProved
+SnapProved Persist Persisted
+Persisted RePersist SnapProved
+Persisted Finish Finished`,
+  rebuild: `
+Empty AllocatedRebuildSector Allocated
+Allocated AddPiece PieceAdded
+PieceAdded BuildTreeD TreeDBuilt
+TreeDBuilt PC1 PC1Done
+PC1Done PC2 PC2Done
+PC2Done CheckSealed SealedChecked
+SealedChecked SkipSnap SnapDone
+SealedChecked AddPiece SnapPieceAdded
+SnapPieceAdded BuildTreeD SnapTreeDBuilt
+SnapTreeDBuilt SnapEncode SnapEncoded
+SnapEncoded SnapProve SnapDone
+SnapDone Persist Persisted
+Persisted SubmitPersistance Finished`,
+  unseal: `
+Empty AllocatedUnsealSector Allocated
+Allocated UnsealDone Unsealed
+Unsealed UploadPieceDone Finished`,
+};
 
 describe('plans', () => {
-  test('the sealer table is the documented one, state for state', () => {
-    const drawn: Record<string, Record<string, string>> = { Finished: {}, Aborted: {} };
-    for (const line of SEALER_FLOW.trim().split('\n')) {
-      const [from, event, to] = line.split(' ') as [string, string, string];
-      drawn[from] = { ...drawn[from], [event]: to };
-    }
-    expect(planTables()).toEqual({ sealer: drawn });
+  test('the tables are the documented ones, state for state', () => {
+    const drawn = Object.entries(FLOWS).map(([plan, flow]) => {
+      const table: Record<string, Record<string, string>> = { Finished: {}, Aborted: {} };
+      for (const line of flow.trim().split('\n')) {
+        const [from, event, to] = line.split(' ') as [string, string, string];
+        table[from] = { ...table[from], [event]: to };
+      }
+      return [plan, table];
+    });
+    expect(planTables()).toEqual(Object.fromEntries(drawn));
   });
 
   test('an event that a state does not have is refused, whatever its name', () => {

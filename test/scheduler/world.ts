@@ -1,5 +1,4 @@
 /** A small world around the real engine and the real store: virtual time, honest or faulty answers on request. */
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,21 +11,20 @@ import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import type { RunnerRow, Store } from '../../src/scheduler/ports.ts';
 import { applyReport, type ReportAnswer } from '../../src/scheduler/reports.ts';
 import { restarted, tick } from '../../src/scheduler/tick.ts';
-import { type MinerId, MinerId as Miner, type RunnerId } from '../../src/schema/ids.ts';
+import { type MinerId, MinerId as Miner, PieceId, type RunnerId } from '../../src/schema/ids.ts';
 import type { Job, JobEvent } from '../../src/schema/job.ts';
 import { Report, type Trust } from '../../src/schema/runner.ts';
 import { Stage } from '../../src/schema/stage.ts';
 import { openNodeStore } from '../../src/store/node.ts';
+import { HonestChain, digest, honestResult } from './honest.ts';
 
-const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
-export const COMM_D = { cid: 'baga6ea4seaqcommd', hex: digest('commD') };
-export const COMM_R = { cid: 'bagboea4b5abcommr', hex: digest('commR') };
 export const MINER: MinerId = Miner.parse('t01000');
 
 export type Granted = { readonly runner: RunnerId; readonly grant: GrantPlan };
 
 export class World {
   nowMs = 1_000_000;
+  readonly chain = new HonestChain();
   readonly store: Store;
   readonly settings: Settings;
   private ids = 0;
@@ -99,6 +97,16 @@ export class World {
     });
   }
 
+  /** An uploaded piece that fills a sector. */
+  piece(): Promise<PieceId> {
+    return this.run((ctx) => {
+      const id = PieceId.parse(ctx.ids.next('p'));
+      const sizes = { sizeBytes: '2032', paddedSizeBytes: '2048', hash: `sha256:${digest(id)}` };
+      ctx.tx.insertPiece({ id, miner: MINER, key: `pieces/${id}`, ...sizes, cid: null, job: null, createdMs: this.nowMs });
+      return id;
+    });
+  }
+
   async grant(runner: RunnerId, slots = 1): Promise<Granted[]> {
     const grants = await this.run((ctx) => grantStages(ctx, ctx.tx.runner(runner) as RunnerRow, slots));
     return grants.map((grant) => ({ runner, grant }));
@@ -130,7 +138,7 @@ export class World {
 
   /** Performs an effect as the performer would: signs before it reports a push. */
   async perform(effect: EffectRow, outcome?: EffectOutcome): Promise<void> {
-    const result = outcome ?? honestOutcome(effect);
+    const result = outcome ?? this.chain.outcome(effect);
     if (effect.want.kind === 'message' && effect.signed === null && result.outcome === 'pushed') {
       const nonce = this.nonce;
       const kept = await this.run((ctx) =>
@@ -190,46 +198,5 @@ export class World {
       );
       if (idle && due.length + granted.length === 0) return;
     }
-  }
-}
-
-function honestResult(grant: GrantPlan): Record<string, unknown> {
-  const { work } = grant;
-  if (work.kind === 'check-stored') return { valid: true };
-  if (work.kind === 'persist') {
-    return {
-      storage: 'store',
-      root: '/storage',
-      files: work.files.map(({ artifact, path }) => ({ path, sizeBytes: '2048', hash: `sha256:${digest(artifact)}` })),
-    };
-  }
-  switch (work.stage) {
-    case 'add-piece':
-      return { pieces: [{ cid: COMM_D.cid, paddedSizeBytes: '2048', offsetBytes: '0', filler: true }], commD: COMM_D };
-    case 'tree-d':
-      return { commD: COMM_D };
-    case 'pc2':
-      return { commR: COMM_R, commD: COMM_D };
-    case 'c2':
-      return { proof: Buffer.alloc(192, 7).toString('base64') };
-    default:
-      return { valid: true };
-  }
-}
-
-function honestOutcome({ want }: EffectRow): EffectOutcome {
-  switch (want.kind) {
-    case 'number':
-      return { outcome: 'number', taken: false };
-    case 'ticket':
-      return { outcome: 'ticket', value: digest('ticket'), epoch: 10_000 };
-    case 'seed':
-      return { outcome: 'seed', value: digest('seed'), epoch: 11_000 };
-    case 'message':
-      return { outcome: 'pushed' };
-    case 'landed':
-      return { outcome: 'landed', epoch: 10_900, exitCode: 0, onChain: true, detail: '' };
-    case 'delete':
-      return { outcome: 'deleted' };
   }
 }

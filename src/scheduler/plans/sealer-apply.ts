@@ -61,8 +61,7 @@ export function sealerReadFailure(job: Job, stage: Stage, code: string): Verdict
       artifact === undefined ? 'no vanilla proofs can be made of this replica' : 'the vanilla proofs of the challenge do not hold',
     );
   }
-  if (job.state === 'C1Done' && stage === 'Verify')
-    return badResults('C1Done', 'the proof does not verify');
+  if (job.state === 'C1Done' && stage === 'Verify') return badResults('C1Done', 'the proof does not verify');
   if ((job.state === 'SeedAssigned' && stage === 'Verify') || (job.state === 'C1Done' && stage === 'C2')) {
     return badResults('SeedAssigned', 'the vanilla proofs of C1 do not hold');
   }
@@ -74,8 +73,7 @@ export function sealerReadFailure(job: Job, stage: Stage, code: string): Verdict
       message: 'C1 finds the sealed files inconsistent although the challenge passed; compare the stored files, then resume from PC1Done',
     };
   }
-  if (job.state === 'Persisted')
-    return badResults('PCLanded', 'stored files differ from the verified artifacts');
+  if (job.state === 'Persisted') return badResults('PCLanded', 'stored files differ from the verified artifacts');
   return undefined;
 }
 

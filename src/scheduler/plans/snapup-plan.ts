@@ -150,7 +150,15 @@ function applyStage(job: Job, name: Stage, result: Readonly<Record<string, unkno
 
 function readFailure(job: Job, name: Stage, code: string): Verdict | undefined {
   if (code !== 'proof_invalid' && code !== 'input_invalid') return undefined;
-  if (job.state === 'Persisted') return ok({ storedChecked: false });
+  if (job.state === 'Persisted') {
+    return {
+      verdict: 'error',
+      category: 'temporary',
+      code: 'stored_differs',
+      message: 'stored files differ from the verified artifacts; they are stored again by themselves, look at the disk if this comes back',
+      data: { storedChecked: false },
+    };
+  }
   if (job.state === 'SnapEncoded' && name === 'Verify') return badResults('SnapEncoded', 'the proof of the update does not verify');
   if (job.state === 'SnapEncoded') return badResults('TreeDBuilt', 'the vanilla proofs of the update do not hold');
   if (name === 'Publish') {

@@ -39,13 +39,19 @@ export function treeDResult(result: unknown, own: { cid: string; hex: string }, 
 }
 
 /** CommR of the replica. `bound`: what it has to be; another one is a bad replica, made again from `backTo` on. */
-export function pc2Result(job: Job, result: unknown, bound: { cid: string; hex?: string; why: string } | undefined, backTo: string): Verdict {
+export function pc2Result(
+  job: Job,
+  result: unknown,
+  bound: { cid: string; hex?: string; why: string } | undefined,
+  backTo: string,
+): Verdict {
   const parsed = parseResult(Pc2Result, result);
   if (!parsed.ok) return lied(parsed.reason);
   const { commR, commD } = parsed.value;
   const own = made(job, job.data.commD, 'CommD');
   if (commD.hex !== own.hex) return lied(`it sealed other data: CommD ${commD.cid} instead of ${own.cid}`);
-  if (bound !== undefined && bound.cid !== commR.cid) return badResults(backTo, `CommR ${commR.cid} differs from ${bound.cid}, ${bound.why}`);
+  if (bound !== undefined && bound.cid !== commR.cid)
+    return badResults(backTo, `CommR ${commR.cid} differs from ${bound.cid}, ${bound.why}`);
   return ok({ commR });
 }
 
