@@ -9,18 +9,20 @@ export type ChainErrorCategory = 'temporary' | 'permanent';
 /** A call to the chain failed. The message says what happened, then what to do. */
 export class ChainError extends Error {
   readonly category: ChainErrorCategory;
-  /** Stable and short: `rpc_unreachable`, `rpc_timeout`, `rpc_unauthorized`, `actor_exit`… */
+  /** Stable and short: `rpc_unreachable`, `rpc_timeout`, `rpc_unauthorized`, `actor_exit`, `ticket_expired`… */
   readonly code: string;
   /** The actor's exit code where the node told one. */
   readonly exitCode: number | undefined;
   /** The JSON-RPC error code where the node answered with an error. */
   readonly rpcCode: number | undefined;
+  /** Nothing is wrong but the moment: ask again after so many epochs, and do not count it as a failure. */
+  readonly waitEpochs: number | undefined;
 
   constructor(
     category: ChainErrorCategory,
     code: string,
     message: string,
-    detail: { exitCode?: number | undefined; rpcCode?: number | undefined; cause?: unknown } = {},
+    detail: { exitCode?: number | undefined; rpcCode?: number | undefined; waitEpochs?: number | undefined; cause?: unknown } = {},
   ) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.name = 'ChainError';
@@ -28,6 +30,7 @@ export class ChainError extends Error {
     this.code = code;
     this.exitCode = detail.exitCode;
     this.rpcCode = detail.rpcCode;
+    this.waitEpochs = detail.waitEpochs;
   }
 }
 

@@ -50,6 +50,16 @@ export const SectorOnChain = z.object({
 });
 export type SectorOnChain = z.infer<typeof SectorOnChain>;
 
+export const SectorPartition = z.object({ Deadline: z.number().int().nonnegative(), Partition: z.number().int().nonnegative() });
+
+/** The open deadline of a miner and the lengths that its deadlines follow. */
+export const ProvingDeadline = z.object({
+  CurrentEpoch: z.number().int(),
+  PeriodStart: z.number().int(),
+  WPoStProvingPeriod: z.number().int().positive(),
+  WPoStChallengeWindow: z.number().int().positive(),
+});
+
 export const MessageLookup = z.object({
   Message: CidLink,
   Receipt: z.object({ ExitCode: z.number().int(), Return: z.base64().nullable(), GasUsed: z.number().int() }),
@@ -59,6 +69,9 @@ export type MessageLookup = z.infer<typeof MessageLookup>;
 
 /** Lotus' bit field in JSON: run lengths, the first of unset bits. */
 export const RunLengths = z.array(z.number().int().nonnegative());
+
+/** Partitions of a deadline in order. Unproven sectors are live, neither active nor faulty. */
+export const Partitions = z.array(z.object({ FaultySectors: RunLengths, LiveSectors: RunLengths, ActiveSectors: RunLengths })).nullable();
 
 /** Which of `numbers` are set in a bit field of run lengths. */
 export function setBits(runs: readonly number[], numbers: readonly number[]): number[] {

@@ -4,14 +4,15 @@
  */
 import { z } from 'zod';
 import type { MinerId } from '../schema/ids.ts';
+import type { ChainSector } from '../schema/job.ts';
 import type { MessageWant, SignedMessage } from '../scheduler/effects.ts';
 import type { Chain, MessageState } from '../scheduler/ports.ts';
 import { actorId } from './addresses.ts';
 import { RANDOMNESS_TAG, randomnessEntropy } from './derivations.ts';
 import { ChainError } from './errors.ts';
-import { MinerInfo, NetworkParams, PreCommitOnChain, Randomness, RunLengths, SectorOnChain, setBits, TipSet } from './lotus-answers.ts';
+import { MinerInfo, NetworkParams, Randomness, RunLengths, setBits, TipSet } from './lotus-answers.ts';
 import { LotusRpc, type LotusRpcOptions } from './lotus-rpc.ts';
-import { messageState } from './message-state.ts';
+import { messageState, pendingOf } from './message-state.ts';
 import {
   type LotusMessage,
   LotusMessage as LotusMessageSchema,
@@ -22,6 +23,9 @@ import {
 } from './message.ts';
 import { buildMinerMessage } from './miner-messages.ts';
 import { pushSigned } from './push.ts';
+import { explainRefusal } from './refusals.ts';
+import { chainSector, preCommitEntry, type PreCommitEntry, preCommitInfo } from './sector-state.ts';
+import { updatableSector } from './updatable.ts';
 
 export type LotusChainOptions = LotusRpcOptions & {
   /** From pre-commit to expiration; default 540 days of 30 s epochs. */
@@ -64,14 +68,17 @@ export class LotusChain implements Chain {
 
   async ticket(miner: MinerId): Promise<{ value: string; epoch: number }> {
     const { epoch: now } = await this.head();
-    const epoch = Math.max(0, now - TICKET_LOOKBACK_EPOCHS);
+    return this.ticketAt(miner, Math.max(0, now - TICKET_LOOKBACK_EPOCHS));
+  }
+
+  async ticketAt(miner: MinerId, epoch: number): Promise<{ value: string; epoch: number }> {
     const entropy = entropyBase64(miner);
     const value = await this.#rpc.call('StateGetRandomnessFromTickets', [RANDOMNESS_TAG.SealRandomness, epoch, entropy, []], Randomness);
     return { value, epoch };
   }
 
   async seed(miner: MinerId, number: number): Promise<{ value: string; epoch: number } | { waitEpochs: number }> {
-    const [onChain, network, head] = await Promise.all([this.#preCommitInfo(miner, number), this.network(), this.head()]);
+    const [onChain, network, head] = await Promise.all([preCommitInfo(this.#rpc, miner, number), this.network(), this.head()]);
     if (onChain === null) {
       throw new ChainError(
         'permanent',
@@ -119,7 +126,7 @@ export class LotusChain implements Chain {
       Method: built.method,
       Params: Buffer.from(built.params).toString('base64'),
     };
-    const estimated = await this.#rpc.call('GasEstimateMessageGas', [draft, null, []], LotusMessageSchema);
+    const estimated = await this.#estimate(draft, want);
     const nodeNonce = await this.#rpc.call('MpoolGetNonce', [sender], z.number().int().nonnegative());
     const message: LotusMessage = {
       ...draft,
@@ -162,22 +169,43 @@ export class LotusChain implements Chain {
     return messageState(this.#rpc, cid, want.number);
   }
 
-  async preCommit(miner: MinerId, number: number): Promise<{ commR: string; epoch: number } | undefined> {
-    const onChain = await this.#preCommitInfo(miner, number);
-    return onChain === null ? undefined : { commR: onChain.Info.SealedCID, epoch: onChain.PreCommitEpoch };
+  async pendingMessages(sender: string): Promise<readonly { cid: string; nonce: number }[]> {
+    return pendingOf(this.#rpc, sender);
   }
 
-  async sector(miner: MinerId, number: number): Promise<{ commR: string; activationEpoch: number } | undefined> {
-    const onChain = await this.#rpc.call('StateSectorGetInfo', [miner, number, []], z.nullable(SectorOnChain));
-    return onChain === null ? undefined : { commR: onChain.SealedCID, activationEpoch: onChain.Activation };
+  async preCommit(
+    miner: MinerId,
+    number: number,
+  ): Promise<{ commR: string; epoch: number; ticketEpoch: number; sealProof: number } | undefined> {
+    const onChain = await preCommitInfo(this.#rpc, miner, number);
+    if (onChain === null) return undefined;
+    const { SealedCID: commR, SealRandEpoch: ticketEpoch, SealProof: sealProof } = onChain.Info;
+    return { commR, epoch: onChain.PreCommitEpoch, ticketEpoch, sealProof };
+  }
+
+  async preCommitMessage(cid: string, number: number): Promise<PreCommitEntry | undefined> {
+    return preCommitEntry(this.#rpc, cid, number);
+  }
+
+  async sector(miner: MinerId, number: number): Promise<ChainSector | undefined> {
+    return chainSector(this.#rpc, miner, number);
   }
 
   async allocated(miner: MinerId, numbers: readonly number[]): Promise<readonly number[]> {
     return setBits(await this.#rpc.call('StateMinerAllocated', [miner, []], RunLengths), numbers);
   }
 
-  async #preCommitInfo(miner: MinerId, number: number): Promise<PreCommitOnChain | null> {
-    return this.#rpc.call('StateSectorPreCommitInfo', [miner, number, []], z.nullable(PreCommitOnChain));
+  /** Lets the node execute the message on its head: what the chain would refuse is told before anything is signed. */
+  async #estimate(draft: LotusMessage, want: MessageWant): Promise<LotusMessage> {
+    try {
+      return await this.#rpc.call('GasEstimateMessageGas', [draft, null, []], LotusMessageSchema);
+    } catch (error) {
+      // The moment may have passed since it was looked at; the chain then says no more than "no valid updates".
+      if (want.method === 'ProveReplicaUpdates3' && error instanceof ChainError && error.exitCode !== undefined) {
+        await updatableSector(this.#rpc, want);
+      }
+      throw explainRefusal(error, { want, sender: draft.From });
+    }
   }
 }
 

@@ -124,9 +124,9 @@ function parseJson(method: string, text: string): unknown {
   }
 }
 
-/** The exit code in a node's sentence: `(RetCode=16)` of gas estimates, or `exit …(16)`. */
+/** The exit code in a node's sentence: `(RetCode=16)` of gas estimates, `exit …(16)`, or `exit=[…(16)]`. */
 function exitCodeIn(message: string): number | undefined {
-  const match = /RetCode=(\d+)/.exec(message) ?? /exit [A-Za-z]*\((\d+)\)/.exec(message);
+  const match = /RetCode=(\d+)/.exec(message) ?? /exit(?: |=\[)[A-Za-z]*\(?(\d+)[)\]]/.exec(message);
   return match === null ? undefined : Number(match[1]);
 }
 

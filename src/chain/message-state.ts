@@ -5,7 +5,7 @@ import type { MessageState } from '../scheduler/ports.ts';
 import { CidLink, type MessageLookup, MessageLookup as MessageLookupSchema, TipSet } from './lotus-answers.ts';
 import type { LotusRpc } from './lotus-rpc.ts';
 import { LotusMessage, METHOD } from './message.ts';
-import { decodeActivationReturn, decodeProveCommitSectors3 } from './params-decode.ts';
+import { decodeActivationReturn, decodeProveCommitSectors3, decodeProveReplicaUpdates3 } from './params-decode.ts';
 
 /** The receipt of a message or of its replacement (same call, other gas); `null` while there is none. */
 export async function searchMessage(rpc: LotusRpc, cid: string): Promise<MessageLookup | null> {
@@ -26,6 +26,15 @@ export async function pendingNonce(rpc: LotusRpc, sender: string, nonce: number)
   return (pending ?? []).some(({ Message }) => Message.Nonce === nonce && sameAddress(Message.From, sender));
 }
 
+/** Every message of this sender in the mempool. */
+export async function pendingOf(rpc: LotusRpc, sender: string): Promise<{ cid: string; nonce: number }[]> {
+  const Line = z.object({ Message: z.object({ From: z.string(), Nonce: z.number() }), CID: CidLink });
+  const pending = await rpc.call('MpoolPending', [[]], z.array(Line).nullable());
+  return (pending ?? [])
+    .filter(({ Message }) => sameAddress(Message.From, sender))
+    .map(({ Message, CID }) => ({ cid: CID, nonce: Message.Nonce }));
+}
+
 /** The state of a message as it concerns sector `number`. */
 export async function messageState(rpc: LotusRpc, cid: string, number: number): Promise<MessageState> {
   const lookup = await searchMessage(rpc, cid);
@@ -43,17 +52,25 @@ export async function messageState(rpc: LotusRpc, cid: string, number: number): 
   };
 }
 
-/** A receipt of 0 of method 34 may hide sectors that failed: its return names them by position. */
+/** A receipt of 0 of methods 34 and 35 may hide sectors that failed: its return names them by position. */
 async function sectorExitCode(rpc: LotusRpc, lookup: MessageLookup, number: number): Promise<number> {
   const bytes = Buffer.from(lookup.Receipt.Return ?? '', 'base64');
   if (bytes.length === 0) return 0;
   const message = await rpc.call('ChainGetMessage', [{ '/': lookup.Message }], LotusMessage);
-  if (message.Method !== METHOD.ProveCommitSectors3) return 0;
+  const numbers = sectorsOf(message);
+  if (numbers === undefined) return 0;
   const { failures } = decodeActivationReturn(Uint8Array.from(bytes));
-  if (failures.length === 0) return 0;
-  const params = decodeProveCommitSectors3(Uint8Array.from(Buffer.from(message.Params, 'base64')));
-  const index = params.sectors.findIndex((sector) => BigInt(sector.sectorNumber) === BigInt(number));
+  const index = numbers.findIndex((candidate) => BigInt(candidate) === BigInt(number));
   return failures.find((failure) => failure.index === index)?.exitCode ?? 0;
+}
+
+/** The sectors of a message whose return names them by position, in that order. */
+function sectorsOf(message: LotusMessage): readonly (number | bigint)[] | undefined {
+  const params = Uint8Array.from(Buffer.from(message.Params, 'base64'));
+  if (message.Method === METHOD.ProveCommitSectors3) return decodeProveCommitSectors3(params).sectors.map((sector) => sector.sectorNumber);
+  if (message.Method === METHOD.ProveReplicaUpdates3)
+    return decodeProveReplicaUpdates3(params).updates.map((update) => update.sectorNumber);
+  return undefined;
 }
 
 const MEANINGS: Readonly<Record<number, string>> = {

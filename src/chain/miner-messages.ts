@@ -1,7 +1,7 @@
 /**
  * From what a sector wants to the parameters and the value of its message.
- * Value (facts of the miner actor): 28 the pre-commit deposit, 34 the initial pledge less the deposit,
- * never below zero.
+ * Value (facts of the miner actor): 28 the pre-commit deposit, 34 the initial pledge less the deposit, 35 the
+ * new pledge less the old one, never below zero.
  */
 import type { CID } from 'multiformats/cid';
 import { z } from 'zod';
@@ -11,8 +11,9 @@ import { ChainError } from './errors.ts';
 import { PreCommitOnChain, TipSet } from './lotus-answers.ts';
 import type { LotusRpc } from './lotus-rpc.ts';
 import { AttoFil, METHOD } from './message.ts';
-import { encodePreCommitSectorBatch2, encodeProveCommitSectors3 } from './params.ts';
+import { encodePreCommitSectorBatch2, encodeProveCommitSectors3, encodeProveReplicaUpdates3, type PieceManifest } from './params.ts';
 import { sealProofInfoByNumber } from './proofs.ts';
+import { updatableSector } from './updatable.ts';
 
 /** Method number, parameters and attoFIL of a message to the miner actor. */
 export type MinerMessage = { readonly method: number; readonly params: Uint8Array; readonly value: string };
@@ -20,7 +21,7 @@ export type MinerMessage = { readonly method: number; readonly params: Uint8Arra
 /** Builds the message, asking the node for what only the chain knows (deposit, pledge, head). */
 export async function buildMinerMessage(rpc: LotusRpc, want: MessageWant, sectorLifetimeEpochs: number): Promise<MinerMessage> {
   if (want.method === 'PreCommitSectorBatch2') return preCommit(rpc, want, sectorLifetimeEpochs);
-  return proveCommit(rpc, want);
+  return want.method === 'ProveCommitSectors3' ? proveCommit(rpc, want) : replicaUpdate(rpc, want);
 }
 
 async function preCommit(
@@ -60,27 +61,16 @@ async function proveCommit(rpc: LotusRpc, want: Extract<MessageWant, { method: '
       `sector ${want.number} of ${want.miner} has no pre-commit on chain; look whether it landed, expired or was proven already`,
     );
   }
-  const size = sealProofInfoByNumber(onChain.Info.SealProof)?.sectorSizeBytes;
-  if (size === undefined) {
-    throw new ChainError(
-      'permanent',
-      'unknown_seal_proof',
-      `the pre-commit of sector ${want.number} names seal proof ${onChain.Info.SealProof}, which is none we seal; abort the sector`,
-    );
-  }
-  const duration = onChain.Info.Expiration - head.Height;
-  // From network version 29 on the verified size is the whole sector's.
-  const pledge = await rpc.call('StateMinerInitialPledgeForSector', [duration, size, size, []], AttoFil);
+  const pledge = await currentPledge(
+    rpc,
+    { number: want.number, sealProof: onChain.Info.SealProof },
+    onChain.Info.Expiration - head.Height,
+  );
   const params = encodeProveCommitSectors3({
     sectors: [
       {
         sectorNumber: want.number,
-        pieces: want.pieces.map((piece) => ({
-          cid: anyCommitment('unsealed', piece.cid),
-          paddedSizeBytes: BigInt(piece.paddedSizeBytes),
-          allocation: null,
-          notify: [],
-        })),
+        pieces: manifests(want.pieces),
       },
     ],
     proofs: [Uint8Array.from(Buffer.from(want.proofBase64, 'base64'))],
@@ -89,8 +79,50 @@ async function proveCommit(rpc: LotusRpc, want: Extract<MessageWant, { method: '
     requireActivationSuccess: false,
     requireNotificationSuccess: false,
   });
-  const missing = BigInt(pledge) - BigInt(onChain.PreCommitDeposit);
-  return { method: METHOD.ProveCommitSectors3, params, value: (missing > 0n ? missing : 0n).toString() };
+  return { method: METHOD.ProveCommitSectors3, params, value: lessPaid(pledge, onChain.PreCommitDeposit) };
+}
+
+async function replicaUpdate(rpc: LotusRpc, want: Extract<MessageWant, { method: 'ProveReplicaUpdates3' }>): Promise<MinerMessage> {
+  const { onChain, deadline, partition, epoch } = await updatableSector(rpc, want);
+  const pledge = await currentPledge(rpc, { number: want.number, sealProof: onChain.SealProof }, onChain.Expiration - epoch);
+  const newCommR = anyCommitment('sealed', want.commR);
+  const params = encodeProveReplicaUpdates3({
+    updates: [{ sectorNumber: want.number, deadline, partition, newCommR, pieces: manifests(want.pieces) }],
+    proofs: [Uint8Array.from(Buffer.from(want.proofBase64, 'base64'))],
+    updateType: want.updateProof,
+    requireActivationSuccess: false,
+    requireNotificationSuccess: false,
+  });
+  return { method: METHOD.ProveReplicaUpdates3, params, value: lessPaid(pledge, onChain.InitialPledge) };
+}
+
+/** Pledge (attoFIL) of a sector that is activated or upgraded now and lives so many epochs. */
+async function currentPledge(rpc: LotusRpc, sector: { number: number; sealProof: number }, duration: number): Promise<string> {
+  const size = sealProofInfoByNumber(sector.sealProof)?.sectorSizeBytes;
+  if (size === undefined) {
+    throw new ChainError(
+      'permanent',
+      'unknown_seal_proof',
+      `the chain has sector ${sector.number} with seal proof ${sector.sealProof}, which is none we seal; abort the sector`,
+    );
+  }
+  // From network version 29 on the verified size is the whole sector's.
+  return rpc.call('StateMinerInitialPledgeForSector', [duration, size, size, []], AttoFil);
+}
+
+function manifests(pieces: readonly { readonly cid: string; readonly paddedSizeBytes: string }[]): PieceManifest[] {
+  return pieces.map((piece) => ({
+    cid: anyCommitment('unsealed', piece.cid),
+    paddedSizeBytes: BigInt(piece.paddedSizeBytes),
+    allocation: null,
+    notify: [],
+  }));
+}
+
+/** What of an amount is not paid yet. */
+function lessPaid(amount: string, paid: string): string {
+  const missing = BigInt(amount) - BigInt(paid);
+  return (missing > 0n ? missing : 0n).toString();
 }
 
 function link(cid: CID): { '/': string } {

@@ -1,12 +1,12 @@
 /**
  * The way back from CBOR, strictly: a wrong length, type, range or a longer encoding than needed is
- * refused. The dev chain reads messages with it, the client the return of method 34.
+ * refused. The dev chain reads messages with it, the client landed messages and the return of methods 34 and 35.
  */
 import { decode, encode } from '@ipld/dag-cbor';
 import { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import { addressText } from './addresses.ts';
-import type { ActivationResults, PieceManifest, PreCommitSector, ProveCommitSectors3 } from './params.ts';
+import type { ActivationResults, PieceManifest, PreCommitSector, ProveCommitSectors3, ProveReplicaUpdates3 } from './params.ts';
 
 const MAX_SECTOR_NUMBER = 2n ** 63n - 1n;
 const Uint = z.union([z.number().int().nonnegative(), z.bigint().nonnegative()]);
@@ -38,6 +38,17 @@ const ProveCommit = z.tuple([
   z.boolean(),
 ]);
 
+const Index = z.number().int().nonnegative();
+const ProveReplicaUpdates = z.tuple([
+  z.array(z.tuple([SectorNumber, Index, Index, AnyCid, z.array(Piece)])),
+  z.array(Bytes),
+  Bytes,
+  z.number().int(),
+  z.number().int().nullable(),
+  z.boolean(),
+  z.boolean(),
+]);
+
 const ActivationReturn = z.tuple([z.number().int().nonnegative(), z.array(z.tuple([z.number().int().nonnegative(), z.number().int()]))]);
 
 /** The sectors of a method 28 message; `dealIds` is what the chain refuses when not empty. Throws on anything odd. */
@@ -63,6 +74,30 @@ export function decodeProveCommitSectors3(cbor: Uint8Array): ProveCommitSectors3
     sectors: sectors.map(([sectorNumber, pieces]) => ({ sectorNumber, pieces })),
     proofs,
     aggregateProof,
+    aggregateType,
+    requireActivationSuccess: activation,
+    requireNotificationSuccess: notification,
+  };
+}
+
+/** A method 35 message; an aggregate is what the chain refuses. Throws on anything odd. */
+export function decodeProveReplicaUpdates3(
+  cbor: Uint8Array,
+): ProveReplicaUpdates3 & { readonly aggregateProof: Uint8Array; readonly aggregateType: number | null } {
+  const [updates, proofs, aggregateProof, updateType, aggregateType, activation, notification] = ProveReplicaUpdates.parse(
+    decodeCanonical(cbor),
+  );
+  return {
+    updates: updates.map(([sectorNumber, deadline, partition, newCommR, pieces]) => ({
+      sectorNumber,
+      deadline,
+      partition,
+      newCommR,
+      pieces,
+    })),
+    proofs,
+    aggregateProof,
+    updateType,
     aggregateType,
     requireActivationSuccess: activation,
     requireNotificationSuccess: notification,

@@ -21,3 +21,9 @@ export function sealProofInfoByNumber(number: number): SealProofInfo | undefined
 export function porepProofBytes(sectorSizeBytes: number): number {
   return sectorSizeBytes <= 2 ** 29 ? 192 : 1920;
 }
+
+/** How many sectors a Window PoSt partition holds (go-state-types `abi/sector.go`). */
+export function partitionSectors(sectorSizeBytes: number): number {
+  if (sectorSizeBytes === 2 ** 35) return 2349;
+  return sectorSizeBytes === 2 ** 36 ? 2300 : 2;
+}

@@ -9,6 +9,7 @@ import { CidLink } from './lotus-answers.ts';
 import type { LotusRpc } from './lotus-rpc.ts';
 import { isPending, pendingNonce, searchMessage } from './message-state.ts';
 import { LotusSignedMessage } from './message.ts';
+import { explainRefusal } from './refusals.ts';
 
 /**
  * Hands the stored bytes to the node. Resolves when the node has the message, in its mempool or on chain.
@@ -33,6 +34,6 @@ export async function pushSigned(rpc: LotusRpc, message: SignedMessage): Promise
         { rpcCode: error.rpcCode, cause: error },
       );
     }
-    throw error;
+    throw explainRefusal(error, { sender: message.sender });
   }
 }

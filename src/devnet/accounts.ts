@@ -21,10 +21,20 @@ export type Miner = {
   readonly balance: bigint;
   /** Deposits and pledges. */
   readonly locked: bigint;
+  /** Its software posts no Window PoSt (`POST /control`). */
+  readonly missesPost: boolean;
 };
 
 type AccountRow = { id: number; address: string; private_key: string; balance: string; nonce: number };
-type MinerRow = { id: number; sector_size_bytes: number; owner: number; worker: number; balance: string; locked: string };
+type MinerRow = {
+  id: number;
+  sector_size_bytes: number;
+  owner: number;
+  worker: number;
+  balance: string;
+  locked: string;
+  misses_post: number;
+};
 
 const FIRST_ACCOUNT_ID = 100;
 
@@ -41,9 +51,9 @@ export function createAccount(ledger: Ledger, balance: bigint): Account {
 }
 
 /** Makes a miner actor. */
-export function createMiner(ledger: Ledger, miner: Omit<Miner, 'locked'>): void {
+export function createMiner(ledger: Ledger, miner: Omit<Miner, 'locked' | 'missesPost'>): void {
   ledger.db
-    .prepare("INSERT INTO miners VALUES (?, ?, ?, ?, ?, '0')")
+    .prepare("INSERT INTO miners (id, sector_size_bytes, owner, worker, balance, locked) VALUES (?, ?, ?, ?, ?, '0')")
     .run(miner.id, miner.sectorSizeBytes, miner.owner, miner.worker, miner.balance.toString());
 }
 
@@ -67,7 +77,22 @@ export function setAccount(ledger: Ledger, id: number, balance: bigint, nonce: n
 export function findMiner(ledger: Ledger, address: string): Miner | undefined {
   if (!/^[tf]0/.test(address)) return undefined;
   const row = ledger.db.prepare('SELECT * FROM miners WHERE id = ?').get(Number(actorId(address))) as MinerRow | undefined;
-  if (row === undefined) return undefined;
+  return row === undefined ? undefined : toMiner(row);
+}
+
+export function allMiners(ledger: Ledger): Miner[] {
+  return (ledger.db.prepare('SELECT * FROM miners ORDER BY id').all() as MinerRow[]).map(toMiner);
+}
+
+export function setMissesPost(ledger: Ledger, id: number, misses: boolean): void {
+  ledger.db.prepare('UPDATE miners SET misses_post = ? WHERE id = ?').run(misses ? 1 : 0, id);
+}
+
+export function setMinerFunds(ledger: Ledger, id: number, balance: bigint, locked: bigint): void {
+  ledger.db.prepare('UPDATE miners SET balance = ?, locked = ? WHERE id = ?').run(balance.toString(), locked.toString(), id);
+}
+
+function toMiner(row: MinerRow): Miner {
   return {
     id: row.id,
     sectorSizeBytes: row.sector_size_bytes,
@@ -75,11 +100,8 @@ export function findMiner(ledger: Ledger, address: string): Miner | undefined {
     worker: row.worker,
     balance: BigInt(row.balance),
     locked: BigInt(row.locked),
+    missesPost: row.misses_post === 1,
   };
-}
-
-export function setMinerFunds(ledger: Ledger, id: number, balance: bigint, locked: bigint): void {
-  ledger.db.prepare('UPDATE miners SET balance = ?, locked = ? WHERE id = ?').run(balance.toString(), locked.toString(), id);
 }
 
 function toAccount(row: AccountRow): Account {

@@ -1,23 +1,24 @@
 /** Executes one message on the state: value, actor method, gas; an abort takes everything but gas and nonce back. */
 import { type LotusMessage, METHOD } from '../chain/message.ts';
-import { decodePreCommitSectorBatch2, decodeProveCommitSectors3 } from '../chain/params-decode.ts';
+import { decodePreCommitSectorBatch2, decodeProveCommitSectors3, decodeProveReplicaUpdates3 } from '../chain/params-decode.ts';
 import { type Account, findAccount, findMiner, setAccount, setMinerFunds } from './accounts.ts';
 import { ActorAbort, EXIT } from './actor/abort.ts';
 import type { ActorContext } from './actor/context.ts';
 import { BASE_FEE, gasUsed } from './actor/economics.ts';
 import { preCommitSectorBatch2 } from './actor/pre-commit.ts';
 import { claimsOf, proveCommitSectors3 } from './actor/prove-commit.ts';
+import { claimsOfUpdates, proveReplicaUpdates3 } from './actor/prove-replica-updates.ts';
 import type { Ledger } from './ledger.ts';
 import type { Receipt } from './messages.ts';
 import type { Policy } from './options.ts';
-import type { SealClaim } from './seal-claim.ts';
+import type { ProofClaim } from './proof-claim.ts';
 
 export type Execution = {
   readonly ledger: Ledger;
   readonly policy: Policy;
   /** The epoch that the message executes in. */
   readonly epoch: number;
-  readonly verdictOf: (claim: SealClaim) => boolean;
+  readonly verdictOf: (claim: ProofClaim) => boolean;
 };
 
 /** Executes a message of `sender`. Throws only `MissingVerdict` and real faults; an actor's refusal is a receipt. */
@@ -41,11 +42,14 @@ export function executeMessage(execution: Execution, sender: Account, message: L
   }
 }
 
-/** The seals that executing this message would have to verify. */
-export function claimsOfMessage(execution: Omit<Execution, 'verdictOf'>, sender: Account, message: LotusMessage): SealClaim[] {
+/** The proofs that executing this message would have to verify. */
+export function claimsOfMessage(execution: Omit<Execution, 'verdictOf'>, sender: Account, message: LotusMessage): ProofClaim[] {
   const miner = findMiner(execution.ledger, message.To);
-  if (miner === undefined || message.Method !== METHOD.ProveCommitSectors3) return [];
-  return claimsOf({ ...execution, caller: sender, miner }, Uint8Array.from(Buffer.from(message.Params, 'base64')));
+  if (miner === undefined) return [];
+  const context = { ...execution, caller: sender, miner };
+  const params = Uint8Array.from(Buffer.from(message.Params, 'base64'));
+  if (message.Method === METHOD.ProveCommitSectors3) return claimsOf(context, params);
+  return message.Method === METHOD.ProveReplicaUpdates3 ? claimsOfUpdates(context, params) : [];
 }
 
 /** Gas the message would use, for the estimate. */
@@ -73,6 +77,8 @@ function transferAndCall(execution: Execution, sender: Account, message: LotusMe
       return preCommitSectorBatch2(context, params);
     case METHOD.ProveCommitSectors3:
       return proveCommitSectors3(context, params);
+    case METHOD.ProveReplicaUpdates3:
+      return proveReplicaUpdates3(context, params);
     default:
       throw new ActorAbort(EXIT.UnhandledMessage, `the miner actor of this dev chain has no method ${message.Method}`);
   }
@@ -90,6 +96,7 @@ function sectorCount(method: number, params: Uint8Array): number {
   try {
     if (method === METHOD.PreCommitSectorBatch2) return decodePreCommitSectorBatch2(params).length;
     if (method === METHOD.ProveCommitSectors3) return decodeProveCommitSectors3(params).sectors.length;
+    if (method === METHOD.ProveReplicaUpdates3) return decodeProveReplicaUpdates3(params).updates.length;
   } catch {
     // The actor refuses it later; it still costs its bytes.
   }

@@ -4,36 +4,10 @@
  */
 import Database from 'better-sqlite3';
 import { randomBytes } from 'node:crypto';
+import { SCHEMA_STEPS } from './ledger-schema.ts';
 import { GENESIS_EPOCH } from './options.ts';
 
-const SCHEMA_VERSION = 1;
-
-const SCHEMA = `
-  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE accounts (
-    id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, private_key TEXT NOT NULL,
-    balance TEXT NOT NULL, nonce INTEGER NOT NULL
-  );
-  CREATE TABLE miners (
-    id INTEGER PRIMARY KEY, sector_size_bytes INTEGER NOT NULL, owner INTEGER NOT NULL, worker INTEGER NOT NULL,
-    balance TEXT NOT NULL, locked TEXT NOT NULL
-  );
-  CREATE TABLE messages (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, cid TEXT NOT NULL UNIQUE, unsigned_cid TEXT NOT NULL,
-    sender TEXT NOT NULL, nonce INTEGER NOT NULL, signed TEXT NOT NULL, state TEXT NOT NULL,
-    exit_code INTEGER, return_base64 TEXT, gas_used INTEGER, reason TEXT, epoch INTEGER
-  );
-  CREATE INDEX messages_pending ON messages (sender, nonce) WHERE state = 'pending';
-  CREATE INDEX messages_unsigned ON messages (unsigned_cid);
-  CREATE UNIQUE INDEX messages_landed ON messages (sender, nonce) WHERE state = 'landed';
-  CREATE TABLE sectors (
-    miner INTEGER NOT NULL, number INTEGER NOT NULL, status TEXT NOT NULL, seal_proof INTEGER NOT NULL,
-    comm_r TEXT NOT NULL, comm_d TEXT NOT NULL, comm_d_given INTEGER NOT NULL, ticket_epoch INTEGER NOT NULL,
-    expiration INTEGER NOT NULL, pre_commit_epoch INTEGER NOT NULL, deposit TEXT NOT NULL,
-    activation_epoch INTEGER, pledge TEXT, PRIMARY KEY (miner, number)
-  ) WITHOUT ROWID;
-  CREATE INDEX sectors_unproven ON sectors (pre_commit_epoch) WHERE status = 'pre-committed';
-`;
+const SCHEMA_VERSION = SCHEMA_STEPS.length;
 
 /** The database and the few values that are not rows. */
 export class Ledger {
@@ -48,7 +22,10 @@ export class Ledger {
         `${path} was made by a newer version (${version}, this one knows ${SCHEMA_VERSION}); start that version, or give another data folder`,
       );
     }
-    if (version === 0) this.db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+    if (version < SCHEMA_VERSION) {
+      const steps = SCHEMA_STEPS.slice(version).join('\n');
+      this.transaction(() => this.db.exec(`${steps} PRAGMA user_version = ${SCHEMA_VERSION}`));
+    }
   }
 
   /** Runs `fn` in one transaction, or in a savepoint of the one that is open. */

@@ -16,6 +16,8 @@ export type DevnetOptions = {
   readonly epochMs?: number;
   /** Epochs from a pre-commit to its seed; default 10. */
   readonly challengeDelayEpochs?: number;
+  /** Length of a Window PoSt deadline's window; default 2 (mainnet 60). 48 of them make a proving period. */
+  readonly challengeWindowEpochs?: number;
   /** Path of `sealpool-prover`; without it no real proof can be verified, and such messages stay pending. */
   readonly proverPath?: string | undefined;
   /** Takes the marked proofs of the replay prover. Never in anything but tests. */
@@ -30,7 +32,7 @@ export type DevnetOptions = {
   readonly log?: (line: string) => void;
 };
 
-/** Rules of the miner actor, in epochs. Only the challenge delay differs from mainnet. */
+/** Rules of the miner actor, in epochs. Challenge delay and the lengths of Window PoSt differ from mainnet. */
 export type Policy = {
   readonly challengeDelay: number;
   /** Oldest ticket at execution. */
@@ -42,10 +44,25 @@ export type Policy = {
   readonly minExpiration: number;
   readonly maxExpirationAhead: number;
   readonly maxLifetime: number;
+  /** Deadlines in a proving period. */
+  readonly postPeriodDeadlines: number;
+  readonly postProvingPeriod: number;
+  /** How long a deadline's window is open. It cannot be changed from one window before that on. */
+  readonly postChallengeWindow: number;
+  /** From the epoch whose randomness the Window PoSt answers to the opening. */
+  readonly postChallengeLookback: number;
+  /** From the last moment to declare a fault or a recovery to the opening. */
+  readonly faultDeclarationCutoff: number;
 };
 
-/** Mainnet's rules with this challenge delay. */
-export function policyWith(challengeDelay: number): Policy {
+const POST_PERIOD_DEADLINES = 48;
+
+/**
+ * Mainnet's rules with these lengths. What mainnet counts around a window of 60 epochs (lookback 20,
+ * cutoff 70) keeps its proportion to the window.
+ */
+export function policyWith(challengeDelay: number, challengeWindow: number): Policy {
+  const lookback = Math.ceil(challengeWindow / 3);
   return {
     challengeDelay,
     maxTicketAge: 3_780,
@@ -54,6 +71,11 @@ export function policyWith(challengeDelay: number): Policy {
     minExpiration: 518_400,
     maxExpirationAhead: 3_680_640,
     maxLifetime: 5 * 1_051_200,
+    postPeriodDeadlines: POST_PERIOD_DEADLINES,
+    postProvingPeriod: POST_PERIOD_DEADLINES * challengeWindow,
+    postChallengeWindow: challengeWindow,
+    postChallengeLookback: lookback,
+    faultDeclarationCutoff: lookback + Math.ceil((challengeWindow * 5) / 6),
   };
 }
 

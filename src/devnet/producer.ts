@@ -3,21 +3,21 @@
  * one epoch in one transaction. The clock runs only while this process does; the count is kept.
  */
 import { EventEmitter } from 'node:events';
-import { findAccount, findMiner, setMinerFunds } from './accounts.ts';
+import { findAccount } from './accounts.ts';
 import { MissingVerdict } from './actor/context.ts';
 import { claimsOfMessage, executeMessage } from './execute.ts';
 import type { Ledger } from './ledger.ts';
 import { executable } from './mempool.ts';
 import { markLanded, type MessageRow } from './messages.ts';
 import type { Policy } from './options.ts';
-import type { SealClaim } from './seal-claim.ts';
-import type { SealVerifier } from './seal-verifier.ts';
-import { markExpired, unprovenBefore } from './sectors.ts';
+import type { ProofClaim } from './proof-claim.ts';
+import type { ProofVerifier } from './proof-verifier.ts';
+import { endEpochs } from './window-post.ts';
 
 export type ProducerOptions = {
   readonly ledger: Ledger;
   readonly policy: Policy;
-  readonly verify: SealVerifier;
+  readonly verify: ProofVerifier;
   readonly log: (line: string) => void;
 };
 
@@ -57,7 +57,10 @@ export class Producer {
     this.#schedule();
   }
 
-  /** Lets `count` epochs pass now, paused or not. Empty ones are passed over in one step. */
+  /**
+   * Lets `count` epochs pass now, paused or not. Empty ones are passed over in one step; windows that close
+   * and pre-commits that run out meanwhile do so each at its own epoch.
+   */
   async advance(count: number): Promise<number> {
     return this.#inTurn(async () => {
       let left = count;
@@ -78,14 +81,14 @@ export class Producer {
     return this.#closed;
   }
 
-  /** Whether the seal claimed by a message holds; asks the verifier unless it was asked before. */
-  async verdicts(claims: readonly SealClaim[]): Promise<(claim: SealClaim) => boolean> {
+  /** Whether the proof claimed by a message holds; asks the verifier unless it was asked before. */
+  async verdicts(claims: readonly ProofClaim[]): Promise<(claim: ProofClaim) => boolean> {
     for (const claim of claims) {
       if (this.#verdicts.has(claim.key)) continue;
       const holds = await this.#options.verify(claim);
       if (this.#verdicts.size >= MAX_VERDICTS) this.#verdicts.clear();
       this.#verdicts.set(claim.key, holds);
-      this.#options.log(`seal of sector ${claim.number} of ${claim.miner}: the proof ${holds ? 'holds' : 'does not hold'}`);
+      this.#options.log(`${claim.kind} of sector ${claim.number} of ${claim.miner}: the proof ${holds ? 'holds' : 'does not hold'}`);
     }
     return (claim) => {
       const verdict = this.#verdicts.get(claim.key);
@@ -124,13 +127,14 @@ export class Producer {
 
   /** Makes one epoch with messages, or passes over up to `atMost` empty ones; answers how many. */
   async #produce(atMost: number): Promise<number> {
-    const { ledger } = this.#options;
+    const { ledger, policy } = this.#options;
     const candidates = await this.#prepared(executable(ledger));
     const step = candidates.length === 0 ? atMost : 1;
-    const epoch = ledger.epoch() + step;
+    const before = ledger.epoch();
+    const epoch = before + step;
     ledger.transaction(() => {
       this.#execute(candidates, epoch);
-      this.#expire(epoch);
+      endEpochs(ledger, policy, before, epoch);
       ledger.setEpoch(epoch);
     });
     this.#heads.emit('head', epoch);
@@ -159,7 +163,7 @@ export class Producer {
 
   #execute(rows: readonly MessageRow[], epoch: number): void {
     const { ledger, policy, log } = this.#options;
-    const verdictOf = (claim: SealClaim): boolean => {
+    const verdictOf = (claim: ProofClaim): boolean => {
       const verdict = this.#verdicts.get(claim.key);
       if (verdict === undefined) throw new MissingVerdict(claim.key);
       return verdict;
@@ -177,17 +181,6 @@ export class Producer {
       } catch (error) {
         if (!(error instanceof MissingVerdict)) throw error;
       }
-    }
-  }
-
-  /** Pre-commits that were never proven burn their deposit. */
-  #expire(epoch: number): void {
-    const { ledger, policy } = this.#options;
-    for (const sector of unprovenBefore(ledger, epoch - policy.maxProveCommit - policy.cleanUpDelay)) {
-      const miner = findMiner(ledger, `t0${sector.miner}`);
-      if (miner === undefined) continue;
-      setMinerFunds(ledger, miner.id, miner.balance - sector.deposit, miner.locked - sector.deposit);
-      markExpired(ledger, sector.miner, sector.number);
     }
   }
 }

@@ -9,7 +9,7 @@ import { GENESIS_BALANCE } from './actor/economics.ts';
 import { Ledger } from './ledger.ts';
 import { type DevnetOptions, GENESIS_EPOCH, policyWith } from './options.ts';
 import { Producer } from './producer.ts';
-import { sealVerifier } from './seal-verifier.ts';
+import { proofVerifier } from './proof-verifier.ts';
 import { devnetApp } from './server.ts';
 
 export type RunningDevnet = {
@@ -23,6 +23,8 @@ export type RunningDevnet = {
 
 const DEFAULT_EPOCH_MS = 200;
 const DEFAULT_CHALLENGE_DELAY = 10;
+/** A proving period is 96 epochs then, 19 s of the default length: so long at most until a sector's first Window PoSt. */
+const DEFAULT_CHALLENGE_WINDOW = 2;
 
 /**
  * Starts the chain, new or where it stopped. Rejects when the port is taken, the data folder is in use
@@ -35,8 +37,8 @@ export async function runDevnet(options: DevnetOptions): Promise<RunningDevnet> 
   try {
     const token = await keptToken(tokenFile);
     makeGenesis(ledger, options);
-    const policy = policyWith(Number(ledger.meta('challenge_delay')));
-    const verify = sealVerifier({ proverPath: options.proverPath, acceptReplay: options.acceptReplay ?? false });
+    const policy = policyWith(Number(ledger.meta('challenge_delay')), Number(ledger.meta('challenge_window')));
+    const verify = proofVerifier({ proverPath: options.proverPath, acceptReplay: options.acceptReplay ?? false });
     const log = options.log ?? ((): void => undefined);
     const producer = new Producer({ ledger, policy, verify, log }, options.epochMs ?? DEFAULT_EPOCH_MS, options.paused ?? false);
     const app = devnetApp({ ledger, policy, producer, options }, token);
@@ -66,6 +68,10 @@ function makeGenesis(ledger: Ledger, options: DevnetOptions): void {
       ledger.genesisSeed(options.genesisSeed);
       ledger.setMeta('challenge_delay', String(options.challengeDelayEpochs ?? DEFAULT_CHALLENGE_DELAY));
       ledger.setEpoch(GENESIS_EPOCH);
+    }
+    // A ledger of version 1 has none yet.
+    if (ledger.meta('challenge_window') === undefined) {
+      ledger.setMeta('challenge_window', String(options.challengeWindowEpochs ?? DEFAULT_CHALLENGE_WINDOW));
     }
     for (const miner of options.miners ?? [{ id: 1000, sectorSizeBytes: 2048 }]) {
       if (findMiner(ledger, `t0${miner.id}`) !== undefined) continue;

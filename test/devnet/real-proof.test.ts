@@ -6,8 +6,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { replayProof } from '../../src/devnet/replay-proof.ts';
-import type { SealClaim } from '../../src/devnet/seal-claim.ts';
-import { sealVerifier } from '../../src/devnet/seal-verifier.ts';
+import type { SealClaim } from '../../src/devnet/proof-claim.ts';
+import { proofVerifier } from '../../src/devnet/proof-verifier.ts';
 import { type Bench, bench, MINER, preCommitWant, proveWant, pushUnchecked, send } from './harness.ts';
 import { provingParams } from './proving-params.ts';
 
@@ -22,6 +22,7 @@ const recorded = JSON.parse(readFileSync(new URL('./recorded-seal.json', import.
 };
 const proof = Uint8Array.from(Buffer.from(recorded.proof, 'base64'));
 const claim: SealClaim = {
+  kind: 'seal',
   ...recorded,
   miner: MINER,
   number: String(recorded.number),
@@ -31,7 +32,7 @@ const claim: SealClaim = {
 };
 
 /** Whether the prover is built and has the verifying key: without them there is nothing to show. */
-const verify = sealVerifier({ proverPath, acceptReplay: false });
+const verify = proofVerifier({ proverPath, acceptReplay: false });
 const ready =
   existsSync(proverPath) &&
   (await verify(claim).then(
@@ -86,11 +87,11 @@ describe('a verifier that gives no answer is no "no"', () => {
     ['not there', '/nonexistent/sealpool-prover', /cannot be started/],
     ['something else', process.execPath, /gave no answer/],
   ])('the program is %s', async (_name, path, reason) => {
-    await expect(sealVerifier({ proverPath: path, acceptReplay: false })(claim)).rejects.toThrow(reason);
+    await expect(proofVerifier({ proverPath: path, acceptReplay: false })(claim)).rejects.toThrow(reason);
   });
 
   test('a chain that takes marked answers takes only the right ones, and asks the prover about the rest', async () => {
-    const lenient = sealVerifier({ proverPath: '/nonexistent/sealpool-prover', acceptReplay: true });
+    const lenient = proofVerifier({ proverPath: '/nonexistent/sealpool-prover', acceptReplay: true });
     const marked = replayProof(claim);
     expect(await lenient({ ...claim, proof: marked })).toBe(true);
     expect(await lenient({ ...claim, proof: marked, seed: '00'.repeat(32) })).toBe(false);

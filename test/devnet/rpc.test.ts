@@ -181,11 +181,15 @@ describe('mempool', () => {
     const { epoch } = await b.chain.head();
     await expect(b.chain.sign(preCommitWant(7, epoch - 3_781), 0)).rejects.toMatchObject({
       category: 'permanent',
-      code: 'actor_exit',
+      code: 'ticket_expired',
       exitCode: 16,
     });
     await b.control({ setBalance: { address: await b.chain.sender(MINER), attoFil: '1' } });
-    await expect(b.chain.sign(preCommitWant(7, epoch - 900), 0)).rejects.toMatchObject({ category: 'temporary', exitCode: 6 });
+    await expect(b.chain.sign(preCommitWant(7, epoch - 900), 0)).rejects.toMatchObject({
+      category: 'temporary',
+      code: 'insufficient_funds',
+      exitCode: 6,
+    });
     expect(await b.chain.allocated(MINER, [7])).toEqual([]);
   });
 });

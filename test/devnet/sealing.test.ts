@@ -27,7 +27,12 @@ test('a sector lands: pre-commit, seed after the delay, prove-commit', async () 
     sectorOk: true,
     detail: '',
   });
-  expect(await b.chain.preCommit(MINER, 7)).toEqual({ commR: commitmentCid('sealed', COMM_R).toString(), epoch: start + 1 });
+  expect(await b.chain.preCommit(MINER, 7)).toEqual({
+    commR: commitmentCid('sealed', COMM_R).toString(),
+    epoch: start + 1,
+    ticketEpoch: ticket.epoch,
+    sealProof: 5,
+  });
   expect(await b.chain.allocated(MINER, [6, 7, 8])).toEqual([7]);
   expect(await b.chain.seed(MINER, 7)).toEqual({ waitEpochs: 16 });
 
@@ -42,7 +47,16 @@ test('the right proof activates the sector', async () => {
   const cid = await send(b, proveWant(7, proof));
   const { epoch } = await b.control({ advance: 1 });
   expect(await b.chain.message(cid, { number: 7 })).toMatchObject({ state: 'landed', exitCode: 0, sectorOk: true });
-  expect(await b.chain.sector(MINER, 7)).toEqual({ commR: commitmentCid('sealed', COMM_R).toString(), activationEpoch: epoch });
+  expect(await b.chain.sector(MINER, 7)).toEqual({
+    sealProof: 5,
+    commR: commitmentCid('sealed', COMM_R).toString(),
+    keyCommR: null,
+    activationEpoch: epoch,
+    expirationEpoch: expect.any(Number),
+    deadline: expect.any(Number),
+    partition: 0,
+    proven: false,
+  });
   expect(await b.chain.preCommit(MINER, 7)).toBeUndefined();
   const lines = await b.messages();
   expect(lines.map(({ method, nonce, state, exitCode }) => ({ method, nonce, state, exitCode }))).toEqual([

@@ -24,3 +24,8 @@ export class ActorAbort extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/** The refusal of an argument: exit code 16. */
+export function illegal(reason: string): ActorAbort {
+  return new ActorAbort(EXIT.IllegalArgument, reason);
+}

@@ -2,7 +2,7 @@
 import type { Account, Miner } from '../accounts.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Policy } from '../options.ts';
-import type { SealClaim } from '../seal-claim.ts';
+import type { ProofClaim } from '../proof-claim.ts';
 import { ActorAbort, EXIT } from './abort.ts';
 
 export type ActorContext = {
@@ -14,7 +14,7 @@ export type ActorContext = {
   /** As it is after the message's value arrived. */
   readonly miner: Miner;
   /** Whether the claim's proof holds. Throws `MissingVerdict` when nobody has looked yet. */
-  readonly verdictOf: (claim: SealClaim) => boolean;
+  readonly verdictOf: (claim: ProofClaim) => boolean;
 };
 
 /** A proof has to be verified before this message can be executed: it waits for the next epoch. */

@@ -3,6 +3,8 @@
  * deposit is less than the pledge, and the estimates given to clients are 10 % above what is taken.
  */
 
+import type { Ledger } from '../ledger.ts';
+
 const ATTO = 10n ** 18n;
 
 /** What a new account, a new miner, starts with, in attoFIL. */
@@ -16,9 +18,16 @@ export function preCommitDeposit(sectorSizeBytes: number): bigint {
   return (ATTO / 100n) * BigInt(Math.log2(sectorSizeBytes) - 10);
 }
 
-/** Initial pledge of one sector: three deposits. */
-export function initialPledge(sectorSizeBytes: number): bigint {
-  return preCommitDeposit(sectorSizeBytes) * 3n;
+const PLEDGE_PERCENT = 'pledge_percent';
+
+/** Initial pledge of one sector: three deposits, times what `POST /control` made of it. */
+export function initialPledge(ledger: Ledger, sectorSizeBytes: number): bigint {
+  return (preCommitDeposit(sectorSizeBytes) * 3n * BigInt(ledger.meta(PLEDGE_PERCENT) ?? '100')) / 100n;
+}
+
+/** Lets the pledge of new sectors and upgrades rise or fall, as the network's does. */
+export function setPledgePercent(ledger: Ledger, percent: number): void {
+  ledger.setMeta(PLEDGE_PERCENT, String(percent));
 }
 
 /** What nodes tell clients to send. */

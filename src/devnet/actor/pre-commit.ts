@@ -6,7 +6,7 @@ import { sealProofInfoByNumber } from '../../chain/proofs.ts';
 import { setMinerFunds } from '../accounts.ts';
 import type { Policy } from '../options.ts';
 import { findSector, insertPreCommit } from '../sectors.ts';
-import { ActorAbort, EXIT } from './abort.ts';
+import { ActorAbort, EXIT, illegal } from './abort.ts';
 import { type ActorContext, decodeOrAbort, demandControl } from './context.ts';
 import { preCommitDeposit } from './economics.ts';
 
@@ -87,8 +87,4 @@ function checkExpiration(expiration: number, policy: Policy, epoch: number): voi
   if (expiration - activation > policy.maxLifetime) {
     throw illegal(`invalid expiration ${expiration}, total sector lifetime cannot exceed ${policy.maxLifetime}`);
   }
-}
-
-function illegal(reason: string): ActorAbort {
-  return new ActorAbort(EXIT.IllegalArgument, reason);
 }

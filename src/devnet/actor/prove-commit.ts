@@ -1,15 +1,15 @@
 /** ProveCommitSectors3 (method 34): the rules of the miner actor, in its order, with its exit codes. */
-import { commitmentHex, isCommitment } from '../../chain/cids.ts';
-import { commDOfPieces, PiecesDoNotFit } from '../../chain/comm-d.ts';
 import { decodeProveCommitSectors3 } from '../../chain/params-decode.ts';
 import { encodeActivationReturn, type PieceManifest, type ProveCommitSectors3 } from '../../chain/params.ts';
 import { porepProofBytes } from '../../chain/proofs.ts';
 import { setMinerFunds } from '../accounts.ts';
-import { type SealClaim, sealClaim } from '../seal-claim.ts';
-import { findPreCommit, markProven, type SectorRow } from '../sectors.ts';
-import { ActorAbort, EXIT } from './abort.ts';
+import { assignDeadline } from '../deadlines.ts';
+import { type SealClaim, sealClaim } from '../proof-claim.ts';
+import { findPreCommit, markActivated, type SectorRow } from '../sectors.ts';
+import { ActorAbort, EXIT, illegal } from './abort.ts';
 import { type ActorContext, decodeOrAbort, demandControl } from './context.ts';
 import { initialPledge } from './economics.ts';
+import { computedCommD, pieceBytes, piecesRefused } from './pieces.ts';
 
 type Activation = {
   readonly index: number;
@@ -102,25 +102,8 @@ function loadActivations(context: ActorContext, params: ProveCommitSectors3): Ac
   });
 }
 
-function piecesRefused(pieces: readonly PieceManifest[]): string | undefined {
-  if (pieces.some((piece) => piece.allocation !== null)) return 'no such allocation: this dev chain has no verified registry';
-  if (pieces.some((piece) => piece.notify.length > 0)) return 'this dev chain has no market to notify';
-  return undefined;
-}
-
 function checkCommD({ sector, pieces }: Activation, sectorSizeBytes: number): void {
-  let computed: string;
-  try {
-    if (pieces.some((piece) => !isCommitment('unsealed', piece.cid))) throw new PiecesDoNotFit('a piece CID had wrong prefix');
-    computed = commDOfPieces(
-      pieces.map((piece) => ({ hex: commitmentHex('unsealed', piece.cid), paddedSizeBytes: Number(piece.paddedSizeBytes) })),
-      sectorSizeBytes,
-    );
-  } catch (error) {
-    if (error instanceof PiecesDoNotFit)
-      throw illegal(`failed to compute unsealed sector CID of sector ${sector.number}: ${error.message}`);
-    throw error;
-  }
+  const computed = computedCommD(pieces, sectorSizeBytes, sector.number);
   if (computed !== sector.commD) {
     throw illegal(
       `unsealed CID does not match pre-commit for sector ${sector.number}: computed ${computed}, pre-committed ${sector.commD}`,
@@ -129,12 +112,14 @@ function checkCommD({ sector, pieces }: Activation, sectorSizeBytes: number): vo
 }
 
 function activate({ ledger, miner, epoch, policy }: ActorContext, active: readonly Activation[]): void {
-  const pledge = initialPledge(miner.sectorSizeBytes);
+  const pledge = initialPledge(ledger, miner.sectorSizeBytes);
   let locked = miner.locked;
-  for (const { sector } of active) {
+  // By number, so that runs of sectors share a partition.
+  for (const { sector, pieces } of [...active].sort((a, b) => a.sector.number - b.sector.number)) {
     if (sector.expiration - epoch < policy.minExpiration) throw illegal(`sector ${sector.number} has less than the minimum lifetime left`);
     locked += pledge - sector.deposit;
-    markProven(ledger, miner.id, sector.number, epoch, pledge);
+    const place = assignDeadline(ledger, policy, miner, epoch);
+    markActivated(ledger, sector, { epoch, pledge, pieceBytes: pieceBytes(pieces), place });
   }
   if (miner.balance < locked) {
     throw new ActorAbort(
@@ -143,8 +128,4 @@ function activate({ ledger, miner, epoch, policy }: ActorContext, active: readon
     );
   }
   setMinerFunds(ledger, miner.id, miner.balance, locked);
-}
-
-function illegal(reason: string): ActorAbort {
-  return new ActorAbort(EXIT.IllegalArgument, reason);
 }

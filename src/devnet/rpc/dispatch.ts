@@ -2,12 +2,16 @@
 import { z } from 'zod';
 import { Refused } from '../mempool.ts';
 import { CHAIN_METHODS } from './chain-methods.ts';
+import { DEADLINE_METHODS } from './deadline-methods.ts';
 import { MESSAGE_METHODS } from './message-methods.ts';
 import { InvalidParams, type RpcContext, type RpcMethod, RpcRefused } from './method.ts';
 import { STATE_METHODS } from './state-methods.ts';
 
 const METHODS = new Map<string, RpcMethod>(
-  Object.entries({ ...CHAIN_METHODS, ...STATE_METHODS, ...MESSAGE_METHODS }).map(([name, method]) => [`Filecoin.${name}`, method]),
+  Object.entries({ ...CHAIN_METHODS, ...STATE_METHODS, ...DEADLINE_METHODS, ...MESSAGE_METHODS }).map(([name, method]) => [
+    `Filecoin.${name}`,
+    method,
+  ]),
 );
 
 const Request = z.object({

@@ -1,16 +1,17 @@
 /** Miners, sectors, balances. */
 import { z } from 'zod';
 import { commitmentCid } from '../../chain/cids.ts';
+import { partitionSectors } from '../../chain/proofs.ts';
 import { allAccounts, createAccount, findAccount, findMiner, type Miner } from '../accounts.ts';
 import { initialPledge, preCommitDeposit, withMargin } from '../actor/economics.ts';
 import type { Ledger } from '../ledger.ts';
-import { allocatedNumbers, findPreCommit, findSector, type SectorRow } from '../sectors.ts';
+import { allocatedNumbers, findActivated, findPreCommit, type SectorRow } from '../sectors.ts';
+import { runLengths } from './bit-field.ts';
 import { HeadKey, IdAddress, method, type RpcMethod, RpcRefused, SectorNumber } from './method.ts';
 
 const SectorParams = z.tuple([IdAddress, SectorNumber, HeadKey]);
 /** Window PoSt proof types V1_1 by sector size. */
 const WINDOW_POST: Readonly<Record<number, number>> = { [2 ** 11]: 10, [2 ** 23]: 11, [2 ** 29]: 12, [2 ** 35]: 13, [2 ** 36]: 14 };
-const DEADLINES = 48;
 
 export const STATE_METHODS: Readonly<Record<string, RpcMethod>> = {
   StateMinerInfo: method(z.tuple([IdAddress, HeadKey]), ({ ledger }, [address]) => minerInfo(needMiner(ledger, address.text))),
@@ -25,13 +26,8 @@ export const STATE_METHODS: Readonly<Record<string, RpcMethod>> = {
     return sector === undefined ? null : preCommitOnChain(sector);
   }),
   StateSectorGetInfo: method(SectorParams, ({ ledger }, [address, number]) => {
-    const sector = findSector(ledger, needMiner(ledger, address.text).id, number);
-    return sector?.status === 'proven' ? sectorOnChain(sector) : null;
-  }),
-  StateSectorPartition: method(SectorParams, ({ ledger }, [address, number]) => {
-    const sector = findSector(ledger, needMiner(ledger, address.text).id, number);
-    if (sector?.status !== 'proven') throw new RpcRefused(`sector ${number} not found in any partition`);
-    return { Deadline: number % DEADLINES, Partition: 0 };
+    const sector = findActivated(ledger, needMiner(ledger, address.text).id, number);
+    return sector === undefined ? null : sectorOnChain(sector);
   }),
   StateMinerAllocated: method(z.tuple([IdAddress, HeadKey]), ({ ledger }, [address]) =>
     runLengths(allocatedNumbers(ledger, needMiner(ledger, address.text).id)),
@@ -42,9 +38,9 @@ export const STATE_METHODS: Readonly<Record<string, RpcMethod>> = {
   ),
   StateMinerInitialPledgeForSector: method(
     z.tuple([z.number().int(), z.number().int().positive(), z.number().int().nonnegative(), HeadKey]),
-    (_context, [duration, sizeBytes]) => {
+    ({ ledger }, [duration, sizeBytes]) => {
       if (duration <= 0) throw new RpcRefused(`sector duration must be greater than 0, it is ${duration}`);
-      return withMargin(initialPledge(sizeBytes)).toString();
+      return withMargin(initialPledge(ledger, sizeBytes)).toString();
     },
   ),
   WalletBalance: method(z.tuple([z.string()]), ({ ledger }, [address]) => (findAccount(ledger, address)?.balance ?? 0n).toString()),
@@ -59,7 +55,8 @@ export function needAccount(ledger: Ledger, address: string): NonNullable<Return
   return account;
 }
 
-function needMiner(ledger: Ledger, address: string): Miner {
+/** A miner, or a refusal that says so. */
+export function needMiner(ledger: Ledger, address: string): Miner {
   const miner = findMiner(ledger, address);
   if (miner === undefined) throw new RpcRefused(`there is no miner ${address}: actor not found`);
   return miner;
@@ -76,7 +73,7 @@ function minerInfo(miner: Miner): unknown {
     Multiaddrs: [],
     WindowPoStProofType: WINDOW_POST[miner.sectorSizeBytes],
     SectorSize: miner.sectorSizeBytes,
-    WindowPoStPartitionSectors: 2,
+    WindowPoStPartitionSectors: partitionSectors(miner.sectorSizeBytes),
     ConsensusFaultElapsed: -1,
   };
 }
@@ -105,14 +102,15 @@ function sectorOnChain(sector: SectorRow): unknown {
     DeprecatedDealIDs: [],
     Activation: sector.activationEpoch,
     Expiration: sector.expiration,
-    DealWeight: '0',
+    DealWeight: (BigInt(sector.pieceBytes) * BigInt(sector.expiration - (sector.powerBaseEpoch ?? 0))).toString(),
     VerifiedDealWeight: '0',
     InitialPledge: (sector.pledge ?? 0n).toString(),
     ExpectedDayReward: null,
     ExpectedStoragePledge: null,
-    PowerBaseEpoch: sector.activationEpoch,
+    PowerBaseEpoch: sector.powerBaseEpoch,
     ReplacedDayReward: null,
-    SectorKeyCID: null,
+    SectorKeyCID: sector.sectorKey === null ? null : link('sealed', sector.sectorKey),
+    // Simple quality-adjusted power, as every sector of today.
     Flags: 1,
     DailyFee: '0',
   };
@@ -120,19 +118,4 @@ function sectorOnChain(sector: SectorRow): unknown {
 
 function link(kind: 'sealed' | 'unsealed', hex: string): { '/': string } {
   return { '/': commitmentCid(kind, hex).toString() };
-}
-
-/** A bit field in Lotus' JSON: run lengths, the first of unset bits. `numbers` rise. */
-function runLengths(numbers: readonly number[]): number[] {
-  const runs = [0];
-  let end = 0;
-  for (const number of numbers) {
-    const gap = number - end;
-    if (gap > 0 && runs.length % 2 === 1) runs[runs.length - 1] = (runs.at(-1) as number) + gap;
-    else if (gap > 0) runs.push(gap);
-    if (runs.length % 2 === 0) runs[runs.length - 1] = (runs.at(-1) as number) + 1;
-    else runs.push(1);
-    end = number + 1;
-  }
-  return runs;
 }

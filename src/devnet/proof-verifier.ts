@@ -1,5 +1,5 @@
 /**
- * Whether a claimed seal holds. Real proofs go to `sealpool-prover verify-seal` (contract:
+ * Whether a claimed proof holds. Real ones go to `sealpool-prover verify-seal` and `verify-update` (contract:
  * runner-image/PROTOCOL.md); a verifier that cannot be run is never taken for a "no".
  */
 import { spawn } from 'node:child_process';
@@ -7,19 +7,21 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { isReplayProof, replayProofMatches } from './replay-proof.ts';
-import type { SealClaim } from './seal-claim.ts';
+import type { ProofClaim } from './proof-claim.ts';
+import { isReplayProof, replayProofMatches, replayUpdateProofMatches } from './replay-proof.ts';
 
 /** True: the proof holds. False: it does not. Throws when that could not be found out. */
-export type SealVerifier = (claim: SealClaim) => Promise<boolean>;
+export type ProofVerifier = (claim: ProofClaim) => Promise<boolean>;
 
 const Answer = z.object({ ok: z.boolean(), error: z.object({ code: z.string(), message: z.string() }).optional() });
 
 /** A verifier that takes the replay prover's marked answers where it must, and asks the prover for the rest. */
-export function sealVerifier(options: { proverPath: string | undefined; acceptReplay: boolean }): SealVerifier {
+export function proofVerifier(options: { proverPath: string | undefined; acceptReplay: boolean }): ProofVerifier {
   const { proverPath, acceptReplay } = options;
   return async (claim) => {
-    if (acceptReplay && isReplayProof(claim.proof)) return replayProofMatches(claim.proof, claim);
+    if (acceptReplay && isReplayProof(claim.proof)) {
+      return claim.kind === 'seal' ? replayProofMatches(claim.proof, claim) : replayUpdateProofMatches(claim.proof, claim);
+    }
     if (proverPath === undefined) {
       throw new Error('a real proof has come, and this chain was started without a prover; start it with the path of sealpool-prover');
     }
@@ -27,33 +29,33 @@ export function sealVerifier(options: { proverPath: string | undefined; acceptRe
   };
 }
 
-async function verifyWithProver(proverPath: string, claim: SealClaim): Promise<boolean> {
+async function verifyWithProver(proverPath: string, claim: ProofClaim): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'sealpool-verify-'));
   try {
+    const stage = claim.kind === 'seal' ? 'verify-seal' : 'verify-update';
     const request = {
       version: 1,
-      stage: 'verify-seal',
+      stage,
       network: 'dev',
       sector: { miner: claim.miner, number: claim.number, sealProof: claim.sealProof },
       inputs: {},
       outputDir: folder,
-      params: {
-        ticket: claim.ticket,
-        seed: claim.seed,
-        commR: claim.commR,
-        commD: claim.commD,
-        proof: Buffer.from(claim.proof).toString('base64'),
-      },
+      params: { ...statementParams(claim), proof: Buffer.from(claim.proof).toString('base64') },
     };
     const { stdout, stderr } = await run(proverPath, folder, JSON.stringify(request));
     const answer = Answer.safeParse(parseJson(stdout));
-    if (!answer.success) throw new Error(`${proverPath} gave no answer to verify-seal: ${stderr.slice(-500)}`);
+    if (!answer.success) throw new Error(`${proverPath} gave no answer to ${stage}: ${stderr.slice(-500)}`);
     if (answer.data.ok) return true;
     if (answer.data.error?.code === 'proof_invalid') return false;
-    throw new Error(`${proverPath} could not verify a seal (${answer.data.error?.code}): ${answer.data.error?.message}`);
+    throw new Error(`${proverPath} could not perform ${stage} (${answer.data.error?.code}): ${answer.data.error?.message}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function statementParams(claim: ProofClaim): Readonly<Record<string, string>> {
+  if (claim.kind === 'seal') return { ticket: claim.ticket, seed: claim.seed, commR: claim.commR, commD: claim.commD };
+  return { commROld: claim.commROld, commRNew: claim.commRNew, commDNew: claim.commDNew };
 }
 
 function run(program: string, cwd: string, input: string): Promise<{ stdout: string; stderr: string }> {
