@@ -16,8 +16,7 @@ export function threadId(worker: string, index: number): string {
 export function assignThreads(ctx: Context): void {
   // What one free thread did not find, the next one of the same kind will not find either.
   const dry = new Set<string>();
-  for (const thread of ctx.tx.threads()) {
-    if (!thread.enabled || thread.job !== null) continue;
+  for (const thread of ctx.tx.freeThreads()) {
     const kind = `${thread.plan} ${thread.miner ?? ''}`;
     if (dry.has(kind)) continue;
     const [job] = ctx.tx.jobsForThread(thread.plan, thread.miner, 1);

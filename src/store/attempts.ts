@@ -5,7 +5,7 @@ import type { Attempt, AttemptStatus } from '../schema/job.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { Tx, UploadRow } from '../scheduler/ports.ts';
 import { type Db, prepareInsert, prepareUpdate } from './db.ts';
-import { attempts, uploads } from './tables.ts';
+import { attempts, jobs, uploads } from './tables.ts';
 
 const p = sql.placeholder;
 /** Spelt as the partial indexes spell it, so that they are used. */
@@ -66,6 +66,13 @@ export function attemptsPart(db: Db) {
     .from(attempts)
     .where(RUNNING)
     .prepare();
+  const byThread = db
+    .select({ stage: attempts.stage, thread: jobs.thread, count: sql<number>`count(*)` })
+    .from(attempts)
+    .innerJoin(jobs, eq(jobs.id, attempts.job))
+    .where(RUNNING)
+    .groupBy(attempts.stage, jobs.thread)
+    .prepare();
 
   const part = {
     attempt(id) {
@@ -76,6 +83,7 @@ export function attemptsPart(db: Db) {
     updateAttempt: (attempt) => update(attempt),
     attemptsOfJob: (job) => ofJob.all({ job }).map(attemptOf),
     runningAttempts: (runner) => running.all({ runner }).map(attemptOf),
+    runningByThread: () => byThread.all().map((row) => ({ ...row, stage: row.stage as Stage })),
     lastEpoch: (job, stage) => lastEpoch.get({ job, stage })?.epoch ?? 0,
     expiredAttempts: (nowMs, limit) => expired.all({ nowMs, limit }).map(attemptOf),
     extendLeases(byMs) {

@@ -1,10 +1,11 @@
 /** Jobs: the statements of `Tx` over them. */
-import { and, asc, desc, eq, getTableColumns, gt, gte, isNotNull, isNull, lt, lte, sql, type SQL } from 'drizzle-orm';
+import { and, asc, between, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, lte, sql, type SQL } from 'drizzle-orm';
 import type { JobId } from '../schema/ids.ts';
-import type { JobFilter, Tx } from '../scheduler/ports.ts';
+import type { Job } from '../schema/job.ts';
+import type { JobFilter, Page, Tx } from '../scheduler/ports.ts';
 import { type Db, prepareInsert, prepareUpdate } from './db.ts';
 import { jobOf, jobRow } from './job-rows.ts';
-import { jobs } from './tables.ts';
+import { jobs, sectorRecords } from './tables.ts';
 
 const p = sql.placeholder;
 /** States that no job leaves. */
@@ -25,6 +26,13 @@ function conditions(filter: JobFilter, cursor: string | null): SQL | undefined {
   if (filter.error !== undefined) all.push(eq(jobs.errorCode, filter.error));
   if (cursor !== null) all.push(lt(jobs.seq, Number(cursor)));
   return and(...all);
+}
+
+/** A page of rows that were read one more than `limit`: that one tells whether there is a next page. */
+function page(rows: readonly (typeof jobs.$inferSelect)[], limit: number): Page<Job> {
+  const items = rows.slice(0, limit);
+  const last = rows.length > limit ? items.at(-1) : undefined;
+  return { items: items.map(jobOf), cursor: last === undefined ? null : String(last.seq) };
 }
 
 /** Queues read only jobs that are not paused: a paused one keeps what it waits for and is passed over. */
@@ -90,10 +98,19 @@ export function jobsPart(db: Db) {
     .from(jobs)
     .groupBy(jobs.state, jobs.paused)
     .prepare();
-  const lastNumber = db
-    .select({ number: sql<number | null>`max(${jobs.number})` })
+  const lastNumber = (table: typeof jobs | typeof sectorRecords) =>
+    db
+      .select({ number: sql<number | null>`max(${table.number})` })
+      .from(table)
+      .where(and(eq(table.miner, p('miner')), between(table.number, p('first'), p('last'))))
+      .prepare();
+  const lastNumbers = [lastNumber(jobs), lastNumber(sectorRecords)];
+  const live = db
+    .select()
     .from(jobs)
-    .where(and(eq(jobs.miner, p('miner')), gte(jobs.number, p('start'))))
+    .where(and(LIVE, lt(jobs.seq, p('before'))))
+    .orderBy(desc(jobs.seq))
+    .limit(p('limit'))
     .prepare();
   const queues = prepareQueues(db);
 
@@ -109,7 +126,6 @@ export function jobsPart(db: Db) {
     insertJob: (job) => insert(jobRow(job)),
     updateJob: (job) => update(jobRow(job)),
     jobs(filter, limit, cursor) {
-      // One more than asked for tells whether there is a next page.
       const rows = db
         .select(getTableColumns(jobs))
         .from(jobs)
@@ -117,10 +133,10 @@ export function jobsPart(db: Db) {
         .orderBy(desc(jobs.seq))
         .limit(limit + 1)
         .all();
-      const items = rows.slice(0, limit);
-      const last = rows.length > limit ? items.at(-1) : undefined;
-      return { items: items.map(jobOf), cursor: last === undefined ? null : String(last.seq) };
+      return page(rows, limit);
     },
+    liveJobs: (limit, cursor) =>
+      page(live.all({ before: cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor), limit: limit + 1 }), limit),
     jobsForThread(plan, miner, limit) {
       const rows = miner === null ? queues.forThread.all({ plan, limit }) : queues.forThreadOfMiner.all({ plan, miner, limit });
       return rows.map(jobOf);
@@ -129,7 +145,8 @@ export function jobsPart(db: Db) {
     jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),
     reservedOn: (runner, nowMs) => queues.reservedOn.all({ runner, nowMs }).map((row) => row.id as JobId),
     countJobs: () => counts.all().map((row) => ({ ...row, paused: row.paused === 1 })),
-    nextSectorNumber: (miner, start) => (lastNumber.get({ miner, start })?.number ?? start - 1) + 1,
+    nextSectorNumber: (miner, first, last) =>
+      Math.max(...lastNumbers.map((statement) => statement.get({ miner, first, last })?.number ?? first - 1)) + 1,
   } satisfies Partial<Tx>;
   return { part, nextRetryMs: () => queues.nextRetry.get()?.ms ?? undefined };
 }

@@ -176,4 +176,20 @@ export const MIGRATIONS: readonly Migration[] = [
 );`,
     ],
   },
+  {
+    name: '0001_sector_records',
+    statements: [
+      `CREATE TABLE \`sector_records\` (
+  \`miner\` text NOT NULL,
+  \`number\` integer NOT NULL,
+  \`cc\` integer NOT NULL,
+  \`storage\` text,
+  \`data\` text NOT NULL,
+  PRIMARY KEY(\`miner\`, \`number\`)
+);`,
+      `CREATE INDEX \`sector_records_snap\` ON \`sector_records\` (\`miner\`,\`number\`) WHERE cc = 1 and storage is not null;`,
+      `CREATE INDEX \`jobs_live\` ON \`jobs\` (\`seq\`) WHERE state not in ('Finished', 'Aborted');`,
+      `CREATE INDEX \`threads_free\` ON \`threads\` (\`worker\`,\`position\`) WHERE enabled = 1 and job is null;`,
+    ],
+  },
 ];

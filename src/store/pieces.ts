@@ -66,8 +66,16 @@ export function threadsPart(db: Db) {
     .where(eq(threads.id, p('id')))
     .prepare();
   const all = db.select().from(threads).orderBy(asc(threads.worker), asc(threads.position)).prepare();
+  const free = db
+    .select()
+    .from(threads)
+    // Spelt as the partial index spells it, so that it is used.
+    .where(sql`${threads.enabled} = 1 and ${threads.job} is null`)
+    .orderBy(asc(threads.worker), asc(threads.position))
+    .prepare();
   return {
     threads: () => all.all().map(threadOf),
+    freeThreads: () => free.all().map(threadOf),
     thread(id) {
       const row = byId.get({ id });
       return row === undefined ? undefined : threadOf(row);

@@ -55,6 +55,29 @@ export const jobs = sqliteTable(
     index('jobs_reserved')
       .on(t.reservedRunner, t.reservedUntilMs)
       .where(sql`reserved_runner is not null`),
+    index('jobs_live')
+      .on(t.seq)
+      .where(sql`state not in ('Finished', 'Aborted')`),
+  ],
+);
+
+/** Sectors as they are known apart from any job. */
+export const sectorRecords = sqliteTable(
+  'sector_records',
+  {
+    miner: text('miner').notNull(),
+    number: integer('number').notNull(),
+    /** 1: committed capacity that was never upgraded. */
+    cc: integer('cc').notNull(),
+    /** Name of the storage its files are in; null: nobody knows where they are. */
+    storage: text('storage'),
+    data: text('data').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.miner, t.number] }),
+    index('sector_records_snap')
+      .on(t.miner, t.number)
+      .where(sql`cc = 1 and storage is not null`),
   ],
 );
 
@@ -184,16 +207,24 @@ export const pieces = sqliteTable(
   ],
 );
 
-export const threads = sqliteTable('threads', {
-  id: text('id').primaryKey(),
-  worker: text('worker').notNull(),
-  position: integer('position').notNull(),
-  plan: text('plan').notNull(),
-  miner: text('miner'),
-  auto: integer('auto').notNull(),
-  enabled: integer('enabled').notNull(),
-  job: text('job'),
-});
+export const threads = sqliteTable(
+  'threads',
+  {
+    id: text('id').primaryKey(),
+    worker: text('worker').notNull(),
+    position: integer('position').notNull(),
+    plan: text('plan').notNull(),
+    miner: text('miner'),
+    auto: integer('auto').notNull(),
+    enabled: integer('enabled').notNull(),
+    job: text('job'),
+  },
+  (t) => [
+    index('threads_free')
+      .on(t.worker, t.position)
+      .where(sql`enabled = 1 and job is null`),
+  ],
+);
 
 /** The outbox. */
 export const effects = sqliteTable(

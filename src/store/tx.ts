@@ -7,6 +7,7 @@ import { eventsPart, metaPart } from './events.ts';
 import { jobsPart } from './jobs.ts';
 import { piecesPart, threadsPart } from './pieces.ts';
 import { apiTokensPart, runnersPart } from './runners.ts';
+import { sectorRecordsPart } from './sector-records.ts';
 
 /**
  * Everything a transaction may do, over a database whose migrations have run. The adapter opens and closes
@@ -19,6 +20,7 @@ export function makeTx(db: Db): Tx {
   return {
     ...metaPart(db),
     ...jobs.part,
+    ...sectorRecordsPart(db),
     ...eventsPart(db),
     ...attempts.part,
     ...uploadsPart(db),

@@ -6,6 +6,7 @@ import type { Store } from '../../src/scheduler/ports.ts';
 import { jobsConformance } from './conformance/jobs.ts';
 import { outboxConformance } from './conformance/outbox.ts';
 import { rowsConformance } from './conformance/rows.ts';
+import { sectorRecordsConformance } from './conformance/sector-records.ts';
 import { transactionConformance } from './conformance/transaction.ts';
 
 /** One fresh database. Each `use` opens it again: what an earlier one committed must be there. */
@@ -15,6 +16,7 @@ export type Database = { use<T>(body: (store: Store) => Promise<T>): Promise<T> 
 export function storeConformance(fresh: () => Database): void {
   transactionConformance(fresh);
   jobsConformance(fresh);
+  sectorRecordsConformance(fresh);
   rowsConformance(fresh);
   outboxConformance(fresh);
 }

@@ -1,6 +1,7 @@
 /** Valid rows to put into a store, each with its own ids. */
 import type { AttemptId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId } from '../../src/schema/ids.ts';
 import type { Attempt, Job, NewJobEvent } from '../../src/schema/job.ts';
+import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import type { EffectRow } from '../../src/scheduler/effects.ts';
 import type { ApiTokenRow, PieceRow, RunnerRow } from '../../src/scheduler/ports.ts';
 
@@ -30,6 +31,26 @@ export function job(n: number, change: Partial<Job> = {}): Job {
     createdMs: 1_000 + n,
     updatedMs: 1_000 + n,
     data: { network: 'dev', sealProof: 'StackedDrg2KiBV1_1', pieces: [], artifacts: {} },
+    ...change,
+  };
+}
+
+/** A committed-capacity sector of `MINER` whose files are in storage `main`. */
+export function sectorRecord(number: number, change: Partial<SectorRecord> = {}): SectorRecord {
+  return {
+    miner: MINER,
+    number,
+    sealProof: 'StackedDrg2KiBV1_1',
+    ticket: { epoch: 900, value: 'ab'.repeat(32) },
+    commD: null,
+    commR: { cid: 'bagboea4b5abcazcbqt', hex: 'cd'.repeat(32) },
+    pieces: [],
+    update: null,
+    files: { storage: 'main', root: '/storage', files: null },
+    preCommit: null,
+    proveCommit: null,
+    replicaUpdate: null,
+    source: 'sealed',
     ...change,
   };
 }

@@ -4,7 +4,7 @@ import type { MinerId } from '../../../src/schema/ids.ts';
 import type { Job, Waiting } from '../../../src/schema/job.ts';
 import type { JobFilter, Page, Tx } from '../../../src/scheduler/ports.ts';
 import type { Database } from '../conformance.ts';
-import { attemptId, effectId, job, jobId, MINER, OTHER_MINER, runnerId } from '../rows.ts';
+import { attemptId, effectId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord } from '../rows.ts';
 
 const WAITS: Waiting[] = [
   { for: 'thread' },
@@ -149,29 +149,52 @@ export function jobsConformance(fresh: () => Database): void {
       });
     });
 
-    test('counts by state and pause; the next sector number is one above all of ours', async () => {
+    test('counts by state and pause', async () => {
       await fresh().use(async (store) => {
-        expect(await store.commit((tx) => tx.nextSectorNumber(MINER, 100))).toBe(100);
-        await store.commit((tx) =>
-          insertAll(tx, [
-            job(1, { number: 7 }),
-            job(2, { number: 100 }),
-            job(3, { number: 500, miner: OTHER_MINER }),
-            job(4, { paused: true }),
-            job(5),
-          ]),
-        );
-        const [next, low, counts] = await store.commit(
-          (tx) => [tx.nextSectorNumber(MINER, 0), tx.nextSectorNumber(MINER, 200), tx.countJobs()] as const,
-        );
-        expect([next, low]).toEqual([101, 200]);
-        expect(counts).toHaveLength(2);
+        await store.commit((tx) => insertAll(tx, [job(1), job(2), job(3, { paused: true }), job(4, { state: 'PC1Done' })]));
+        const counts = await store.commit((tx) => tx.countJobs());
+        expect(counts).toHaveLength(3);
         expect(counts).toEqual(
           expect.arrayContaining([
-            { state: 'Empty', paused: false, count: 4 },
+            { state: 'Empty', paused: false, count: 2 },
             { state: 'Empty', paused: true, count: 1 },
+            { state: 'PC1Done', paused: false, count: 1 },
           ]),
         );
+      });
+    });
+
+    test('the next sector number is one above all jobs and records of the range, whatever lies outside of it', async () => {
+      await fresh().use(async (store) => {
+        const next = (first: number, last: number): Promise<number> => store.commit((tx) => tx.nextSectorNumber(MINER, first, last));
+        expect(await next(100, 199)).toBe(100);
+        await store.commit((tx) => {
+          insertAll(tx, [job(1, { number: 7 }), job(2, { number: 120 }), job(3, { number: 500, miner: OTHER_MINER }), job(4)]);
+          tx.putSectorRecord(sectorRecord(300));
+        });
+        expect(await Promise.all([next(100, 199), next(0, 99), next(200, 299), next(100, 120)])).toEqual([121, 8, 200, 121]);
+        await store.commit((tx) => {
+          for (const number of [119, 150]) tx.putSectorRecord(sectorRecord(number));
+          tx.putSectorRecord(sectorRecord(160, { miner: OTHER_MINER }));
+        });
+        expect(await Promise.all([next(100, 199), next(100, 149), next(300, 400)])).toEqual([151, 121, 301]);
+      });
+    });
+
+    test('live jobs come in pages, newest first, without those that ended', async () => {
+      await fresh().use(async (store) => {
+        const state = (n: number): string => (n % 3 === 0 ? 'Finished' : n % 3 === 1 ? 'Aborted' : 'PC1Done');
+        await store.commit((tx) =>
+          insertAll(
+            tx,
+            Array.from({ length: 15 }, (_, n) => job(n, { state: state(n), paused: n === 5 })),
+          ),
+        );
+        const first = await store.commit((tx) => tx.liveJobs(3, null));
+        expect(first.items.map((one) => one.id)).toEqual([14, 11, 8].map(jobId));
+        const second = await store.commit((tx) => tx.liveJobs(3, first.cursor));
+        expect(second.items).toEqual([job(5, { state: 'PC1Done', paused: true }), job(2, { state: 'PC1Done' })]);
+        expect(second.cursor).toBeNull();
       });
     });
   });

@@ -69,6 +69,32 @@ export function rowsConformance(fresh: () => Database): void {
     });
   });
 
+  test('running attempts are counted by stage and by the thread of their job', async () => {
+    await fresh().use(async (store) => {
+      await store.commit((tx) => {
+        tx.insertJob(job(1, { thread: 'local/0' }));
+        tx.insertJob(job(2, { thread: 'local/1' }));
+        tx.insertJob(job(3));
+        tx.insertAttempt(attempt(1));
+        tx.insertAttempt(attempt(2, { stage: 'C2' }));
+        tx.insertAttempt(attempt(3, { job: jobId(2), stage: 'C2' }));
+        tx.insertAttempt(attempt(4, { job: jobId(2), stage: 'C2' }));
+        tx.insertAttempt(attempt(5, { job: jobId(3), stage: 'C2' }));
+        tx.insertAttempt(attempt(6, { status: 'lost' }));
+      });
+      const counted = await store.commit((tx) => tx.runningByThread());
+      expect(counted).toHaveLength(4);
+      expect(counted).toEqual(
+        expect.arrayContaining([
+          { stage: 'PC1', thread: 'local/0', count: 1 },
+          { stage: 'C2', thread: 'local/0', count: 1 },
+          { stage: 'C2', thread: 'local/1', count: 2 },
+          { stage: 'C2', thread: null, count: 1 },
+        ]),
+      );
+    });
+  });
+
   test('uploads belong to an attempt and go with one call', async () => {
     await fresh().use(async (store) => {
       const uploads = ['cache/p_aux', 'sealed'].map((name) => ({ attempt: attemptId(1), name, key: `k/${name}`, uploadId: `u-${name}` }));
@@ -176,7 +202,25 @@ export function rowsConformance(fresh: () => Database): void {
         thread(2, { auto: true, enabled: false, job: jobId(1), miner: MINER }),
         thread(10),
       ]);
-      await store.commit((tx) => tx.deleteThread('local/2'));
+      await store.commit((tx) => {
+        tx.putThread(thread(11, { enabled: false }));
+        tx.putThread(thread(3, { job: jobId(2) }));
+        tx.putThread(thread(4, { worker: 'early', id: 'early/4', plan: 'snapup', miner: MINER }));
+      });
+      const free = (): Promise<string[]> => store.commit((tx) => tx.freeThreads().map(({ id }) => id));
+      expect(await free()).toEqual(['early/4', 'local/10']);
+      await store.commit((tx) => {
+        tx.putThread(thread(3));
+        tx.putThread(thread(10, { job: jobId(3) }));
+        tx.deleteThread('early/4');
+        tx.deleteThread('local/11');
+      });
+      expect(await free()).toEqual(['local/3']);
+      await store.commit((tx) => {
+        tx.deleteThread('local/3');
+        tx.putThread(thread(10));
+        tx.deleteThread('local/2');
+      });
       expect(await store.commit((tx) => [tx.thread('local/2'), tx.thread('local/10')])).toEqual([undefined, thread(10)]);
     });
   });
