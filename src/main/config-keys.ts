@@ -19,6 +19,14 @@ const Miner = z.strictObject({
   allow_cc: z.boolean().default(true),
 });
 
+/** What one sealing_thread takes. */
+const threadKeys = {
+  plan: PlanName.default('sealer'),
+  miner: MinerId.nullable().default(null),
+  /** Makes its own jobs. */
+  auto: z.boolean().default(false),
+};
+
 const Worker = z.strictObject({
   name: z
     .string()
@@ -27,10 +35,9 @@ const Worker = z.strictObject({
     .regex(/^[\w.:-]+$/, 'letters, digits and _ . : - only'),
   /** Number of its sealing_threads. */
   threads: z.number().int().min(1).max(1_000).default(1),
-  plan: PlanName.default('sealer'),
-  miner: MinerId.nullable().default(null),
-  /** Makes its own jobs. */
-  auto: z.boolean().default(false),
+  ...threadKeys,
+  /** One entry a thread, where they differ; then `threads` and what is said beside it do not count. */
+  sealing_threads: z.array(z.strictObject(threadKeys)).min(1).max(1_000).optional(),
 });
 
 const Storage = z.strictObject({ id: z.string().min(1).max(60), path: z.string().min(1) });
@@ -58,7 +65,7 @@ export const KEYS = {
   workers: z
     .array(Worker)
     .min(1)
-    .default([Worker.parse({ name: 'local' })]),
+    .default([Worker.parse({ name: 'local', sealing_threads: PlanName.options.map((plan) => ({ plan })) })]),
   /** sealpool-prover, or a program that answers alike. */
   prover: text.optional(),
 

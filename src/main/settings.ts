@@ -25,8 +25,8 @@ export function settingsOf(config: Config): Settings {
         { sealProof, firstSector, lastSector, allowCc },
       ]),
     ),
-    threads: config.workers.flatMap(({ name, threads, plan, miner, auto }) =>
-      Array.from({ length: threads }, (_, index) => ({ worker: name, index, plan, miner, auto })),
+    threads: config.workers.flatMap(({ name, threads, plan, miner, auto, sealing_threads: each }) =>
+      (each ?? Array.from({ length: threads }, () => ({ plan, miner, auto }))).map((thread, index) => ({ worker: name, index, ...thread })),
     ),
   };
 }
