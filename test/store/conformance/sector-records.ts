@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { MinerId } from '../../../src/schema/ids.ts';
 import type { PlacedPiece, SectorRecord } from '../../../src/schema/sector-record.ts';
-import type { SectorRecordFilter, Store } from '../../../src/scheduler/ports.ts';
+import type { Page, SectorRecordFilter, Store } from '../../../src/scheduler/ports.ts';
 import type { Database } from '../conformance.ts';
 import { job, MINER, OTHER_MINER, sectorRecord } from '../rows.ts';
 
@@ -44,7 +44,7 @@ export function sectorRecordsConformance(fresh: () => Database): void {
           let cursor: string | null = null;
           do {
             const at: string | null = cursor;
-            const page = await store.commit((tx) => tx.sectorRecords(filter, limit, at));
+            const page: Page<SectorRecord> = await store.commit((tx) => tx.sectorRecords(filter, limit, at));
             seen.push(...page.items.map(({ miner, number }) => `${miner}-${number}`));
             cursor = page.cursor;
           } while (cursor !== null);
