@@ -11,11 +11,12 @@ import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
 import { runProverStage } from './prover-stage.ts';
+import { publish } from './publish.ts';
 import { upload } from './upload.ts';
 import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
 /** Stages that take the whole machine: of these one at a time, however many slots there are. */
-const HEAVY: ReadonlySet<string> = new Set(['PC2', 'C2', 'SnapProve']);
+const HEAVY: ReadonlySet<string> = new Set(['PC2', 'C2', 'SnapEncode', 'SnapProve', 'CheckSealed']);
 const DOWNLOAD_LANES = 4;
 const MAX_MESSAGE_CHARS = 1_900;
 
@@ -111,6 +112,10 @@ export class RunningAttempt {
         return { outputs: [], result: await persist({ grant, work, workDir, roots: context.storage, progress, signal }) };
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
+      case 'publish': {
+        const transfer = { signal, patienceMs };
+        return { outputs: await publish({ grant, work, roots: context.storage, progress, transfer }), result: {} };
+      }
       case 'prover': {
         const run = { grant, work, workDir, program: context.prover, executor: context.executor, progress, signal };
         const stage = async (): ReturnType<typeof runProverStage> => {
@@ -126,7 +131,7 @@ export class RunningAttempt {
             name: slot.name,
             sizeBytes: String(sizeBytes),
             hash,
-            parts: await upload(slot, path, sizeBytes, { signal, patienceMs }),
+            parts: await upload(slot, { path, sizeBytes }, { signal, patienceMs }),
           });
         }
         return { outputs, result };

@@ -19,9 +19,9 @@ export type AgentOptions = {
   readonly storage: readonly StorageRoot[];
   /** How it is shown to the operator. */
   readonly name: string;
-  /** Stages it takes; by default all, and Persist only with storage. */
+  /** Stages it takes; by default all, Persist and Publish only with storage. */
   readonly stages?: readonly Stage[] | undefined;
-  /** Stages at a time, 2 by default; of the heavy ones (PC2, C2, SnapProve) only one runs. */
+  /** Stages at a time, 2 by default; of the heavy ones (`attempt.ts`) only one runs. */
   readonly slots?: number | undefined;
   /** How long a transfer is tried without one byte of progress; 2 minutes by default, enough for a restart of the other side. */
   readonly patienceMs?: number | undefined;

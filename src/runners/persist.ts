@@ -12,7 +12,7 @@ import { StageFailure, asFailure } from './failure.ts';
 import { hashFile, readThrough } from './file-hash.ts';
 import type { StorageRoot } from './options.ts';
 import type { Progress } from './progress.ts';
-import { rootForSector, storedFilePath } from './storage-roots.ts';
+import { checkFolder, checkRoom, namedRoot, rootForSector, storedFilePath } from './storage-roots.ts';
 
 /** In the work folder: the temporary files in miner storage, so that a restart after a crash can remove them. */
 export const DRAFTS_FILE = 'storage-drafts.json';
@@ -30,27 +30,35 @@ type Stored = z.infer<typeof StoredFile>;
 /** Writes the content of one file through `append`; answers what it read. */
 type Source = (append: (bytes: Uint8Array) => Promise<void>) => Promise<{ sizeBytes: number; hash: string }>;
 
-/** Stores all files; the result's `files` are the artifacts in order, then `sector.json`. Throws `StageFailure`. */
+/**
+ * Stores all files; the result's `files` are the artifacts in order, then `sector.json`. All are whole before the
+ * first replaces an older one, and `sector.json`, which speaks of the others, comes last. Throws `StageFailure`.
+ */
 export async function persist(run: PersistRun): Promise<Record<string, unknown>> {
   const { work, grant, signal } = run;
   const paths = [...work.files.map(({ path }) => path), work.sectorJson.path];
-  const root = await rootForSector(run.roots, paths);
+  const root = work.storage === null ? await rootForSector(run.roots, paths) : await namedRoot(run.roots, work.storage);
+  for (const path of paths) await checkFolder(root, path);
+  await checkRoom(
+    root,
+    grant.inputs.reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), 0),
+  );
   const drafts = paths.map((path) => draftName(storedFilePath(root, path), grant.attempt));
   await writeFile(join(run.workDir, DRAFTS_FILE), JSON.stringify(drafts), { flush: true });
-  const files: Stored[] = [];
+  const draft = async (path: string, name: string, hash: string, source: Source): Promise<Stored> => {
+    run.progress.note(`storing ${name}`);
+    return { path, ...(await writeDraft(root, path, grant.attempt, signal, hash, name, source)) };
+  };
   try {
+    const files: Stored[] = [];
     for (const { artifact, path } of work.files) {
-      run.progress.note(`storing ${artifact}`);
       const input = grant.inputs.find(({ name }) => name === artifact);
       if (input === undefined)
         throw new StageFailure(
           'bad_request',
           `${artifact} is to be stored but is no input of the grant; update the older of runner and control plane`,
         );
-      files.push({
-        path,
-        ...(await store(root, path, grant.attempt, signal, input.hash, artifact, copyOf(join(run.workDir, 'in', artifact), signal))),
-      });
+      files.push(await draft(path, artifact, input.hash, copyOf(join(run.workDir, 'in', artifact), signal)));
     }
     const json = Buffer.from(`${JSON.stringify(work.sectorJson.content, null, 2)}\n`);
     const hash = `sha256:${createHash('sha256').update(json).digest('hex')}`;
@@ -58,19 +66,19 @@ export async function persist(run: PersistRun): Promise<Record<string, unknown>>
       await append(json);
       return { sizeBytes: json.length, hash };
     };
-    files.push({
-      path: work.sectorJson.path,
-      ...(await store(root, work.sectorJson.path, grant.attempt, signal, hash, 'sector.json', written)),
-    });
+    files.push(await draft(work.sectorJson.path, 'sector.json', hash, written));
+    signal.throwIfAborted();
+    for (const path of paths) await place(storedFilePath(root, path), grant.attempt);
+    return { storage: root.id, root: root.path, files };
   } catch (error) {
-    for (const draft of drafts) await rm(draft, { force: true }).catch(() => undefined);
+    for (const left of drafts) await rm(left, { force: true }).catch(() => undefined);
     signal.throwIfAborted();
     throw asFailure(error, 'storage_full');
   }
-  return { storage: root.id, root: root.path, files };
 }
 
-async function store(
+/** Writes, fsyncs and reads back the file's draft; answers what it holds. */
+async function writeDraft(
   root: StorageRoot,
   path: string,
   attempt: string,
@@ -102,10 +110,13 @@ async function store(
       `${path} reads back with hash ${back.hash} and not ${wanted} right after it was written; check the disk of storage ${root.id}`,
     );
   }
-  signal.throwIfAborted();
-  await rename(draft, target);
-  await fsyncFolder(dirname(target));
   return { sizeBytes: String(back.sizeBytes), hash: back.hash };
+}
+
+/** The draft becomes the file, in place of an older one. */
+async function place(target: string, attempt: string): Promise<void> {
+  await rename(draftName(target, attempt), target);
+  await fsyncFolder(dirname(target));
 }
 
 /** A name beside the target that only this attempt uses. */

@@ -1,10 +1,12 @@
 /** Miner storage: which root takes a sector, and where in it a file may be. */
-import { access, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { StageFailure } from './failure.ts';
+import { readdir, realpath, stat, statfs } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { StageFailure, errnoOf } from './failure.ts';
 import type { StorageRoot } from './options.ts';
 
 const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+/** Where a root keeps files of sectors, each below the sector's name. */
+const FOLDERS = ['sealed', 'cache', 'update', 'update-cache', 'unsealed'] as const;
 
 /** The file below a root. Throws `bad_request` for anything but plain segments: no `..`, nothing absolute. */
 export function storedFilePath(root: StorageRoot, path: string): string {
@@ -17,17 +19,36 @@ export function storedFilePath(root: StorageRoot, path: string): string {
   return join(root.path, path);
 }
 
+/** The root of this id. Throws `storage_full` when its disk is not there: then the job waits, and its files count as neither lost nor damaged. */
+export async function namedRoot(roots: readonly StorageRoot[], id: string): Promise<StorageRoot> {
+  const root = roots.find((known) => known.id === id);
+  if (root === undefined) {
+    throw new StageFailure(
+      'internal',
+      `this runner has no storage ${JSON.stringify(id)}; start it with --storage ${id}=PATH, or let the runner that has it do this`,
+    );
+  }
+  if (!(await stat(root.path).catch(() => undefined))?.isDirectory()) {
+    throw new StageFailure('storage_full', `storage ${id} cannot be reached at ${root.path}; mount it, or make the folder again`);
+  }
+  return root;
+}
+
 /**
- * Where a sector goes: the root that has one of its files already (a repeated Persist must not leave
- * two copies in two places), else the one with most free space.
+ * Where a sector goes: the root that has most of its files already (they must stay together, and a repeated
+ * Persist must not leave two copies in two places), else the one with most free space.
  */
 export async function rootForSector(roots: readonly StorageRoot[], paths: readonly string[]): Promise<StorageRoot> {
-  let best: { root: StorageRoot; freeBytes: number } | undefined;
+  const sectors = new Set(paths.map((path) => path.split('/')[1] ?? ''));
+  let best: { root: StorageRoot; present: number; freeBytes: number } | undefined;
   for (const root of roots) {
-    for (const path of paths) if (await exists(storedFilePath(root, path))) return root;
-    const disk = await statfs(root.path).catch(() => undefined);
-    const freeBytes = disk === undefined ? -1 : disk.bavail * disk.bsize;
-    if (disk !== undefined && freeBytes > (best?.freeBytes ?? -1)) best = { root, freeBytes };
+    const freeBytes = await freeBytesOf(root);
+    if (freeBytes === undefined) continue;
+    let present = 0;
+    for (const sector of sectors)
+      for (const folder of FOLDERS) if (await holdsFiles(storedFilePath(root, `${folder}/${sector}`))) present++;
+    if (best === undefined || present > best.present || (present === best.present && freeBytes > best.freeBytes))
+      best = { root, present, freeBytes };
   }
   if (best === undefined)
     throw new StageFailure(
@@ -37,9 +58,69 @@ export async function rootForSector(roots: readonly StorageRoot[], paths: readon
   return best.root;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
+/** Throws `storage_full` unless `sizeBytes` more fit. */
+export async function checkRoom(root: StorageRoot, sizeBytes: number): Promise<void> {
+  const freeBytes = (await freeBytesOf(root)) ?? 0;
+  if (freeBytes >= sizeBytes) return;
+  throw new StageFailure(
+    'storage_full',
+    `storage ${root.id} has ${freeBytes} bytes free and the files need ${sizeBytes}; free space there`,
   );
+}
+
+/**
+ * A stored file by its real path, with its size; undefined: there is none. Throws `input_invalid` for what
+ * is no plain file, or is reached by a link that leads out of the storage: that could be any file of this machine.
+ */
+export async function findStored(root: StorageRoot, path: string): Promise<{ path: string; sizeBytes: number } | undefined> {
+  const file = storedFilePath(root, path);
+  const refused = (how: string): StageFailure =>
+    new StageFailure('input_invalid', `stored file ${path} in storage ${root.id} ${how}; put the file itself there`, path.slice(0, 100));
+  const real = await realpath(file)
+    .catch(ifAbsent)
+    .catch((error: unknown) => {
+      throw refused(`cannot be read (${errnoOf(error)})`);
+    });
+  if (real === undefined) return undefined;
+  if (!(await isInside(root, real))) throw refused('is reached by a link that leads out of the storage');
+  const found = await stat(real).catch(ifAbsent);
+  if (found !== undefined && !found.isFile()) throw refused('is no plain file');
+  return found && { path: real, sizeBytes: found.size };
+}
+
+/** Throws `bad_request` when the folder for a stored file lies outside of the storage, because a link on the way leads there. */
+export async function checkFolder(root: StorageRoot, path: string): Promise<void> {
+  const levels: string[] = [];
+  for (let at = dirname(storedFilePath(root, path)); at !== root.path && at !== dirname(at); at = dirname(at)) levels.unshift(at);
+  for (const level of levels) {
+    const real = await realpath(level).catch(ifAbsent);
+    if (real === undefined) return;
+    if (await isInside(root, real)) continue;
+    throw new StageFailure(
+      'bad_request',
+      `${relative(root.path, level)} in storage ${root.id} is a link that leads out of it; make it a folder, or give its target to the runner as a storage of its own`,
+    );
+  }
+}
+
+async function isInside(root: StorageRoot, real: string): Promise<boolean> {
+  const below = relative(await realpath(root.path), real);
+  return below !== '' && below !== '..' && !below.startsWith('../');
+}
+
+async function freeBytesOf(root: StorageRoot): Promise<number | undefined> {
+  const disk = await statfs(root.path).catch(() => undefined);
+  return disk && disk.bavail * disk.bsize;
+}
+
+/** A file, or a folder with a file in it; drafts do not count. */
+async function holdsFiles(path: string): Promise<boolean> {
+  const found = await stat(path).catch(ifAbsent);
+  if (found === undefined || found.isFile()) return found !== undefined;
+  return (await readdir(path)).some((name) => !name.startsWith('.'));
+}
+
+function ifAbsent(error: unknown): undefined {
+  if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+  throw error;
 }

@@ -1,4 +1,5 @@
-/** Sends an output to its slot's URLs, part by part, each with its CRC-32. */
+/** Sends a file to its slot's URLs, part by part, each with its CRC-32. */
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import type { OutputSlot, UploadedPart } from '../schema/runner.ts';
@@ -8,11 +9,22 @@ import { checkStatus, type TransferOptions, withRetries } from './transfer-error
 
 /** Parts under way at a time; each lane keeps one part in memory. */
 const LANES = 4;
+/** Read at a time: whoever hashes must not keep heartbeats waiting for a whole part. */
+const READ_BYTES = 2 ** 22;
 /** Slower than this and the PUT is broken off and tried again: 64 KiB/s, and at least a minute. */
 const MIN_BYTES_PER_S = 64 * 1024;
 
-/** Uploads `sizeBytes` of the file at `path`; answers the parts for the report, in order. */
-export async function upload(slot: OutputSlot, path: string, sizeBytes: number, options: TransferOptions): Promise<UploadedPart[]> {
+/** What is sent. A link at `path` is not followed. */
+export type UploadSource = {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Gets all bytes once and in order, as they are read. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
+};
+
+/** Uploads a file; answers the parts for the report, in order. Throws `StageFailure`, or a plain error when the file cannot be read. */
+export async function upload(slot: OutputSlot, source: UploadSource, options: TransferOptions): Promise<UploadedPart[]> {
+  const { sizeBytes } = source;
   const count = Math.max(1, Math.ceil(sizeBytes / slot.partSizeBytes));
   if (count > slot.partUrls.length) {
     throw new StageFailure(
@@ -21,7 +33,17 @@ export async function upload(slot: OutputSlot, path: string, sizeBytes: number, 
     );
   }
   const parts: UploadedPart[] = [];
-  const handle = await open(path, 'r');
+  const handle = await open(source.path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const read = async (bytes: Buffer, from: number): Promise<void> => {
+    for (let have = 0; have < bytes.length;) {
+      const { bytesRead } = await handle.read(bytes, have, Math.min(READ_BYTES, bytes.length - have), from + have);
+      if (bytesRead === 0) throw new Error(`${slot.name} became shorter while it was sent; nothing else may write to it`);
+      source.onBytes?.(bytes.subarray(have, have + bytesRead));
+      have += bytesRead;
+    }
+  };
+  // One part is read after the other, in the order in which lanes take them, so that `onBytes` sees the file as it is.
+  let before = Promise.resolve();
   try {
     await inLanes(
       Array.from({ length: count }, (_, at) => at),
@@ -30,15 +52,8 @@ export async function upload(slot: OutputSlot, path: string, sizeBytes: number, 
       async (at, signal) => {
         const from = at * slot.partSizeBytes;
         const bytes = Buffer.allocUnsafe(Math.min(slot.partSizeBytes, sizeBytes - from));
-        for (let read = 0; read < bytes.length;) {
-          const { bytesRead } = await handle.read(bytes, read, bytes.length - read, from + read);
-          if (bytesRead === 0)
-            throw new StageFailure(
-              'internal',
-              `output ${slot.name} became shorter while it was uploaded; nothing else may write to the work folder`,
-            );
-          read += bytesRead;
-        }
+        before = before.then(() => read(bytes, from));
+        await before;
         parts[at] = { number: at + 1, etag: await putPart(slot, at, bytes, { ...options, signal }) };
       },
     );

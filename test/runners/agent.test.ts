@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { Stage } from '../../src/schema/stage.ts';
 import { bytesOf } from '../objects/conformance.ts';
 import { eventually, isRunning, proverWork, STAGE_PROGRAM, useAgent } from './agent-fixture.ts';
 
@@ -30,9 +31,12 @@ describe('who it is', () => {
     await eventually(() => new Set(fixture.plane.nexts.map(({ bootId }) => bootId)).size).toBe(2);
   });
 
-  test('without storage it does not offer to persist', async () => {
-    await fixture.start({ storage: [] });
-    expect(fixture.plane.registrations[0]?.stages).not.toContain('Persist');
+  test('it offers every stage; without storage not those that read or write it', async () => {
+    await fixture.start();
+    await fixture.start({ storage: [], dataDir: join(fixture.dir, 'without') });
+    const [all, without] = fixture.plane.registrations.map(({ stages }) => stages);
+    expect(all).toEqual(Stage.options);
+    expect(without).toEqual(Stage.options.filter((stage) => stage !== 'Persist' && stage !== 'Publish'));
   });
 
   test('no token and no credential, a used token, a missing storage folder, a damaged runner.json: each a sentence', async () => {
@@ -126,7 +130,7 @@ describe('slots', () => {
     await fixture.start({ slots: 3 });
     const first = await hanging('hang', 'C2');
     const waiting = await fixture.plane.grant({ stage: 'PC2', work: proverWork({ do: 'copy' }) });
-    const last = await fixture.plane.grant({ stage: 'PC2', work: proverWork({ do: 'copy' }) });
+    const last = await fixture.plane.grant({ stage: 'SnapEncode', work: proverWork({ do: 'copy' }) });
     const noted = (attempt: string) => fixture.plane.heartbeats.at(-1)?.attempts.find((beat) => beat.attempt === attempt)?.note;
     await eventually(() => [noted(waiting.attempt), noted(last.attempt)]).toEqual(Array(2).fill('waiting for another heavy stage to end'));
     fixture.plane.cancelled.add(waiting.attempt);

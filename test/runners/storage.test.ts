@@ -1,8 +1,8 @@
 /** Persist and the check of stored files, on a real folder. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { PersistResult } from '../../src/schema/stage.ts';
 import { bytesOf } from '../objects/conformance.ts';
@@ -15,10 +15,11 @@ const sealed = bytesOf('sealed', 100_000);
 const pAux = bytesOf('p_aux', 64);
 const hashOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
-const wish = (): GrantWish => ({
+const wish = (storage: string | null = null): GrantWish => ({
   stage: 'Persist',
   work: {
     kind: 'persist',
+    storage,
     files: [
       { artifact: 'sealed', path: 'sealed/s-t01000-7' },
       { artifact: 'cache/p_aux', path: 'cache/s-t01000-7/p_aux' },
@@ -28,8 +29,19 @@ const wish = (): GrantWish => ({
   inputs: { sealed, 'cache/p_aux': pAux },
 });
 
-async function persisted(): Promise<PersistResultType> {
-  const { attempt } = await fixture.plane.grant(wish());
+async function put(root: { path: string }, path: string, content: string): Promise<void> {
+  await mkdir(dirname(join(root.path, path)), { recursive: true });
+  await writeFile(join(root.path, path), content);
+}
+
+async function secondRoot(): Promise<{ id: string; path: string }> {
+  const other = { id: 'other', path: join(fixture.dir, 'other') };
+  await mkdir(other.path);
+  return other;
+}
+
+async function persisted(storage: string | null = null): Promise<PersistResultType> {
+  const { attempt } = await fixture.plane.grant(wish(storage));
   const report = await fixture.reported(attempt);
   if (report.outcome !== 'done') throw new Error(report.message);
   return PersistResult.parse(report.result);
@@ -53,14 +65,62 @@ describe('persist', () => {
   });
 
   test('a second time replaces what was damaged, in the same root', async () => {
-    const other = { id: 'other', path: join(fixture.dir, 'other') };
-    await mkdir(other.path);
-    await mkdir(join(other.path, 'sealed'));
-    await writeFile(join(other.path, 'sealed/s-t01000-7'), 'damaged');
+    const other = await secondRoot();
+    await put(other, 'sealed/s-t01000-7', 'damaged');
     await fixture.start({ storage: [fixture.storage, other] });
     expect(await persisted()).toMatchObject({ storage: 'other' });
     expect((await readFile(join(other.path, 'sealed/s-t01000-7'))).equals(sealed)).toBe(true);
     expect(await readdir(fixture.storage.path)).toEqual([]);
+  });
+
+  test('into a named storage and nowhere else, even when another has files of the sector', async () => {
+    const other = await secondRoot();
+    await put(fixture.storage, 'sealed/s-t01000-7', 'an older one');
+    await fixture.start({ storage: [fixture.storage, other] });
+    expect(await persisted('other')).toMatchObject({ storage: 'other', root: other.path });
+    expect(await readdir(join(other.path, 'cache/s-t01000-7'))).toEqual(['p_aux', 'sector.json']);
+    expect(await readFile(join(fixture.storage.path, 'sealed/s-t01000-7'), 'utf8')).toBe('an older one');
+    expect(await readdir(fixture.storage.path)).toEqual(['sealed']);
+  });
+
+  test.each(['update/s-t01000-7', 'update-cache/s-t01000-7/p_aux', 'cache/s-t01000-7/t_aux'])(
+    'without a name beside what the sector has already: %s',
+    async (path) => {
+      const other = await secondRoot();
+      await put(other, path, 'kept');
+      // A folder that a failed attempt left, and another sector's files, are no files of this sector.
+      await mkdir(join(fixture.storage.path, 'cache/s-t01000-7'), { recursive: true });
+      await put(fixture.storage, 'sealed/s-t01000-77', 'of another');
+      await fixture.start({ storage: [fixture.storage, other] });
+      expect(await persisted()).toMatchObject({ storage: 'other' });
+      expect(await readFile(join(other.path, path), 'utf8')).toBe('kept');
+    },
+  );
+
+  test.skipIf(!canMount)('without a name and without files: where there is most room', async () => {
+    const small = await secondRoot();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', small.path]);
+    try {
+      await fixture.start({ storage: [small, fixture.storage] });
+      expect(await persisted()).toMatchObject({ storage: 'main' });
+      expect(await readdir(small.path)).toEqual([]);
+    } finally {
+      execFileSync('umount', [small.path]);
+    }
+  });
+
+  test('a storage that this runner does not have is told of', async () => {
+    await fixture.start();
+    await expect(persisted('elsewhere')).rejects.toThrow('--storage elsewhere=PATH');
+    expect(await readdir(fixture.storage.path)).toEqual([]);
+  });
+
+  test('a folder that is a link out of the storage is not written through', async () => {
+    await mkdir(join(fixture.dir, 'outside'));
+    await symlink(join(fixture.dir, 'outside'), join(fixture.storage.path, 'sealed'));
+    await fixture.start();
+    await expect(persisted()).rejects.toThrow('sealed in storage main is a link that leads out of it');
+    expect(await readdir(join(fixture.dir, 'outside'))).toEqual([]);
   });
 
   test('an input with another hash than granted is refused and leaves the storage as it was', async () => {
@@ -98,21 +158,37 @@ describe('persist', () => {
     });
   });
 
-  test.skipIf(!canMount)('a disk that fills up is storage_full, and nothing stays', async () => {
-    // A disk of 64 KiB; the sealed file has 100,000 bytes.
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', fixture.storage.path]);
+  /** With a disk of its own for the storage, mounted with these options. */
+  async function onDisk(options: string, body: () => Promise<void>): Promise<void> {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', fixture.storage.path]);
     try {
       await fixture.start();
-      const { attempt } = await fixture.plane.grant(wish());
-      expect(await fixture.reported(attempt)).toMatchObject({
-        outcome: 'failed',
-        code: 'storage_full',
-        message: expect.stringContaining('free space there'),
-      });
-      expect(await readdir(join(fixture.storage.path, 'sealed'))).toEqual([]);
+      await body();
     } finally {
       execFileSync('umount', [fixture.storage.path]);
     }
+  }
+  const full = { outcome: 'failed', code: 'storage_full', message: expect.stringContaining('free space there') };
+
+  test.skipIf(!canMount)('a disk without room is storage_full before anything is written', async () => {
+    // The sealed file has 100,000 bytes.
+    await onDisk('size=64k', async () => {
+      const { attempt } = await fixture.plane.grant(wish());
+      expect(await fixture.reported(attempt)).toMatchObject(full);
+      expect(await readdir(fixture.storage.path)).toEqual([]);
+    });
+  });
+
+  test.skipIf(!canMount)('a disk that fills up under way is storage_full; old files stay as they were, no draft stays', async () => {
+    // Root, sealed/, the old file, its draft, cache/: nothing is left for the folder of p_aux.
+    await onDisk('nr_inodes=5', async () => {
+      await mkdir(join(fixture.storage.path, 'sealed'));
+      await writeFile(join(fixture.storage.path, 'sealed/s-t01000-7'), 'as it was');
+      const { attempt } = await fixture.plane.grant(wish());
+      expect(await fixture.reported(attempt)).toMatchObject(full);
+      expect(await readdir(join(fixture.storage.path, 'sealed'))).toEqual(['s-t01000-7']);
+      expect(await readFile(join(fixture.storage.path, 'sealed/s-t01000-7'), 'utf8')).toBe('as it was');
+    });
   });
 });
 
@@ -140,5 +216,8 @@ describe('check of stored files', () => {
       outcome: 'failed',
       message: expect.stringContaining('--storage elsewhere=PATH'),
     });
+    // A disk that is not mounted is no damage: nothing is stored again because of it.
+    await rm(fixture.storage.path, { recursive: true });
+    expect(await check(storage, files)).toMatchObject({ outcome: 'failed', code: 'storage_full' });
   });
 });

@@ -1,0 +1,76 @@
+/**
+ * Publish: files of miner storage go into object storage as outputs of the attempt, read where they are and
+ * hashed on the way; no copy is made. Nothing in the storage is changed.
+ */
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type { Grant, OutputSlot, ReportedOutput } from '../schema/runner.ts';
+import type { PublishWork } from '../schema/stage.ts';
+import { StageFailure } from './failure.ts';
+import type { StorageRoot } from './options.ts';
+import type { Progress } from './progress.ts';
+import { findStored, namedRoot } from './storage-roots.ts';
+import type { TransferOptions } from './transfer-errors.ts';
+import { upload } from './upload.ts';
+
+export type PublishRun = {
+  readonly grant: Grant;
+  readonly work: z.infer<typeof PublishWork>;
+  readonly roots: readonly StorageRoot[];
+  readonly progress: Progress;
+  readonly transfer: TransferOptions;
+};
+
+type Output = z.infer<typeof ReportedOutput>;
+type Wanted = { readonly slot: OutputSlot; readonly path: string; readonly hash: string | null };
+
+/** Sends every file to its slot. Throws `input_invalid` naming the first that is missing or has another hash than given. */
+export async function publish(run: PublishRun): Promise<Output[]> {
+  const root = await namedRoot(run.roots, run.work.storage);
+  const wanted = slotsOf(run.grant, run.work);
+  const outputs: Output[] = [];
+  // All are looked at first, so that a missing one is told of before hours of sending.
+  const files: (Wanted & { file: Awaited<ReturnType<typeof findWanted>> })[] = [];
+  for (const one of wanted) files.push({ ...one, file: await findWanted(root, one) });
+  for (const { slot, path, hash, file } of files) {
+    run.progress.note(`sending ${path}`);
+    const read = createHash('sha256');
+    const parts = await upload(slot, { ...file, onBytes: (bytes) => read.update(bytes) }, run.transfer).catch((error: unknown) => {
+      run.transfer.signal.throwIfAborted();
+      if (error instanceof StageFailure) throw error;
+      throw unusable(root, path, `cannot be read (${error instanceof Error ? error.message : String(error)}); check its disk`);
+    });
+    const found = `sha256:${read.digest('hex')}`;
+    if (hash !== null && found !== hash) throw unusable(root, path, `has hash ${found} and was stored with ${hash}`);
+    outputs.push({ name: slot.name, sizeBytes: String(file.sizeBytes), hash: found, parts });
+  }
+  return outputs;
+}
+
+/** Each file with its slot: as many of the one as of the other, by name. */
+function slotsOf(grant: Grant, work: z.infer<typeof PublishWork>): Wanted[] {
+  const slots = new Map(grant.outputs.map((slot) => [slot.name, slot]));
+  const wanted = work.files.flatMap(({ artifact, path, hash }) => {
+    const slot = slots.get(artifact);
+    slots.delete(artifact);
+    return slot === undefined ? [] : [{ slot, path, hash }];
+  });
+  if (wanted.length === work.files.length && wanted.length === grant.outputs.length) return wanted;
+  throw new StageFailure(
+    'bad_request',
+    'the files to publish are not those that the grant has uploads for; update the older of runner and control plane',
+  );
+}
+
+async function findWanted(root: StorageRoot, { slot, path }: Wanted): Promise<{ path: string; sizeBytes: number }> {
+  const file = await findStored(root, path);
+  if (file === undefined) throw unusable(root, path, 'is not there');
+  if (file.sizeBytes > Number(slot.maxSizeBytes))
+    throw unusable(root, path, `has ${file.sizeBytes} bytes and can have ${slot.maxSizeBytes} at most`);
+  return file;
+}
+
+function unusable(root: StorageRoot, path: string, how: string): StageFailure {
+  const what = `stored file ${path} in storage ${root.id} ${how}`;
+  return new StageFailure('input_invalid', `${what}; put the right file back, or rebuild the sector`, path.slice(0, 100));
+}
