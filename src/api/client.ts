@@ -7,6 +7,7 @@ import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, Regist
 import type { JobEvent } from '../schema/job.ts';
 import type { AbortRequest, ApiTokenRequest, JoinTokenRequest, PauseRequest, PledgeRequest, ResumeRequest } from './requests.ts';
 import type {
+  ActedView,
   Explanation,
   JoinToken,
   NewToken,
@@ -15,6 +16,7 @@ import type {
   SectorDetail,
   SectorPage,
   SectorView,
+  ThreadView,
   TokenView,
   WorkerView,
 } from './views.ts';
@@ -148,14 +150,20 @@ export function createClient(options: ClientOptions) {
     sectors: (query: SectorFilter = {}) => call<SectorPage>('GET', '/v1/sectors', { query }),
     sector: (ref: string) => call<SectorDetail>('GET', sector(ref)),
     pause: (ref: string, body: PauseRequest = {}) => call<SectorView>('POST', `${sector(ref)}/pause`, { body }),
-    resume: (ref: string, body: ResumeRequest = {}) => call<SectorView>('POST', `${sector(ref)}/resume`, { body }),
-    abort: (ref: string, body: AbortRequest = {}) => call<SectorView>('POST', `${sector(ref)}/abort`, { body }),
+    resume: (ref: string, body: ResumeRequest = {}) => call<ActedView>('POST', `${sector(ref)}/resume`, { body }),
+    abort: (ref: string, body: AbortRequest = {}) => call<ActedView>('POST', `${sector(ref)}/abort`, { body }),
     explain: (ref: string) => call<Explanation>('GET', `${sector(ref)}/explain`),
     workers: () => call<{ items: WorkerView[] }>('GET', '/v1/workers'),
     worker: (name: string) => call<WorkerView>('GET', `/v1/workers/${at(name)}`),
-    pauseThread: (worker: string, index: number) => call<SectorView>('POST', `${thread(worker, index)}/pause`, { body: {} }),
+    pauseThread: (worker: string, index: number, body: PauseRequest = {}) =>
+      call<SectorView>('POST', `${thread(worker, index)}/pause`, { body }),
     resumeThread: (worker: string, index: number, body: ResumeRequest = {}) =>
-      call<SectorView>('POST', `${thread(worker, index)}/resume`, { body }),
+      call<ActedView>('POST', `${thread(worker, index)}/resume`, { body }),
+    abortThread: (worker: string, index: number, body: AbortRequest = {}) =>
+      call<ActedView>('POST', `${thread(worker, index)}/abort`, { body }),
+    /** On: it takes sectors. Off: it finishes the one it has and takes no other. */
+    switchThread: (worker: string, index: number, on: boolean) =>
+      call<ThreadView>('POST', `${thread(worker, index)}/${on ? 'enable' : 'disable'}`, { body: {} }),
     createJoinToken: (body: JoinTokenRequest) => call<JoinToken>('POST', '/v1/runners/tokens', { body }),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
     /** `drain`: finish what runs, take nothing new. `cordon`: the same until lifted. `ban`: its credential ends now. */

@@ -4,11 +4,14 @@ import type { ObjectStore } from '../scheduler/ports.ts';
 import type { Settings } from '../scheduler/context.ts';
 import type { Principal } from './auth.ts';
 import type { Door } from './door.ts';
+import type { WorkerAddresses } from './worker-address.ts';
 
 export type ApiParts = {
   readonly door: Door;
   readonly objects: ObjectStore;
   readonly settings: Settings;
+  /** Where workers were reached before they were ours; users go on naming them so. */
+  readonly workerAddresses?: WorkerAddresses;
   readonly log: Logger;
   /** Fresh request ids. */
   readonly requestId: () => string;

@@ -1,7 +1,8 @@
 /** What the API is asked for: bodies and queries. Unknown fields are refused. */
 import { z } from 'zod';
-import { MinerId, PieceId } from '../schema/ids.ts';
+import { MinerId, PieceId, SectorName } from '../schema/ids.ts';
 import { Trust } from '../schema/runner.ts';
+import { Decimal } from '../schema/units.ts';
 import { Role } from './views.ts';
 
 /** The names of states end where a terminal's control characters begin. */
@@ -9,11 +10,19 @@ const State = z.string().min(1).max(60);
 
 export const PledgeRequest = z.strictObject({
   plan: z.string().min(1).max(40),
-  miner: MinerId,
-  count: z.number().int().min(1).max(1_000),
+  /** May be left out where `sector` is a name, which has it. */
+  miner: MinerId.optional(),
+  count: z.number().int().min(1).max(1_000).default(1),
+  /** Client data, in this order. */
   pieces: z.array(PieceId).min(1).max(1_000).optional(),
+  /** The sector that exists: its number, or its name (snapup, rebuild, unseal). */
+  sector: z.union([z.number().int().nonnegative(), SectorName]).optional(),
+  /** Unpadded range of the data to decode; without one the whole (unseal). */
+  range: z.strictObject({ offsetBytes: Decimal, sizeBytes: Decimal }).optional(),
+  /** Finish without looking on the chain whether the last message landed. */
+  skipOnchainCheck: z.boolean().optional(),
 });
-export type PledgeRequest = z.infer<typeof PledgeRequest>;
+export type PledgeRequest = z.input<typeof PledgeRequest>;
 
 export const PauseRequest = z.strictObject({ now: z.boolean().optional() });
 export type PauseRequest = z.infer<typeof PauseRequest>;

@@ -14,6 +14,10 @@ export type Role = z.infer<typeof Role>;
 export const SectorView = Job.extend({ sector: z.string().nullable() });
 export type SectorView = z.infer<typeof SectorView>;
 
+/** The job after an action. `notice`: what is out already and cannot be called back; null when nothing is. */
+export const ActedView = SectorView.extend({ notice: z.string().nullable() });
+export type ActedView = z.infer<typeof ActedView>;
+
 export const SectorPage = z.object({ items: z.array(SectorView), cursor: z.string().nullable() });
 export type SectorPage = z.infer<typeof SectorPage>;
 
@@ -47,6 +51,10 @@ export const Explanation = z.object({
 });
 export type Explanation = z.infer<typeof Explanation>;
 
+/** `Off`: switched off and without a job. The other words are damocles'. */
+export const ThreadState = z.enum(['Idle', 'Off', 'Paused', 'Running', 'Waiting']);
+export type ThreadState = z.infer<typeof ThreadState>;
+
 /** One sealing_thread and the job in it. */
 export const ThreadView = z.object({
   index: z.number().int().nonnegative(),
@@ -57,12 +65,22 @@ export const ThreadView = z.object({
   job: JobId.nullable(),
   sector: z.string().nullable(),
   state: z.string().nullable(),
+  /** The stage that runs, or that a runner is looked for. */
+  stage: Stage.nullable(),
+  threadState: ThreadState,
+  /** Since when it is paused, runs or waits; null without a job. */
+  sinceMs: UnixMs.nullable(),
   paused: z.boolean(),
   error: z.string().nullable(),
 });
 export type ThreadView = z.infer<typeof ThreadView>;
 
-export const WorkerView = z.object({ worker: z.string(), threads: z.array(ThreadView) });
+export const WorkerView = z.object({
+  worker: z.string(),
+  /** Where it was reached before, as the configuration maps it; null when it does not. */
+  address: z.string().nullable(),
+  threads: z.array(ThreadView),
+});
 export type WorkerView = z.infer<typeof WorkerView>;
 
 export const RunnerView = z.object({

@@ -54,6 +54,7 @@ export class ApiWorld {
       door: this.door,
       objects,
       settings,
+      workerAddresses: { ours: '10.0.0.7', theirs: '10.0.0.8:17999' },
       log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
       requestId: () => randomIds.hex(8),
       sleep,

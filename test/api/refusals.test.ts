@@ -82,14 +82,6 @@ test('Abort is taken wherever a state is, and shown as Aborted', async () => {
   });
 });
 
-test('fifty resumes at once: one wins', async () => {
-  const [job] = (await world.pledge()) as [string];
-  expect((await admin('POST', `/v1/sectors/${job}/pause`)).status).toBe(200);
-  const answers = await Promise.all(Array.from({ length: 50 }, () => admin('POST', `/v1/sectors/${job}/resume`)));
-  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-  expect(answers.filter(({ status }) => status === 409)).toHaveLength(49);
-});
-
 test('a piece streamed without a length is cut off above the largest size, and nothing of it stays', async () => {
   let sent = 0;
   const endless = new ReadableStream<Uint8Array>({

@@ -3,16 +3,17 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { type MinerId, SectorRef, parseSectorName, SectorName } from '../../schema/ids.ts';
 import type { Job } from '../../schema/job.ts';
+import { SealpoolError } from '../../schema/problem.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { explain } from '../../scheduler/explain.ts';
-import { abortJob, canonicalState, pauseJob, pledge, resumeJob } from '../../scheduler/operate.ts';
+import { type Pledge, abortJob, canonicalState, pauseJob, pledge, resumeJob } from '../../scheduler/operate.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
 import { AbortRequest, PauseRequest, PledgeRequest, ResumeRequest, SectorQuery } from '../requests.ts';
-import { Explanation, SectorDetail, SectorPage, SectorView } from '../views.ts';
-import { sectorDetail, sectorView } from './shown.ts';
+import { ActedView, Explanation, SectorDetail, SectorPage, SectorView } from '../views.ts';
+import { actedView, sectorDetail, sectorView } from './shown.ts';
 
 const Ref = z.object({ ref: SectorRef });
 const AT = '/v1/sectors/{ref}';
@@ -34,6 +35,23 @@ function asConfigured(ctx: Context, miner: MinerId): MinerId {
   return (Object.keys(ctx.settings.miners).find((known) => known.slice(1) === miner.slice(1)) ?? miner) as MinerId;
 }
 
+/** What is asked for, with the sector's name resolved; 404 for a miner that is not there or not this token's. */
+function pledgeOf(ctx: Context, principal: Principal, { sector, miner, ...rest }: z.output<typeof PledgeRequest>): Pledge {
+  const named = typeof sector === 'string' ? parseSectorName(sector) : undefined;
+  const asked = miner ?? named?.miner;
+  if (asked === undefined)
+    throw new SealpoolError('bad_request', 'miner_missing', 'no miner is named; give miner (t01000), or the name of a sector (s-t01000-7)');
+  if (named !== undefined && named.miner.slice(1) !== asked.slice(1))
+    throw new SealpoolError(
+      'bad_request',
+      'miner_differs',
+      `${sector} is no sector of ${asked}; leave miner out, or name one of its sectors`,
+    );
+  const known = asConfigured(ctx, asked);
+  if (!mayMiner(principal, known) || !Object.hasOwn(ctx.settings.miners, known)) throw notFound(`miner ${asked}`);
+  return { ...rest, miner: known, sector: named?.number ?? (sector as number | undefined) };
+}
+
 export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { door } = parts;
   app.openapi(
@@ -46,13 +64,8 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       answer: z.object({ items: z.array(SectorView) }),
     }),
     async (c) => {
-      const principal = c.get('principal');
-      const { plan, miner, count, pieces } = c.req.valid('json');
-      const jobs = await door.run((ctx) => {
-        const named = asConfigured(ctx, miner);
-        if (!mayMiner(principal, named) || !Object.hasOwn(ctx.settings.miners, named)) throw notFound(`miner ${miner}`);
-        return pledge(ctx, { plan, miner: named, count, pieces }, principal.actor);
-      });
+      const [principal, body] = [c.get('principal'), c.req.valid('json')];
+      const jobs = await door.run((ctx) => pledge(ctx, pledgeOf(ctx, principal, body), principal.actor));
       return c.json({ items: jobs.map(sectorView) }, 200);
     },
   );
@@ -67,12 +80,13 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const principal = c.get('principal');
-      const { cursor, limit, state, ...rest } = c.req.valid('query');
+      const { cursor, limit, state, miner, ...rest } = c.req.valid('query');
       const page = await door.run((ctx) =>
         ctx.tx.jobs(
           {
             ...rest,
             state: state === undefined ? undefined : canonicalState(state),
+            miner: miner === undefined ? undefined : asConfigured(ctx, miner),
             ...(principal.miners === null ? {} : { miners: principal.miners }),
           },
           limit,
@@ -114,9 +128,9 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
 
 function actions(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { door } = parts;
-  const shared = { method: 'post', who: 'operator', params: Ref, bodyOptional: true, answer: SectorView } as const;
+  const shared = { method: 'post', who: 'operator', params: Ref, bodyOptional: true } as const;
   app.openapi(
-    operation(parts, { ...shared, path: `${AT}/pause`, summary: 'Pause the job in its state', body: PauseRequest }),
+    operation(parts, { ...shared, path: `${AT}/pause`, summary: 'Pause the job in its state', body: PauseRequest, answer: SectorView }),
     async (c) => {
       const [{ ref }, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
       const job = await door.run((ctx) => pauseJob(ctx, findJob(ctx, principal, ref).id, { now }, principal.actor));
@@ -124,16 +138,25 @@ function actions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     },
   );
   app.openapi(
-    operation(parts, { ...shared, path: `${AT}/resume`, summary: 'Go on, from this state or a named one', body: ResumeRequest }),
+    operation(parts, {
+      ...shared,
+      path: `${AT}/resume`,
+      summary: 'Go on, from this state or a named one',
+      body: ResumeRequest,
+      answer: ActedView,
+    }),
     async (c) => {
       const [{ ref }, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      const job = await door.run((ctx) => resumeJob(ctx, findJob(ctx, principal, ref).id, body, principal.actor));
-      return c.json(sectorView(job), 200);
+      const shown = await door.run((ctx) => actedView(ctx.tx, resumeJob(ctx, findJob(ctx, principal, ref).id, body, principal.actor)));
+      return c.json(shown, 200);
     },
   );
-  app.openapi(operation(parts, { ...shared, path: `${AT}/abort`, summary: 'Give the job up', body: AbortRequest }), async (c) => {
-    const [{ ref }, { force }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-    const job = await door.run((ctx) => abortJob(ctx, findJob(ctx, principal, ref).id, { force }, principal.actor));
-    return c.json(sectorView(job), 200);
-  });
+  app.openapi(
+    operation(parts, { ...shared, path: `${AT}/abort`, summary: 'Give the job up', body: AbortRequest, answer: ActedView }),
+    async (c) => {
+      const [{ ref }, { force }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
+      const shown = await door.run((ctx) => actedView(ctx.tx, abortJob(ctx, findJob(ctx, principal, ref).id, { force }, principal.actor)));
+      return c.json(shown, 200);
+    },
+  );
 }

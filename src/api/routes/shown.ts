@@ -4,13 +4,26 @@ import type { Job } from '../../schema/job.ts';
 import type { EffectRow } from '../../scheduler/effects.ts';
 import type { ApiTokenRow, PieceRow, RunnerRow, ThreadRow, Tx } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
-import type { MessageView, PieceView, RunnerView, SectorDetail, SectorView, ThreadView, TokenView } from '../views.ts';
+import type { ActedView, MessageView, PieceView, RunnerView, SectorDetail, SectorView, ThreadView, TokenView } from '../views.ts';
 
 /** Most events of one sector shown at once; older pages come through /v1/events. */
 const EVENTS_SHOWN = 1_000;
 
 export function sectorView(job: Job): SectorView {
   return { ...job, sector: job.number === null ? null : sectorName(job.miner, job.number) };
+}
+
+/** The job after an action, with the message that is out and cannot be called back. */
+export function actedView(tx: Tx, job: Job): ActedView {
+  const out = tx
+    .openEffectsOfJob(job.id)
+    .flatMap(({ signed, want }) => (signed === null || want.kind !== 'message' ? [] : [{ ...signed, ...want }]));
+  const [message] = out;
+  const notice =
+    message === undefined
+      ? null
+      : `message ${message.cid} (${message.message.method}, nonce ${message.nonce} of ${message.sender}) is signed and on its way: it may still land; no other one is sent for this job`;
+  return { ...sectorView(job), notice };
 }
 
 export function messageView(effect: EffectRow): MessageView[] {
@@ -41,6 +54,18 @@ export function sectorDetail(tx: Tx, job: Job): SectorDetail {
   };
 }
 
+/** What the thread's job does, since when, and in which stage. */
+function doing(tx: Tx, job: Job): Pick<ThreadView, 'threadState' | 'stage' | 'sinceMs'> {
+  const { waiting } = job;
+  const stage = waiting.for === 'runner' || waiting.for === 'stage' ? waiting.stage : null;
+  if (job.paused) {
+    const paused = tx.eventsOfJob(job.id, 0, EVENTS_SHOWN).findLast(({ kind }) => kind === 'paused');
+    return { threadState: 'Paused', stage, sinceMs: paused?.atMs ?? job.updatedMs };
+  }
+  if (waiting.for === 'stage') return { threadState: 'Running', stage, sinceMs: tx.attempt(waiting.attempt)?.grantedMs ?? job.updatedMs };
+  return { threadState: 'Waiting', stage, sinceMs: waiting.for === 'runner' ? waiting.sinceMs : job.updatedMs };
+}
+
 /** A thread; a job of a miner that the token is not for stays hidden. */
 export function threadView(tx: Tx, thread: ThreadRow, principal: Principal): ThreadView {
   const found = thread.job === null ? undefined : tx.job(thread.job);
@@ -55,6 +80,7 @@ export function threadView(tx: Tx, thread: ThreadRow, principal: Principal): Thr
     job: job?.id ?? null,
     sector: job === undefined ? null : sectorView(job).sector,
     state: job?.state ?? null,
+    ...(job === undefined ? ({ threadState: enabled ? 'Idle' : 'Off', stage: null, sinceMs: null } as const) : doing(tx, job)),
     paused: job?.paused ?? false,
     error: job?.error?.message ?? null,
   };

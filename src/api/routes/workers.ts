@@ -1,43 +1,55 @@
-/** The worker and sealing_thread view of the same jobs. */
+/** The worker and sealing_thread view of the same jobs. A worker is named by its name, or the address it was reached at before. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { z } from 'zod';
 import type { JobId } from '../../schema/ids.ts';
 import type { Context } from '../../scheduler/context.ts';
-import { pauseJob, resumeJob } from '../../scheduler/operate.ts';
-import { jobOfThread, threadId } from '../../scheduler/threads.ts';
+import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
+import type { ThreadRow } from '../../scheduler/ports.ts';
+import { assignThreads, jobOfThread, threadId } from '../../scheduler/threads.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
-import { PauseRequest, ResumeRequest } from '../requests.ts';
-import { SectorView, WorkerView } from '../views.ts';
-import { sectorView, threadView } from './shown.ts';
+import { AbortRequest, PauseRequest, ResumeRequest } from '../requests.ts';
+import { ActedView, SectorView, ThreadView, WorkerView } from '../views.ts';
+import { workerNamed } from '../worker-address.ts';
+import { actedView, sectorView, threadView } from './shown.ts';
 
 const Name = z.string().min(1).max(60);
 const Worker = z.object({ w: Name });
 const Thread = z.object({ w: Name, i: z.coerce.number().int().min(0).max(9_999) });
 const THREAD = '/v1/workers/{w}/threads/{i}';
 
-/** Workers with the threads that this token may know of: shared ones, and those of its miners. */
-function workers(ctx: Context, principal: Principal): WorkerView[] {
+/** Threads that this token may know of: shared ones, and those of its miners. */
+function threadsOf(ctx: Context, principal: Principal): ThreadRow[] {
+  return ctx.tx.threads().filter(({ miner }) => miner === null || mayMiner(principal, miner));
+}
+
+function workers(parts: ApiParts, ctx: Context, principal: Principal): WorkerView[] {
   const byName = new Map<string, WorkerView>();
-  for (const thread of ctx.tx.threads()) {
-    if (thread.miner !== null && !mayMiner(principal, thread.miner)) continue;
-    const worker = byName.get(thread.worker) ?? { worker: thread.worker, threads: [] };
-    worker.threads.push(threadView(ctx.tx, thread, principal));
-    byName.set(thread.worker, worker);
+  for (const thread of threadsOf(ctx, principal)) {
+    const { worker } = thread;
+    const view = byName.get(worker) ?? { worker, address: parts.workerAddresses?.[worker] ?? null, threads: [] };
+    view.threads.push(threadView(ctx.tx, thread, principal));
+    byName.set(worker, view);
   }
   return [...byName.values()];
 }
 
-/** The job in a thread; a thread of a foreign miner is not there, a foreign job in a shared one neither. */
-function jobIn(ctx: Context, principal: Principal, worker: string, index: number): JobId {
-  const thread = ctx.tx.thread(threadId(worker, index));
-  // Not the engine's refusal, which lists the threads there are: some may be of foreign miners.
-  if (thread === undefined || (thread.miner !== null && !mayMiner(principal, thread.miner)))
-    throw notFound(`sealing_thread ${worker}/${index}`);
+/** The thread; one of a foreign miner is not there. Not the engine's refusal, which lists the threads there are: some may be foreign. */
+function threadAt(parts: ApiParts, ctx: Context, principal: Principal, { w, i }: z.output<typeof Thread>): ThreadRow {
+  const visible = threadsOf(ctx, principal);
+  const worker = workerNamed(w, new Set(visible.map((thread) => thread.worker)), parts.workerAddresses ?? {});
+  const thread = visible.find(({ id }) => worker !== undefined && id === threadId(worker, i));
+  if (thread === undefined) throw notFound(`sealing_thread ${w}/${i}`);
+  return thread;
+}
+
+/** The job in a thread; a foreign job in a shared thread is not there. */
+function jobIn(parts: ApiParts, ctx: Context, principal: Principal, at: z.output<typeof Thread>): JobId {
+  const { worker, index } = threadAt(parts, ctx, principal, at);
   const job = jobOfThread(ctx, worker, index);
-  if (!mayMiner(principal, job.miner)) throw notFound(`sector in sealing_thread ${worker}/${index}`);
+  if (!mayMiner(principal, job.miner)) throw notFound(`sector in sealing_thread ${at.w}/${at.i}`);
   return job.id;
 }
 
@@ -51,30 +63,108 @@ export function workerRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       summary: 'Workers and their sealing_threads',
       answer: z.object({ items: z.array(WorkerView) }),
     }),
-    async (c) => c.json({ items: await door.run((ctx) => workers(ctx, c.get('principal'))) }, 200),
+    async (c) => c.json({ items: await door.run((ctx) => workers(parts, ctx, c.get('principal'))) }, 200),
   );
   app.openapi(
-    operation(parts, { method: 'get', path: '/v1/workers/{w}', who: 'viewer', summary: 'One worker', params: Worker, answer: WorkerView }),
+    operation(parts, {
+      method: 'get',
+      path: '/v1/workers/{w}',
+      who: 'viewer',
+      summary: 'One worker, by its name or the address it was reached at before',
+      params: Worker,
+      answer: WorkerView,
+    }),
     async (c) => {
       const { w } = c.req.valid('param');
-      const found = await door.run((ctx) => workers(ctx, c.get('principal')).find(({ worker }) => worker === w));
+      const found = await door.run((ctx) => {
+        const all = workers(parts, ctx, c.get('principal'));
+        const name = workerNamed(w, new Set(all.map(({ worker }) => worker)), parts.workerAddresses ?? {});
+        return all.find(({ worker }) => worker === name);
+      });
       if (found === undefined) throw notFound(`worker ${w}`);
       return c.json(found, 200);
     },
   );
-  const shared = { method: 'post', who: 'operator', params: Thread, bodyOptional: true, answer: SectorView } as const;
+  jobActions(app, parts);
+  switches(app, parts);
+}
+
+/** What is done to the job in a thread. */
+function jobActions(app: OpenAPIHono<Env>, parts: ApiParts): void {
+  const { door } = parts;
+  const shared = { method: 'post', who: 'operator', params: Thread, bodyOptional: true } as const;
   app.openapi(
-    operation(parts, { ...shared, path: `${THREAD}/pause`, summary: "Pause the thread's sector", body: PauseRequest }),
+    operation(parts, { ...shared, path: `${THREAD}/pause`, summary: "Pause the thread's sector", body: PauseRequest, answer: SectorView }),
     async (c) => {
-      const [{ w, i }, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      return c.json(sectorView(await door.run((ctx) => pauseJob(ctx, jobIn(ctx, principal, w, i), { now }, principal.actor))), 200);
+      const [at, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
+      return c.json(sectorView(await door.run((ctx) => pauseJob(ctx, jobIn(parts, ctx, principal, at), { now }, principal.actor))), 200);
     },
   );
   app.openapi(
-    operation(parts, { ...shared, path: `${THREAD}/resume`, summary: "Go on with the thread's sector", body: ResumeRequest }),
+    operation(parts, {
+      ...shared,
+      path: `${THREAD}/resume`,
+      summary: "Go on with the thread's sector, from its state or a named one",
+      body: ResumeRequest,
+      answer: ActedView,
+    }),
     async (c) => {
-      const [{ w, i }, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      return c.json(sectorView(await door.run((ctx) => resumeJob(ctx, jobIn(ctx, principal, w, i), body, principal.actor))), 200);
+      const [at, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
+      return c.json(
+        await door.run((ctx) => actedView(ctx.tx, resumeJob(ctx, jobIn(parts, ctx, principal, at), body, principal.actor))),
+        200,
+      );
     },
   );
+  app.openapi(
+    operation(parts, {
+      ...shared,
+      path: `${THREAD}/abort`,
+      summary: "Give the thread's sector up; the thread goes on to the next",
+      body: AbortRequest,
+      answer: ActedView,
+    }),
+    async (c) => {
+      const [at, { force }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
+      return c.json(
+        await door.run((ctx) => actedView(ctx.tx, abortJob(ctx, jobIn(parts, ctx, principal, at), { force }, principal.actor))),
+        200,
+      );
+    },
+  );
+}
+
+function setEnabled(ctx: Context, thread: ThreadRow, enabled: boolean): ThreadRow {
+  ctx.tx.putThread({ ...thread, enabled });
+  if (enabled) assignThreads(ctx);
+  return ctx.tx.thread(thread.id) ?? thread;
+}
+
+/** A thread that is switched off finishes its sector and takes no other. */
+function switches(app: OpenAPIHono<Env>, parts: ApiParts): void {
+  for (const { name, enabled, summary } of [
+    { name: 'enable', enabled: true, summary: 'Let the thread take sectors' },
+    { name: 'disable', enabled: false, summary: 'Let the thread finish its sector and take no other' },
+  ]) {
+    app.openapi(
+      operation(parts, {
+        method: 'post',
+        path: `${THREAD}/${name}`,
+        who: 'operator',
+        summary,
+        params: Thread,
+        body: z.strictObject({}),
+        bodyOptional: true,
+        answer: ThreadView,
+      }),
+      async (c) => {
+        const [at, principal] = [c.req.valid('param'), c.get('principal')];
+        const shown = await parts.door.run((ctx) => {
+          const thread = threadAt(parts, ctx, principal, at);
+          return threadView(ctx.tx, setEnabled(ctx, thread, enabled), principal);
+        });
+        return c.json(shown, 200);
+      },
+    );
+  }
 }
