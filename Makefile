@@ -13,7 +13,8 @@ GENERATE = answer=$$(bin/sealpool-prover params generate $(1)) || { echo "$$answ
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     seal one 2 KiB sector for real, from nothing to Finished (FILE=path puts a file into it)"
+	@echo "make demo     seal one 2 KiB sector for real, from nothing to Finished (FILE=path puts a file into it;"
+	@echo "              FLOW=all then snaps the file into it, loses and rebuilds its files, and unseals it)"
 	@echo "make test     run all tests, Rust and TypeScript; the last line sums them up"
 	@echo "make soak     run what takes too long for make test"
 	@echo "make prover   build sealpool-prover and link it to bin/"
@@ -23,8 +24,8 @@ help:
 
 demo: $(READY) prover
 	@echo "== proof parameters of the dev network (made once, a few minutes)"
-	@$(call GENERATE,--set porep)
-	@node=$$($(NODE)) && exec "$$node" scripts/demo.ts $(if $(FILE),"$(FILE)")
+	@$(call GENERATE,$(if $(filter all,$(FLOW)),,--set porep))
+	@node=$$($(NODE)) && exec "$$node" scripts/demo.ts $(if $(FLOW),"--flow=$(FLOW)") $(if $(FILE),"--file=$(FILE)")
 
 test: $(READY) prover packages params
 	@node=$$($(NODE)) && exec "$$node" scripts/test.ts

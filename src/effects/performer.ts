@@ -25,7 +25,7 @@ export type PerformerParts<C extends EffectContext> = {
   readonly door: EffectDoor<C>;
   readonly engine: EffectEngine<C>;
   readonly chain: Omit<Chain, 'head'>;
-  readonly objects: Pick<ObjectStore, 'delete'>;
+  readonly objects: Pick<ObjectStore, 'delete' | 'abortUpload'>;
   /** Told what the engine is not: failures of the database. */
   readonly onError: (error: unknown) => void;
   /** Wait after the database took no change. */
@@ -144,6 +144,8 @@ async function performOnce<C extends EffectContext>(
       return followMessage(want, { chain, messages, epochMs, stored });
     }
     case 'delete':
+      // First the uploads: one that is being completed at this moment leaves an object, which goes below.
+      for (const { key, uploadId } of want.uploads ?? []) await parts.objects.abortUpload(key, uploadId);
       for (const key of want.keys) await parts.objects.delete(key);
       return { outcome: 'deleted' };
   }

@@ -131,11 +131,8 @@ export function fence(ctx: Context, job: Job, reason: string): void {
 
 /** Whatever an attempt that ended without a result may have uploaded goes. */
 export function dropUploads(ctx: Context, job: Job, attempt: AttemptId): void {
-  discard(
-    ctx,
-    job,
-    ctx.tx.uploadsOfAttempt(attempt).map(({ key }) => key),
-  );
+  const uploads = ctx.tx.uploadsOfAttempt(attempt).map(({ key, uploadId }) => ({ key, uploadId }));
+  if (uploads.length > 0) want(ctx, job, 'Delete', { kind: 'delete', keys: uploads.map(({ key }) => key), uploads });
   ctx.tx.deleteUploads(attempt);
 }
 

@@ -34,7 +34,12 @@ export type EffectWant =
       readonly commR: string;
     }
   /** Delete objects that no state needs any more. */
-  | { readonly kind: 'delete'; readonly keys: readonly string[] };
+  | {
+      readonly kind: 'delete';
+      readonly keys: readonly string[];
+      /** Uploads that were begun and will not be completed: their parts go. */
+      readonly uploads?: readonly { readonly key: string; readonly uploadId: string }[];
+    };
 
 /** The job's messages, by the field of its data. */
 export type MessageField = 'preCommit' | 'proveCommit' | 'replicaUpdate';

@@ -1,13 +1,13 @@
-/** `make demo`, whole: one sector sealed with real proofs. The one test that waits for a real C2 (minutes). */
+/** `make demo FLOW=all`: one sector's whole life with real proofs. The one test that waits for them: a C2 and two SnapProve, minutes each. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { startDev } from '../../scripts/demo/dev-process.ts';
 import { createClient } from '../../src/api/client.ts';
-import { SEALER } from '../../src/scheduler/plans/sealer.ts';
+import { PLANS } from '../../src/scheduler/plans/all.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MINUTES = 60_000;
@@ -54,62 +54,79 @@ async function onChain(url: string, token: string, method: string, params: unkno
   return ((await answer.json()) as { result: Record<string, unknown> }).result;
 }
 
-test('a file that is none, or that does not fit, is refused in one sentence', { timeout: 2 * MINUTES }, async () => {
+test('a file that is none, a flow that is none, a file that does not fit: refused in one sentence', { timeout: 2 * MINUTES }, async () => {
   const work = folder();
-  const missing = await demo(join(work, 'data'), join(work, 'nothing'));
+  const missing = await demo(join(work, 'data'), `--file=${join(work, 'nothing')}`);
   expect(missing).toMatchObject({ code: 1, output: expect.stringContaining('is no file; give the path of one with FILE=path') });
+  const unknown = await demo(join(work, 'data'), '--flow=some');
+  expect(unknown).toMatchObject({ code: 1, output: expect.stringContaining('give one of FLOW=sealer, FLOW=all') });
   const large = join(work, 'large');
   writeFileSync(large, Buffer.alloc(2033, 7));
-  const refused = await demo(join(work, 'data'), large);
+  const refused = await demo(join(work, 'data'), `--file=${large}`);
   expect(refused).toMatchObject({ code: 1, output: expect.stringContaining('the largest has 2032 bytes') });
 });
 
-test('a file is sealed for real; prover, chain and storage agree, and the file comes out again', { timeout: 20 * MINUTES }, async () => {
+/** The states that the output shows a job of each plan going through, in order. */
+function reached(output: string): string[][] {
+  return output
+    .split(/^Queued job .*$/m)
+    .slice(1)
+    .map((part) => part.split('\n').flatMap((line) => /→ (\w+)/.exec(line)?.[1] ?? []));
+}
+
+const through = (plan: keyof typeof PLANS): string[] => PLANS[plan].order.filter((state) => state !== 'Empty');
+
+test('sealed, snapped with a file, lost, rebuilt, unsealed: prover, chain and storage agree', { timeout: 30 * MINUTES }, async () => {
   const work = folder();
   const data = join(work, 'data');
   const file = join(work, 'letter.txt');
   writeFileSync(file, 'What is sealed here must come out again. '.repeat(20));
 
-  const { code, output } = await demo(data, file);
+  const { code, output } = await demo(data, '--flow=all', `--file=${file}`);
   expect(code, output).toBe(0);
-  const reached = output.split('\n').flatMap((line) => /→ (\w+)/.exec(line)?.[1] ?? []);
-  expect(reached).toEqual(Object.keys(SEALER).filter((state) => state !== 'Empty' && state !== 'Aborted'));
-  expect(output).toContain('proof verified by the chain, exit code 0');
+  expect(reached(output)).toEqual([through('sealer'), through('snapup'), through('rebuild'), through('unseal')]);
+  expect(output.match(/proof verified by the chain, exit code 0/g)).toHaveLength(2);
+  expect(output).toMatch(/update\/s-t01000-0: the same bytes as before/);
+  expect(output).toContain(`equal ${file}`);
 
   const dev = await startDev(ROOT, data);
   onTestFinished(() => dev.end());
-  const { job } = await createClient({ baseUrl: dev.url, token: readFileSync(dev.tokenFile, 'utf8').trim() }).sector('s-t01000-0');
+  const client = createClient({ baseUrl: dev.url, token: readFileSync(dev.tokenFile, 'utf8').trim() });
+  const jobs = (await client.sectors({ limit: 10 })).items;
+  const of = (plan: string) => jobs.find((job) => job.plan === plan) as (typeof jobs)[number];
+  const [sealed, snapped, rebuilt] = [of('sealer'), of('snapup'), of('rebuild')];
   const chainToken = readFileSync(join(data, 'devnet/devnet.token'), 'utf8').trim();
   const info = await onChain(dev.chainUrl, chainToken, 'StateSectorGetInfo', ['t01000', 0, []]);
-  expect(info['SealedCID']).toEqual({ '/': job.data.commR?.cid });
+  expect(info['SectorKeyCID']).toEqual({ '/': sealed.data.commR?.cid });
+  expect(info['SealedCID']).toEqual({ '/': snapped.data.snapCommR?.cid });
 
-  const sector = { miner: 't01000', number: '0', sealProof: job.data.sealProof };
-  const claim = { ticket: job.data.ticket?.value, commD: job.data.commD?.cid };
-  const verified = prove(
-    work,
-    'verify-seal',
-    sector,
-    {},
-    {
-      ...claim,
-      seed: job.data.seed?.value,
-      commR: job.data.commR?.cid,
-      proof: job.data.proof,
-    },
-  );
-  expect(verified).toMatchObject({ ok: true, result: { valid: true } });
+  const sector = { miner: 't01000', number: '0', sealProof: sealed.data.sealProof };
+  const claim = { ticket: sealed.data.ticket?.value, commD: sealed.data.commD?.cid, seed: sealed.data.seed?.value };
+  const proof = sealed.data.proof as string;
+  const verify = (bytes: string) => prove(work, 'verify-seal', sector, {}, { ...claim, commR: sealed.data.commR?.cid, proof: bytes });
+  expect(verify(proof)).toMatchObject({ ok: true, result: { valid: true } });
+  const flipped = Buffer.from(proof, 'base64');
+  flipped.writeUInt8(flipped.readUInt8(0) ^ 1, 0);
+  expect(verify(flipped.toString('base64'))).toMatchObject({ ok: false, error: { code: 'proof_invalid' } });
+  const update = { commROld: sealed.data.commR?.cid, commRNew: snapped.data.snapCommR?.cid, commDNew: snapped.data.snapCommD?.cid };
+  for (const { data: made } of [snapped, rebuilt]) {
+    const verified = prove(work, 'verify-update', sector, {}, { ...update, proof: made.snapProof });
+    expect(verified).toMatchObject({ ok: true, result: { valid: true } });
+  }
 
-  const root = job.data.stored?.root ?? '';
-  const sealed = join(root, 'sealed/s-t01000-0');
-  const cache = (name: string): string => join(root, 'cache/s-t01000-0', name);
-  const kept = { sealed, 'cache/p_aux': cache('p_aux'), 'cache/sc-02-data-tree-r-last.dat': cache('sc-02-data-tree-r-last.dat') };
-  const checked = prove(work, 'check-sealed', sector, kept, { commR: (info['SealedCID'] as Record<string, string>)['/'] });
-  expect(checked).toMatchObject({ ok: true, result: { treeRLastMatches: true } });
-
-  const out = join(work, 'out');
-  mkdirSync(out);
-  const range = { offsetBytes: '0', sizeBytes: String(statSync(file).size) };
-  const unsealed = prove(out, 'unseal-piece', sector, { sealed }, { ...claim, ...range });
-  expect(unsealed.error).toBeUndefined();
-  expect(readFileSync(join(out, 'piece'), 'utf8')).toBe(readFileSync(file, 'utf8'));
+  const root = rebuilt.data.stored?.root ?? '';
+  const kept = (folder: string, cache: string): Record<string, string> => ({
+    [folder]: join(root, `${folder}/s-t01000-0`),
+    [`${cache}/p_aux`]: join(root, `${cache}/s-t01000-0/p_aux`),
+    [`${cache}/sc-02-data-tree-r-last.dat`]: join(root, `${cache}/s-t01000-0/sc-02-data-tree-r-last.dat`),
+  });
+  for (const [files, commR] of [
+    [kept('sealed', 'cache'), info['SectorKeyCID']],
+    [kept('update', 'update-cache'), info['SealedCID']],
+  ] as const) {
+    const checked = prove(work, 'check-sealed', sector, files, { commR: (commR as Record<string, string>)['/'] });
+    expect(checked).toMatchObject({ ok: true, result: { treeRLastMatches: true } });
+  }
+  const json = JSON.parse(readFileSync(join(root, 'cache/s-t01000-0/sector.json'), 'utf8')) as Record<string, unknown>;
+  expect(json).toMatchObject({ commR: sealed.data.commR, ticket: sealed.data.ticket, update: { commR: snapped.data.snapCommR } });
 });

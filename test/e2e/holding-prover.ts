@@ -1,0 +1,23 @@
+/** An honest replay prover that waits in a stage: `node holding-prover.ts FOLDER run` stays while FOLDER/hold is there. */
+import { existsSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ProverRequest, perform } from '../replay-prover/replay-prover.ts';
+
+const [folder] = process.argv.slice(2) as [string];
+const text = readFileSync(0, 'utf8');
+const { stage } = JSON.parse(text) as ProverRequest;
+const hold = join(folder, 'hold');
+
+if (existsSync(hold)) {
+  await new Promise<void>((resolve) => {
+    const watcher = watch(folder, () => {
+      if (existsSync(hold)) return;
+      watcher.close();
+      resolve();
+    });
+    writeFileSync(join(folder, `running-${stage}`), String(process.pid));
+  });
+}
+const { exitCode, answer } = perform(text);
+process.stdout.write(`${JSON.stringify(answer)}\n`);
+process.exitCode = exitCode;
