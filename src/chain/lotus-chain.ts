@@ -176,11 +176,11 @@ export class LotusChain implements Chain {
   async preCommit(
     miner: MinerId,
     number: number,
-  ): Promise<{ commR: string; epoch: number; ticketEpoch: number; sealProof: number } | undefined> {
+  ): Promise<{ commR: string; commD: string | null; epoch: number; ticketEpoch: number; sealProof: number } | undefined> {
     const onChain = await preCommitInfo(this.#rpc, miner, number);
     if (onChain === null) return undefined;
     const { SealedCID: commR, SealRandEpoch: ticketEpoch, SealProof: sealProof } = onChain.Info;
-    return { commR, epoch: onChain.PreCommitEpoch, ticketEpoch, sealProof };
+    return { commR, commD: onChain.Info.UnsealedCid ?? null, epoch: onChain.PreCommitEpoch, ticketEpoch, sealProof };
   }
 
   async preCommitMessage(cid: string, number: number): Promise<PreCommitEntry | undefined> {

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { commitmentCid } from '../../src/chain/cids.ts';
 import { commDOfPieces, type SizedCommitment, zeroCommitment } from '../../src/chain/comm-d.ts';
 import { setBits } from '../../src/chain/lotus-answers.ts';
-import { decodePreCommitSectorBatch2, decodeProveCommitSectors3 } from '../../src/chain/params-decode.ts';
-import { encodePreCommitSectorBatch2, encodeProveCommitSectors3 } from '../../src/chain/params.ts';
+import { decodePreCommitSectorBatch2, decodeProveCommitSectors3, decodeProveReplicaUpdates3 } from '../../src/chain/params-decode.ts';
+import { encodePreCommitSectorBatch2, encodeProveCommitSectors3, encodeProveReplicaUpdates3 } from '../../src/chain/params.ts';
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const hex32 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex'));
@@ -39,6 +39,22 @@ const proveCommit = fc.record({
   requireActivationSuccess: fc.boolean(),
   requireNotificationSuccess: fc.boolean(),
 });
+const replicaUpdates = fc.record({
+  updates: fc.array(
+    fc.record({
+      sectorNumber,
+      deadline: fc.nat(47),
+      partition: fc.nat(3000),
+      newCommR: sealed,
+      pieces: fc.array(piece, { maxLength: 3 }),
+    }),
+    { maxLength: 5 },
+  ),
+  proofs: fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 5 }),
+  updateType: fc.nat(4),
+  requireActivationSuccess: fc.boolean(),
+  requireNotificationSuccess: fc.boolean(),
+});
 
 describe('parameters', () => {
   test('come back as they went in', () => {
@@ -52,6 +68,12 @@ describe('parameters', () => {
       fc.property(proveCommit, (params) => {
         const cbor = encodeProveCommitSectors3(params);
         expect(hexOf(encodeProveCommitSectors3(decodeProveCommitSectors3(cbor)))).toBe(hexOf(cbor));
+      }),
+    );
+    fc.assert(
+      fc.property(replicaUpdates, (params) => {
+        const cbor = encodeProveReplicaUpdates3(params);
+        expect(hexOf(encodeProveReplicaUpdates3(decodeProveReplicaUpdates3(cbor)))).toBe(hexOf(cbor));
       }),
     );
   });

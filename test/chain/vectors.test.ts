@@ -7,7 +7,12 @@ import { commitmentCid, commitmentHex } from '../../src/chain/cids.ts';
 import { commDOfPieces } from '../../src/chain/comm-d.ts';
 import { proverId, randomnessEntropy, randomnessFromDigest } from '../../src/chain/derivations.ts';
 import { LotusMessage, messageCbor, messageCid } from '../../src/chain/message.ts';
-import { decodeActivationReturn, decodePreCommitSectorBatch2, decodeProveCommitSectors3 } from '../../src/chain/params-decode.ts';
+import {
+  decodeActivationReturn,
+  decodePreCommitSectorBatch2,
+  decodeProveCommitSectors3,
+  decodeProveReplicaUpdates3,
+} from '../../src/chain/params-decode.ts';
 import {
   encodeActivationReturn,
   encodePreCommitSectorBatch2,
@@ -74,7 +79,7 @@ describe('chain-params.jsonl', () => {
     expect(base64(encodeProveCommitSectors3(decodeProveCommitSectors3(cbor)))).toBe(vector['params']);
   });
 
-  test('ProveReplicaUpdates3', () => {
+  test('ProveReplicaUpdates3, both ways', () => {
     const vector = find('ProveReplicaUpdates3');
     const { value } = vector;
     const cbor = encodeProveReplicaUpdates3({
@@ -91,6 +96,16 @@ describe('chain-params.jsonl', () => {
       requireNotificationSuccess: value.require_notification_success,
     });
     expect(base64(cbor)).toBe(vector['params']);
+    const decoded = decodeProveReplicaUpdates3(Uint8Array.from(Buffer.from(vector['params'], 'base64')));
+    expect(base64(encodeProveReplicaUpdates3(decoded))).toBe(vector['params']);
+    expect(decoded).toMatchObject({ aggregateProof: unhex(value.aggregate_proof), aggregateType: value.aggregate_proof_type });
+    expect(decoded.updates).toMatchObject(
+      value.sector_updates.map((update: Vector) => ({
+        sectorNumber: update['sector'],
+        deadline: update['deadline'],
+        partition: update['partition'],
+      })),
+    );
   });
 
   test('the return of 34 and 35, both ways', () => {

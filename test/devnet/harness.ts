@@ -3,10 +3,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { commitmentCid } from '../../src/chain/cids.ts';
 import { LotusChain } from '../../src/chain/lotus-chain.ts';
 import { LotusRpc } from '../../src/chain/lotus-rpc.ts';
 import type { DevnetOptions } from '../../src/devnet/options.ts';
-import { replayProof } from '../../src/devnet/replay-proof.ts';
+import { replayProof, replayUpdateProof, type UpdateStatement } from '../../src/devnet/replay-proof.ts';
 import { type RunningDevnet, runDevnet } from '../../src/devnet/run-devnet.ts';
 import type { MessageWant } from '../../src/scheduler/effects.ts';
 import { MinerId } from '../../src/schema/ids.ts';
@@ -113,6 +114,70 @@ export async function preCommitted(b: Bench, number: number): Promise<{ proof: U
 /** A prove-commit of a sector. */
 export function proveWant(number: number, proof: Uint8Array): Extract<MessageWant, { method: 'ProveCommitSectors3' }> {
   return { method: 'ProveCommitSectors3', miner: MINER, number, pieces: [], proofBase64: Buffer.from(proof).toString('base64') };
+}
+
+/** CommR of an update, and a piece that fills the sector: its commitment is the update's CommD. */
+export const UPDATE_COMM_R = '22'.repeat(31) + '02';
+export const PIECE_HEX = '03'.repeat(31) + '03';
+export const PIECE = { cid: commitmentCid('unsealed', PIECE_HEX).toString(), paddedSizeBytes: '2048' };
+
+export type UpdateWant = Extract<MessageWant, { method: 'ProveReplicaUpdates3' }>;
+
+/** The upgrade of a CC sector with one piece; its proof is the marked answer. */
+export function updateWant(number: number, overrides: Partial<UpdateStatement> = {}): UpdateWant {
+  const proof = replayUpdateProof({
+    commROld: COMM_R,
+    commRNew: UPDATE_COMM_R,
+    commDNew: PIECE_HEX,
+    miner: MINER,
+    number: String(number),
+    ...overrides,
+  });
+  return {
+    method: 'ProveReplicaUpdates3',
+    miner: MINER,
+    number,
+    updateProof: 0,
+    commR: UPDATE_COMM_R,
+    pieces: [PIECE],
+    proofBase64: Buffer.from(proof).toString('base64'),
+  };
+}
+
+/** An activated CC sector, not proven by Window PoSt yet. */
+export async function activated(b: Bench, number: number): Promise<void> {
+  const { proof } = await preCommitted(b, number);
+  await send(b, proveWant(number, proof));
+  await b.control({ advance: 1 });
+}
+
+/** The window of a deadline that is not over when the next message executes, from what Lotus' methods say. */
+export async function windowOf(b: Bench, deadline: number): Promise<{ open: number; close: number; epoch: number; length: number }> {
+  const Info = z.object({
+    CurrentEpoch: z.number(),
+    PeriodStart: z.number(),
+    WPoStChallengeWindow: z.number(),
+    WPoStProvingPeriod: z.number(),
+  });
+  const info = await b.rpc.call('StateMinerProvingDeadline', [MINER, []], Info);
+  let open = info.PeriodStart + deadline * info.WPoStChallengeWindow;
+  if (info.CurrentEpoch + 1 >= open + info.WPoStChallengeWindow) open += info.WPoStProvingPeriod;
+  return { open, close: open + info.WPoStChallengeWindow, epoch: info.CurrentEpoch, length: info.WPoStChallengeWindow };
+}
+
+/** Moves the clock until the next message executes at this epoch. */
+export async function nextAt(b: Bench, epoch: number): Promise<void> {
+  const head = await b.chain.head();
+  if (epoch - 1 < head.epoch) throw new Error(`epoch ${epoch} is past, the head is ${head.epoch}`);
+  if (epoch - 1 > head.epoch) await b.control({ advance: epoch - 1 - head.epoch });
+}
+
+/** A CC sector whose first Window PoSt is in: it may be upgraded now. */
+export async function posted(b: Bench, number: number): Promise<void> {
+  await activated(b, number);
+  const sector = await b.chain.sector(MINER, number);
+  const { close } = await windowOf(b, sector?.deadline as number);
+  await nextAt(b, close);
 }
 
 /** The answer of a call whose shape the test looks at itself. */
