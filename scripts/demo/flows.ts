@@ -67,7 +67,8 @@ export async function wholeLife(demo: Demo, file: InputFile): Promise<void> {
   printLine(`\n== the file is read out of ${sealed.job.sector}`);
   const range = { offsetBytes: '0', sizeBytes: String(file.size) };
   const unsealed = await run(demo, { ...request, plan: 'unseal', range });
-  const bytes = Buffer.from(await new Response((await demo.client.pieceData(unsealed.job.id)).body).arrayBuffer());
+  const { url } = await demo.client.pieceData(unsealed.job.id);
+  const bytes = Buffer.from(await (await fetch(url)).arrayBuffer());
   if (!bytes.equals(readFileSync(file.path))) throw new Error(`what came out of sector ${sector} differs from ${file.path}`);
   printLine(`The ${bytes.length} bytes that came out equal ${file.path}.`);
 }
