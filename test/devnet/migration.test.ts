@@ -1,5 +1,5 @@
 /** A data folder of an older version opens: `ledger-version-1.sql` is what version 1 wrote. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';

@@ -30,6 +30,7 @@ test('a sector lands: pre-commit, seed after the delay, prove-commit', async () 
   expect(await b.chain.preCommit(MINER, 7)).toEqual({
     commR: commitmentCid('sealed', COMM_R).toString(),
     epoch: start + 1,
+    commD: null,
     ticketEpoch: ticket.epoch,
     sealProof: 5,
   });
