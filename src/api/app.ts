@@ -8,6 +8,7 @@ import { agentRoutes } from './routes/agent.ts';
 import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
+import { pieceDataRoutes } from './routes/piece-data.ts';
 import { pieceRoutes } from './routes/pieces.ts';
 import { planRoutes } from './routes/plans.ts';
 import { sectorRoutes } from './routes/sectors.ts';
@@ -51,7 +52,18 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
       new SealpoolError('not_found', 'no_such_route', `there is no ${c.req.method} ${c.req.path}; see /openapi.json`),
     ),
   );
-  for (const add of [healthRoutes, planRoutes, sectorRoutes, workerRoutes, fleetRoutes, agentRoutes, eventRoutes, pieceRoutes, tokenRoutes])
+  for (const add of [
+    healthRoutes,
+    planRoutes,
+    sectorRoutes,
+    workerRoutes,
+    fleetRoutes,
+    agentRoutes,
+    eventRoutes,
+    pieceRoutes,
+    pieceDataRoutes,
+    tokenRoutes,
+  ])
     add(app, parts);
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Sealpool', version: '1' } });

@@ -18,6 +18,7 @@ import type {
   SectorView,
   ThreadView,
   TokenView,
+  UnsealedPiece,
   WorkerView,
 } from './views.ts';
 
@@ -153,6 +154,8 @@ export function createClient(options: ClientOptions) {
     resume: (ref: string, body: ResumeRequest = {}) => call<ActedView>('POST', `${sector(ref)}/resume`, { body }),
     abort: (ref: string, body: AbortRequest = {}) => call<ActedView>('POST', `${sector(ref)}/abort`, { body }),
     explain: (ref: string) => call<Explanation>('GET', `${sector(ref)}/explain`),
+    /** Where the data of a finished unseal job can be fetched; by a sector's name that of its newest one. */
+    pieceData: (ref: string) => call<UnsealedPiece>('GET', `${sector(ref)}/piece`),
     workers: () => call<{ items: WorkerView[] }>('GET', '/v1/workers'),
     worker: (name: string) => call<WorkerView>('GET', `/v1/workers/${at(name)}`),
     pauseThread: (worker: string, index: number, body: PauseRequest = {}) =>

@@ -5,7 +5,7 @@ import { JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
 import { Attempt, Job, JobEvent, PlanName } from '../schema/job.ts';
 import { Resources, Trust } from '../schema/runner.ts';
 import { Stage } from '../schema/stage.ts';
-import { Decimal, UnixMs } from '../schema/units.ts';
+import { Decimal, Hash, UnixMs } from '../schema/units.ts';
 
 export const Role = z.enum(['viewer', 'operator', 'admin']);
 export type Role = z.infer<typeof Role>;
@@ -111,6 +111,17 @@ export const PieceView = z.object({
   createdMs: UnixMs,
 });
 export type PieceView = z.infer<typeof PieceView>;
+
+/** Unsealed data: a GET of `url` (ranges allowed, no token) gives it until `expiresMs`. */
+export const UnsealedPiece = z.object({
+  job: JobId,
+  sector: z.string().nullable(),
+  url: z.string(),
+  expiresMs: UnixMs,
+  sizeBytes: Decimal,
+  hash: Hash,
+});
+export type UnsealedPiece = z.infer<typeof UnsealedPiece>;
 
 export const TokenView = z.object({
   id: TokenId,

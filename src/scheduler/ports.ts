@@ -101,6 +101,8 @@ export type JobFilter = {
   readonly plan?: string | undefined;
   readonly miner?: MinerId | undefined;
   readonly miners?: readonly MinerId[] | undefined;
+  /** Of the sector. */
+  readonly number?: number | undefined;
   readonly paused?: boolean | undefined;
   /** An error code. */
   readonly error?: string | undefined;

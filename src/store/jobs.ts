@@ -22,6 +22,7 @@ function conditions(filter: JobFilter, cursor: string | null): SQL | undefined {
   if (filter.plan !== undefined) all.push(eq(jobs.plan, filter.plan));
   if (filter.miner !== undefined) all.push(eq(jobs.miner, filter.miner));
   if (filter.miners !== undefined) all.push(inList(jobs.miner, sql`${JSON.stringify(filter.miners)}`));
+  if (filter.number !== undefined) all.push(eq(jobs.number, filter.number));
   if (filter.paused !== undefined) all.push(eq(jobs.paused, filter.paused ? 1 : 0));
   if (filter.error !== undefined) all.push(eq(jobs.errorCode, filter.error));
   if (cursor !== null) all.push(lt(jobs.seq, Number(cursor)));

@@ -93,6 +93,7 @@ const CASES: readonly Case[] = [
   plain('GET /v1/sectors', 'viewer'),
   sector('', 'viewer'),
   sector('/explain', 'viewer'),
+  sector('/piece', 'operator'),
   sector('/pause', 'operator', {}),
   sector('/resume', 'operator', {}),
   sector('/abort', 'operator', {}),

@@ -15,11 +15,11 @@ import { AbortRequest, PauseRequest, PledgeRequest, ResumeRequest, SectorQuery }
 import { ActedView, Explanation, SectorDetail, SectorPage, SectorView } from '../views.ts';
 import { actedView, sectorDetail, sectorView } from './shown.ts';
 
-const Ref = z.object({ ref: SectorRef });
-const AT = '/v1/sectors/{ref}';
+export const Ref = z.object({ ref: SectorRef });
+export const AT = '/v1/sectors/{ref}';
 
 /** The job a user means; 404 alike for one that is not there and one of a foreign miner. */
-function findJob(ctx: Context, principal: Principal, ref: SectorRef): Job {
+export function findJob(ctx: Context, principal: Principal, ref: SectorRef): Job {
   const byName = SectorName.safeParse(ref);
   let job: Job | undefined;
   if (byName.success) {
@@ -31,7 +31,7 @@ function findJob(ctx: Context, principal: Principal, ref: SectorRef): Job {
 }
 
 /** `f01000` and `t01000` are the same miner; the configuration's spelling counts. */
-function asConfigured(ctx: Context, miner: MinerId): MinerId {
+export function asConfigured(ctx: Context, miner: MinerId): MinerId {
   return (Object.keys(ctx.settings.miners).find((known) => known.slice(1) === miner.slice(1)) ?? miner) as MinerId;
 }
 

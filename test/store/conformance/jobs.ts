@@ -95,7 +95,7 @@ export function jobsConformance(fresh: () => Database): void {
           insertAll(tx, [
             job(1),
             job(2, { state: 'PC1Done' }),
-            job(3, { miner: OTHER_MINER }),
+            job(3, { miner: OTHER_MINER, number: 7 }),
             job(4, { paused: true, error: { category: 'permanent', code: 'ticket_expired', message: 'm', atMs: 1 } }),
           ]),
         );
@@ -105,6 +105,8 @@ export function jobsConformance(fresh: () => Database): void {
         expect(await find({ miner: OTHER_MINER })).toEqual([jobId(3)]);
         expect(await find({ paused: true })).toEqual([jobId(4)]);
         expect(await find({ paused: false, miner: MINER })).toEqual([jobId(2), jobId(1)]);
+        expect(await find({ miner: OTHER_MINER, number: 7 })).toEqual([jobId(3)]);
+        expect(await find({ miner: MINER, number: 7 })).toEqual([]);
         expect(await find({ error: 'ticket_expired' })).toEqual([jobId(4)]);
         expect(await find({ miners: [] })).toEqual([]);
         const many = Array.from({ length: 1_000 }, (_, n) => `t0${5_000 + n}` as MinerId);
