@@ -1,7 +1,8 @@
 /** Questions about sectors that exist: their ticket, and what the chain has that a restored database does not know. */
-import type { ChainPreCommit, EffectOutcome, EffectWant } from '../scheduler/effects.ts';
+import type { ChainPreCommit, EffectOutcome, EffectRow, EffectWant } from '../scheduler/effects.ts';
 import type { Chain } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, recording } from './door.ts';
+import type { Standing } from './settled-sender.ts';
 
 /** The ticket at its known epoch, else at the one that the pre-commit message names; null when nobody knows it. */
 export async function oldTicket(
@@ -13,28 +14,44 @@ export async function oldTicket(
   return message === undefined ? null : chain.ticketAt(want.miner, message.ticketEpoch);
 }
 
+type Reconcile = Extract<EffectWant, { kind: 'reconcile' }>;
+
 /**
- * After a restore. A message that the lost database pushed may still be in the mempool: until each of the
- * sender's is one that we know, nobody can say what the chain will have, so the job waits.
+ * After a restore. A message that the lost database pushed may still be under way: until none is, nobody can
+ * say what the chain will have, so the job waits. Then the chain is read as it stands.
  */
 export async function reconcile<C extends EffectContext>(
-  want: Extract<EffectWant, { kind: 'reconcile' }>,
-  parts: { readonly door: EffectDoor<C>; readonly chain: Omit<Chain, 'head'> },
+  effect: Pick<EffectRow, 'job'>,
+  want: Reconcile,
+  parts: { readonly door: EffectDoor<C>; readonly chain: Chain; readonly settled: (sender: string) => Promise<Standing> },
 ): Promise<EffectOutcome> {
   const { chain } = parts;
-  const sender = await chain.sender(want.miner);
-  const pending = await chain.pendingMessages(sender);
-  const known = await recording(parts.door)(({ tx }) => tx.lastNonce(sender));
-  const foreign = pending.find(({ nonce }) => nonce > known);
-  if (foreign !== undefined) {
+  // Whoever signs for the miner now, and whoever signed for this job before: they differ after a change of addresses.
+  const before = await recording(parts.door)(({ tx }) =>
+    effect.job === null ? [] : tx.effectsOfJob(effect.job).flatMap(({ signed }) => (signed === null ? [] : [signed.sender])),
+  );
+  for (const sender of new Set([await chain.sender(want.miner), ...before])) {
+    const standing = await parts.settled(sender);
+    if (standing.settled) continue;
     const { epochMs } = await chain.network();
-    const reason = `message ${foreign.cid} (nonce ${foreign.nonce}) of ${sender} is in the mempool and not in the restored database; what it does to the chain is waited for`;
-    return { outcome: 'wait', forMs: epochMs, reason };
+    return { outcome: 'wait', forMs: standing.epochs * epochMs, reason: standing.reason };
   }
-  const [onChain, sector] = await Promise.all([chain.preCommit(want.miner, want.number), chain.sector(want.miner, want.number)]);
-  const preCommit: ChainPreCommit | null =
-    onChain === undefined
-      ? null
-      : { commR: onChain.commR, epoch: onChain.epoch, ticket: await chain.ticketAt(want.miner, onChain.ticketEpoch) };
-  return { outcome: 'reconciled', preCommit, sector: sector ?? null };
+  return want.number === null
+    ? { outcome: 'reconciled', preCommit: null, sector: null, taken: false }
+    : look(want.miner, want.number, chain);
+}
+
+/** What the chain has of the sector. */
+async function look(miner: Reconcile['miner'], number: number, chain: Chain): Promise<EffectOutcome> {
+  const [found, sector, taken] = await Promise.all([
+    chain.preCommit(miner, number),
+    chain.sector(miner, number),
+    chain.allocated(miner, [number]),
+  ]);
+  let preCommit: ChainPreCommit | null = null;
+  if (found !== undefined) {
+    const { commR, commD, sealProof, epoch, ticketEpoch } = found;
+    preCommit = { commR, commD, sealProof, epoch, ticket: await chain.ticketAt(miner, ticketEpoch) };
+  }
+  return { outcome: 'reconciled', preCommit, sector: sector ?? null, taken: taken.includes(number) };
 }

@@ -5,7 +5,7 @@ import { failureOf } from './failures.ts';
 import type { Messages } from './messages.ts';
 
 /** Epochs on top of a message before it is believed (Lotus' own default). */
-const CONFIDENCE_EPOCHS = 5;
+export const CONFIDENCE_EPOCHS = 5;
 /** What an actor answers for a sector it refused inside a message that went through (`ErrIllegalArgument`). */
 const SECTOR_REFUSED = 16;
 
@@ -34,8 +34,11 @@ export async function followMessage(want: Landed, parts: Following): Promise<Eff
     };
   }
   const exitCode = state.exitCode === 0 && !state.sectorOk ? SECTOR_REFUSED : state.exitCode;
-  if (exitCode !== 0) return { outcome: 'landed', epoch: state.epoch, exitCode, onChain: false, detail: state.detail };
   const shown = await shownOnChain(want, parts.chain);
+  // A message that failed because another one (of a database that was lost, or sent by hand) had done its work.
+  const doneAlready = exitCode !== 0 && shown?.commR === want.commR;
+  if (doneAlready) return { outcome: 'landed', epoch: shown.epoch, exitCode: 0, onChain: true, detail: '' };
+  if (exitCode !== 0) return { outcome: 'landed', epoch: state.epoch, exitCode, onChain: false, detail: state.detail };
   return { outcome: 'landed', epoch: state.epoch, exitCode, onChain: shown?.commR === want.commR, detail: comparison(want, shown) };
 }
 

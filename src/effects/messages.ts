@@ -3,14 +3,16 @@
  * stored bytes are pushed again, so that there are never two messages for one step. All of a sender's
  * messages go one after the other, and earlier ones first: nonces have no gap.
  */
-import type { EffectOutcome, EffectRow, MessageWant, SignedMessage } from '../scheduler/effects.ts';
-import type { Chain } from '../scheduler/ports.ts';
+import { type EffectOutcome, type EffectRow, type MessageWant, type SignedMessage, reconcilingKey } from '../scheduler/effects.ts';
+import type { Chain, Tx } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, type EffectEngine, recording } from './door.ts';
 import { failureOf } from './failures.ts';
 
 /** Bounds of the wait for an earlier message of the same sender, whose own next try decides. */
 const LEAST_WAIT_MS = 250;
 const MOST_WAIT_MS = 60_000;
+/** How soon a message of a restored database looks again whether its job has been compared with the chain. */
+const RECONCILING_WAIT_MS = 1_000;
 
 export type Messages = {
   /** Sends the effect's message; `undefined` when the effect was withdrawn meanwhile. */
@@ -45,13 +47,17 @@ export function openMessages<C extends EffectContext>(parts: {
   }
 
   async function sendInTurn(sender: string, id: EffectRow['id'], want: MessageWant): Promise<EffectOutcome | undefined> {
-    const { effect, floor, waiting, nowMs } = await run(({ tx, nowMs }) => ({
-      effect: tx.effect(id),
-      floor: tx.lastNonce(sender) + 1,
-      waiting: tx.unpushed(sender),
-      nowMs,
-    }));
+    const { effect, floor, waiting, restored, nowMs } = await run(({ tx, nowMs }) => {
+      const effect = tx.effect(id);
+      const waiting = tx.unpushed(sender);
+      const floor = tx.lastNonce(sender) + 1;
+      return { effect, floor, waiting, restored: [effect, ...waiting].some((row) => isReconciling(tx, row)), nowMs };
+    });
     if (effect === undefined || effect.status !== 'open') return undefined;
+    if (restored) {
+      const reason = 'the database was restored: nothing is sent before its jobs have been compared with the chain';
+      return { outcome: 'wait', forMs: RECONCILING_WAIT_MS, reason };
+    }
     const own = effect.signed?.nonce ?? Number.POSITIVE_INFINITY;
     const held = await pushEarlier(
       waiting.filter(({ signed }) => (signed?.nonce ?? own) < own),
@@ -83,6 +89,13 @@ export function openMessages<C extends EffectContext>(parts: {
     },
     pushAgain: (message) => inTurn(message.sender, () => chain.push(message)),
   };
+}
+
+/** After a restore: whether the message's miner or job is still being compared with the chain. */
+function isReconciling(tx: Tx, row: EffectRow | undefined): boolean {
+  if (row === undefined || row.want.kind !== 'message') return false;
+  if ((tx.meta(reconcilingKey(row.want.message.miner)) ?? '') !== '') return true;
+  return row.job !== null && tx.openEffectsOfJob(row.job).some(({ want }) => want.kind === 'reconcile');
 }
 
 /** Runs the works of one key one after the other, those of different keys side by side. */

@@ -11,6 +11,7 @@ import { failureOf } from './failures.ts';
 import { followMessage } from './landed.ts';
 import { oldTicket, reconcile } from './known-sector.ts';
 import { type Messages, openMessages } from './messages.ts';
+import { type Standing, openSettledSenders } from './settled-sender.ts';
 
 /** Effects under way at a time: a slow node must not be flooded. */
 const AT_ONCE = 16;
@@ -24,7 +25,7 @@ const MOST_SEED_WAIT_MS = 60_000;
 export type PerformerParts<C extends EffectContext> = {
   readonly door: EffectDoor<C>;
   readonly engine: EffectEngine<C>;
-  readonly chain: Omit<Chain, 'head'>;
+  readonly chain: Chain;
   readonly objects: Pick<ObjectStore, 'delete' | 'abortUpload'>;
   /** Told what the engine is not: failures of the database. */
   readonly onError: (error: unknown) => void;
@@ -97,10 +98,10 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
 export function performer<C extends EffectContext>(
   parts: Omit<PerformerParts<C>, 'ending' | 'onError'>,
 ): (effect: EffectRow) => Promise<EffectOutcome | undefined> {
-  const messages = openMessages(parts);
+  const outside = { ...parts, messages: openMessages(parts), settled: openSettledSenders(parts) };
   return async (effect) => {
     try {
-      return await performOnce(effect, parts, messages);
+      return await performOnce(effect, outside);
     } catch (error) {
       if (error instanceof NotRecorded) throw error;
       return (await waitsFor(error, parts.chain)) ?? failureOf(error);
@@ -110,11 +111,13 @@ export function performer<C extends EffectContext>(
 
 async function performOnce<C extends EffectContext>(
   effect: EffectRow,
-  parts: Omit<PerformerParts<C>, 'ending' | 'onError'>,
-  messages: Messages,
+  parts: Omit<PerformerParts<C>, 'ending' | 'onError'> & {
+    readonly messages: Messages;
+    readonly settled: (sender: string) => Promise<Standing>;
+  },
 ): Promise<EffectOutcome | undefined> {
   const { want } = effect;
-  const { chain } = parts;
+  const { chain, messages } = parts;
   switch (want.kind) {
     case 'number': {
       const taken = await chain.allocated(want.miner, [want.number]);
@@ -127,7 +130,7 @@ async function performOnce<C extends EffectContext>(
     case 'sector':
       return { outcome: 'sector', sector: (await chain.sector(want.miner, want.number)) ?? null };
     case 'reconcile':
-      return reconcile(want, parts);
+      return reconcile(effect, want, parts);
     case 'seed': {
       const seed = await chain.seed(want.miner, want.number);
       if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };

@@ -18,8 +18,11 @@ export type EffectWant =
     }
   /** Look at the sector on the chain. */
   | { readonly kind: 'sector'; readonly miner: MinerId; readonly number: number }
-  /** After a restore: what the chain has that the database does not know. Nothing of the job is sent before. */
-  | { readonly kind: 'reconcile'; readonly miner: MinerId; readonly number: number }
+  /**
+   * After a restore: what the chain has that the database does not know. Nothing of the job is sent before.
+   * Without a number: only that no message of the lost database is under way any more.
+   */
+  | { readonly kind: 'reconcile'; readonly miner: MinerId; readonly number: number | null }
   /** Wait for the seed epoch of the pre-commit, then draw it. */
   | { readonly kind: 'seed'; readonly miner: MinerId; readonly number: number }
   /** Send one message: sign once, push the same bytes until the chain has them. */
@@ -41,12 +44,20 @@ export type EffectWant =
       readonly uploads?: readonly { readonly key: string; readonly uploadId: string }[];
     };
 
+/** The small fact that holds all messages and numbers of a miner back after a restore; empty or absent: nothing does. */
+export function reconcilingKey(miner: MinerId): string {
+  return `reconciling:${miner}`;
+}
+
 /** The job's messages, by the field of its data. */
 export type MessageField = 'preCommit' | 'proveCommit' | 'replicaUpdate';
 
 /** A pre-commit as the chain has it: the ticket's value is drawn again from its epoch. */
 export type ChainPreCommit = {
   readonly commR: string;
+  /** Null: committed capacity. */
+  readonly commD: string | null;
+  readonly sealProof: number;
   readonly epoch: number;
   readonly ticket: { readonly value: string; readonly epoch: number };
 };
@@ -117,7 +128,13 @@ export type EffectOutcome =
   | { readonly outcome: 'ticket'; readonly value: string; readonly epoch: number }
   | { readonly outcome: 'oldTicket'; readonly ticket: { readonly value: string; readonly epoch: number } | null }
   | { readonly outcome: 'sector'; readonly sector: ChainSector | null }
-  | { readonly outcome: 'reconciled'; readonly preCommit: ChainPreCommit | null; readonly sector: ChainSector | null }
+  | {
+      readonly outcome: 'reconciled';
+      readonly preCommit: ChainPreCommit | null;
+      readonly sector: ChainSector | null;
+      /** The chain has given the number out. */
+      readonly taken: boolean;
+    }
   | { readonly outcome: 'seed'; readonly value: string; readonly epoch: number }
   | { readonly outcome: 'pushed' }
   | { readonly outcome: 'landed'; readonly epoch: number; readonly exitCode: number; readonly onChain: boolean; readonly detail: string }

@@ -210,6 +210,8 @@ export type Tx = {
 
   /** The highest nonce in a signed message of this sender, those given up before a push left out; -1 when none. */
   lastNonce(sender: string): number;
+  /** Those of these messages of the sender that are in the outbox, by CID. */
+  ownMessages(sender: string, cids: readonly string[]): readonly string[];
   /** Open effects of this sender whose message is signed but not known to be pushed, lowest nonce first. */
   unpushed(sender: string): readonly EffectRow[];
 
@@ -285,7 +287,11 @@ export type Chain = {
   message(cid: string, want: { number: number }): Promise<MessageState>;
   /** The ticket as it was at this epoch. */
   ticketAt(miner: MinerId, epoch: number): Promise<{ value: string; epoch: number }>;
-  preCommit(miner: MinerId, number: number): Promise<{ commR: string; epoch: number; ticketEpoch: number; sealProof: number } | undefined>;
+  /** `commD` is null for committed capacity. */
+  preCommit(
+    miner: MinerId,
+    number: number,
+  ): Promise<{ commR: string; commD: string | null; epoch: number; ticketEpoch: number; sealProof: number } | undefined>;
   /** This sector's entry in a pre-commit message that landed; undefined when there is none of that CID. */
   preCommitMessage(
     cid: string,

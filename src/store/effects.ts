@@ -90,6 +90,11 @@ export function effectsPart(db: Db) {
       ),
     )
     .prepare();
+  const own = db
+    .select({ cid: effects.messageCid })
+    .from(effects)
+    .where(and(eq(effects.sender, p('sender')), sql`${effects.messageCid} in (select value from json_each(${p('cids')}))`))
+    .prepare();
   const unpushed = db
     .select()
     .from(effects)
@@ -119,6 +124,7 @@ export function effectsPart(db: Db) {
     openEffectsOfJob: (job) => openOfJob.all({ job }).map(effectOf),
     effectsOfJob: (job) => ofJob.all({ job }).map(effectOf),
     lastNonce: (sender) => lastNonce.get({ sender })?.nonce ?? -1,
+    ownMessages: (sender, cids) => own.all({ sender, cids: JSON.stringify(cids) }).map(({ cid }) => cid as string),
     unpushed: (sender) => unpushed.all({ sender }).map(effectOf),
   } satisfies Partial<Tx>;
   return { part, nextDueMs: () => nextDue.get()?.ms ?? undefined };

@@ -45,7 +45,7 @@ class Process {
         name,
         (...args: unknown[]) => this.call(() => (fn as (...all: unknown[]) => Promise<unknown>)(...args)),
       ]),
-    ) as unknown as Omit<Chain, 'head'>;
+    ) as unknown as Chain;
     const door: EffectDoor<EffectContext> = {
       run: (fn) => this.call(() => outbox.door.run(fn)),
       changed: (signal, abort) => outbox.door.changed(signal, abort),
@@ -54,7 +54,7 @@ class Process {
       door,
       engine: outbox.engine,
       chain: faulty,
-      objects: { delete: () => Promise.resolve() },
+      objects: { delete: () => Promise.resolve(), abortUpload: () => Promise.resolve() },
       onError: () => undefined,
       notRecordedWaitMs: 1,
       ending: this.ending.signal,

@@ -3,10 +3,23 @@
  * holds. Messages land when they are asked for; each question makes one more epoch.
  */
 import type { MinerId } from '../../src/schema/ids.ts';
+import type { ChainSector } from '../../src/schema/job.ts';
 import type { MessageWant, SignedMessage } from '../../src/scheduler/effects.ts';
 import type { Chain, MessageState } from '../../src/scheduler/ports.ts';
 
 export const EPOCH_MS = 1;
+
+/** The epoch that every pre-commit's ticket was drawn at. */
+export const TICKET_EPOCH = 40;
+
+/** A ticket that tells its epoch. */
+export const ticketValue = (epoch: number): string => epoch.toString(16).padStart(64, '0');
+
+/** A sector that was never upgraded, proven since `activationEpoch`. */
+export function chainSector(commR: string, activationEpoch: number): ChainSector {
+  const expirationEpoch = activationEpoch + 1_000_000;
+  return { sealProof: 5, commR, keyCommR: null, activationEpoch, expirationEpoch, deadline: 0, partition: 0, proven: true };
+}
 
 export class FakeChain {
   /** Every push that arrived, in order. */
@@ -59,15 +72,30 @@ export class FakeChain {
     return Promise.resolve({ state: 'landed', epoch: this.epoch, confidence: (asked - 2) * 3, exitCode: 0, sectorOk: true, detail: '' });
   }
 
+  /** Messages that wait, whoever sent them. */
+  readonly mempool = new Map<string, { cid: string; nonce: number; sender: string }>();
+
+  /** The entry of a pre-commit that the chain holds. */
+  #preCommitOf(cid: string, number: number) {
+    const want = this.held.has(cid) ? this.signed.find(({ message }) => message.cid === cid)?.want : undefined;
+    if (want?.method !== 'PreCommitSectorBatch2' || want.number !== number) return undefined;
+    const { ticketEpoch, sealProof, commR, commD } = want;
+    return { ticketEpoch, sealProof, commR, commD };
+  }
+
   /** CommR by sector, as pre-committed and as proven. */
   preCommits = new Map<number, string>();
   sectors = new Map<number, string>();
 
   /** The parts of the port that effects use. */
-  port(): Omit<Chain, 'head'> {
+  port(): Chain {
     return {
+      head: () => Promise.resolve({ epoch: this.epoch }),
       network: () => Promise.resolve({ epochMs: EPOCH_MS, challengeDelay: 10, name: 'fake' }),
       ticket: () => Promise.resolve({ value: 'aa'.repeat(32), epoch: this.epoch - 900 }),
+      ticketAt: (_miner, epoch) => Promise.resolve({ value: ticketValue(epoch), epoch }),
+      pendingMessages: (sender) => Promise.resolve([...this.mempool.values()].filter((message) => message.sender === sender)),
+      preCommitMessage: (cid, number) => Promise.resolve(this.#preCommitOf(cid, number)),
       seed: () => Promise.resolve({ value: 'bb'.repeat(32), epoch: this.epoch }),
       allocated: (_miner, numbers) => Promise.resolve(numbers.filter((number) => this.preCommits.has(number))),
       sender: (miner) => this.sender(miner),
@@ -76,11 +104,13 @@ export class FakeChain {
       message: (cid) => this.message(cid),
       preCommit: (_miner, number) => {
         const commR = this.preCommits.get(number);
-        return Promise.resolve(commR === undefined ? undefined : { commR, epoch: this.epoch });
+        return Promise.resolve(
+          commR === undefined ? undefined : { commR, commD: null, epoch: this.epoch, ticketEpoch: TICKET_EPOCH, sealProof: 5 },
+        );
       },
       sector: (_miner, number) => {
         const commR = this.sectors.get(number);
-        return Promise.resolve(commR === undefined ? undefined : { commR, activationEpoch: this.epoch });
+        return Promise.resolve(commR === undefined ? undefined : chainSector(commR, this.epoch));
       },
     };
   }

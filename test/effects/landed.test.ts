@@ -4,11 +4,13 @@ import { followMessage, type Following } from '../../src/effects/landed.ts';
 import type { EffectWant, SignedMessage } from '../../src/scheduler/effects.ts';
 import type { MessageState } from '../../src/scheduler/ports.ts';
 import { MINER } from '../store/rows.ts';
+import { chainSector } from './fake-chain.ts';
 
 const OURS = 'commR-ours';
 const MESSAGE = 'bafy-1';
 const SIGNED: SignedMessage = { sender: 't3worker', nonce: 4, cid: MESSAGE, signed: '{"bytes":1}', pushed: true };
 const EPOCH_MS = 30_000;
+const PRE_COMMIT = { commD: null, epoch: 88, ticketEpoch: 7, sealProof: 5 };
 
 type World = { state: MessageState; preCommit?: string; sector?: string; stored?: SignedMessage; push?: () => Promise<void> };
 
@@ -29,8 +31,8 @@ function follow(what: 'preCommit' | 'proveCommit', world: World) {
         expect([cid, number]).toEqual([MESSAGE, 7]);
         return Promise.resolve(world.state);
       },
-      preCommit: () => Promise.resolve(world.preCommit === undefined ? undefined : { commR: world.preCommit, epoch: 88 }),
-      sector: () => Promise.resolve(world.sector === undefined ? undefined : { commR: world.sector, activationEpoch: 99 }),
+      preCommit: () => Promise.resolve(world.preCommit === undefined ? undefined : { ...PRE_COMMIT, commR: world.preCommit }),
+      sector: () => Promise.resolve(world.sector === undefined ? undefined : chainSector(world.sector, 99)),
     },
     messages: {
       pushAgain(message) {
@@ -98,8 +100,16 @@ test('a failed message, and a sector refused inside one that went through, carry
     exitCode: 7,
   });
   expect(
-    await follow('proveCommit', { state: landed({ sectorOk: false, detail: 'exit code 17: …' }), sector: OURS }).outcome,
+    await follow('proveCommit', { state: landed({ sectorOk: false, detail: 'exit code 17: …' }), preCommit: OURS }).outcome,
   ).toMatchObject({ exitCode: 16, onChain: false });
+});
+
+test('a message that failed because another one had done its work is done, and not sent again', async () => {
+  const failed = landed({ exitCode: 18, sectorOk: false, detail: 'exit code 18' });
+  const done = { outcome: 'landed', exitCode: 0, onChain: true, detail: '' };
+  expect(await follow('preCommit', { state: failed, preCommit: OURS }).outcome).toEqual({ ...done, epoch: 88 });
+  expect(await follow('proveCommit', { state: failed, sector: OURS }).outcome).toEqual({ ...done, epoch: 99 });
+  expect(await follow('preCommit', { state: failed, preCommit: 'commR-theirs' }).outcome).toMatchObject({ exitCode: 18, onChain: false });
 });
 
 test('the very bytes of a lost message are pushed again', async () => {

@@ -13,10 +13,15 @@ const refusal = (category: string, code: string) => Object.assign(new Error(`the
 
 function parts(
   outbox: Outbox,
-  chain: Partial<Omit<Chain, 'head'>> = {},
+  chain: Partial<Chain> = {},
   fake = new FakeChain(),
 ): Omit<PerformerParts<EffectContext>, 'onError' | 'ending'> {
-  return { door: outbox.door, engine: outbox.engine, chain: { ...fake.port(), ...chain }, objects: { delete: () => Promise.resolve() } };
+  return {
+    door: outbox.door,
+    engine: outbox.engine,
+    chain: { ...fake.port(), ...chain },
+    objects: { delete: () => Promise.resolve(), abortUpload: () => Promise.resolve() },
+  };
 }
 
 /** Runs the loop until the test ends. */
@@ -72,6 +77,7 @@ test('deletes every key; an object store that is away is a temporary error', asy
           gone.push(key);
           return key === fail ? Promise.reject(new SealpoolError('unavailable', 's3_unavailable', 'away')) : Promise.resolve();
         },
+        abortUpload: () => Promise.resolve(),
       },
     })(effect(1, { want }));
   expect(await deleting('b')).toMatchObject({ outcome: 'error', category: 'temporary', code: 's3_unavailable' });

@@ -31,6 +31,20 @@ export function outboxConformance(fresh: () => Database): void {
       });
     });
 
+    test("which messages are the sender's own: of any status, by CID, of that sender only", async () => {
+      await fresh().use(async (store) => {
+        await store.commit((tx) => {
+          tx.insertEffect(effect(1, { signed: signed(1, true), status: 'done' }));
+          tx.insertEffect(effect(2, { signed: signed(2, false) }));
+          tx.insertEffect(effect(3, { signed: signed(3, false, 't3other') }));
+          tx.insertEffect(effect(4));
+        });
+        const own = (cids: string[]) => store.commit((tx) => [...tx.ownMessages('t3worker', cids)].sort());
+        expect(await own(['bafy1', 'bafy2', 'bafy3', 'bafy4'])).toEqual(['bafy1', 'bafy2']);
+        expect(await own([])).toEqual([]);
+      });
+    });
+
     test('whole rows; due ones oldest first, only open ones', async () => {
       await fresh().use(async (store) => {
         const whole: EffectRow = effect(1, {
