@@ -76,7 +76,7 @@ function sectorsOf(message: LotusMessage): readonly (number | bigint)[] | undefi
 const MEANINGS: Readonly<Record<number, string>> = {
   6: 'the sender had not the value it sent',
   7: 'out of gas',
-  16: 'the actor refused an argument (proof, ticket, expiration or CommD)',
+  16: 'the actor refused an argument (proof, ticket, expiration, CommD, or a deadline that must not change now)',
   17: 'the sector is not where it should be on chain',
   18: 'the sender or the moment is not allowed',
   19: 'the miner had too little available balance',

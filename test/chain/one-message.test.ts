@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ChainError } from '../../src/chain/errors.ts';
 import { LotusChain } from '../../src/chain/lotus-chain.ts';
 import type { MessageWant, SignedMessage } from '../../src/scheduler/effects.ts';
-import { type Bench, bench, MINER, preCommitted, preCommitWant, proveWant, raw } from '../devnet/harness.ts';
+import { type Bench, bench, MINER, posted, preCommitted, preCommitWant, proveWant, raw, updateWant } from '../devnet/harness.ts';
 import { type Cut, type FaultyLink, faultyLink } from './faulty-link.ts';
 
 let b: Bench;
@@ -105,6 +105,20 @@ describe.each<Cut>(['before', 'after'])('the link is cut %s the node answers', (
     expect(await live(kept, 'k', preCommitWant(7, ticket.epoch))).toBe(true);
     await b.control({ advance: 1 });
     expect(await b.messages()).toMatchObject([{ nonce: 0, state: 'landed', exitCode: 0 }]);
+  });
+
+  test.each(Array.from({ length: 11 }, (_, i) => i))('at call %i of a replica update', async (index) => {
+    await posted(b, 7);
+    const kept = new KeptRows();
+    link.cutAt(index, cut);
+    expect(await live(kept, 'k', updateWant(7))).toBe(false);
+    // A push whose answer was lost has landed by the time it is pushed again.
+    if (index === 10) await b.control({ advance: 1 });
+    expect(await live(kept, 'k', updateWant(7))).toBe(true);
+    if (index === 10) expect(link.calls[10]).toBe('MpoolPush');
+    await b.control({ advance: 1 });
+    const updating = (await b.messages()).filter((line) => line['method'] === 35);
+    expect(updating).toMatchObject([{ nonce: 2, state: 'landed', exitCode: 0 }]);
   });
 
   test.each(Array.from({ length: 9 }, (_, i) => i))('at call %i of a prove-commit', async (index) => {
