@@ -28,7 +28,7 @@ export function commitmentOfHex(kind: CommitmentKind, hex: string): Commitment {
 
 /** The commitment that a CID names, or undefined when it is not the one spelling of a CID of that kind. */
 export function commitmentOfCid(kind: CommitmentKind, cid: string): Commitment | undefined {
-  if (!/^b[a-z2-7]{62,63}$/.test(cid)) return undefined;
+  if (!/^b[a-z2-7]{62,64}$/.test(cid)) return undefined;
   let [bits, held, hex] = [0, 0, ''];
   for (const letter of cid.slice(1)) {
     bits = ((bits & 0xff) << 5) | ALPHABET.indexOf(letter);
