@@ -5,6 +5,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { anyCommitment, commitmentHex } from '../../src/chain/cids.ts';
+import { replayUpdateProofMatches } from '../../src/devnet/replay-proof.ts';
 import { type ProverAnswer, REAL_PROVER, hashOf } from './replay-prover.ts';
 
 const REPLAY_PROVER = join(import.meta.dirname, 'sealpool-prover');
@@ -81,6 +83,65 @@ describe.skipIf(!existsSync(REAL_PROVER))('replay prover', () => {
     expect(await run('c2', { 'vanilla-proofs.json': { path: 'other.json', sizeBytes: '2', hash: hashOf(other) } }, claim)).toMatchObject(
       invalid,
     );
+  });
+
+  describe('of an update', () => {
+    const data = Buffer.alloc(2032, 'data of a client. ');
+    const update = (): Record<string, File> => ({ 'update-vanilla-proofs.json': files['update-vanilla-proofs.json'] as File });
+    let change: Record<string, string>;
+
+    beforeAll(async () => {
+      await writeFile(join(dir, 'letter'), data);
+      const piece = { path: 'letter', sizeBytes: String(data.length), hash: hashOf(data) };
+      const added = await run('add-piece', { 'piece-0': piece }, { pieces: [{ input: 'piece-0', paddedSizeBytes: '2048', cid: null }] });
+      const { sealed, unsealed } = files as { sealed: File; unsealed: File };
+      const names = ['cache/p_aux', 'cache/t_aux', 'cache/sc-02-data-tree-r-last.dat'];
+      const cache = Object.fromEntries(names.map((name) => [name, files[name] as File]));
+      const commD = cid(added, 'commD');
+      const encoded = await run(
+        'snap-encode',
+        { sealed, unsealed, ...cache },
+        { commR: claim['commR'], commD, pieces: added.result['pieces'] },
+      );
+      change = { commROld: claim['commR'] as string, commRNew: cid(encoded, 'commR'), commDNew: commD };
+    }, 60_000);
+
+    test('its proof is marked, is what the dev chain takes for this update, and is none of a seal', async () => {
+      const made = await run('snap-prove', update(), change);
+      expect(made).toMatchObject({ ok: true, exitCode: 0 });
+      const proof = String(made.result['proof']);
+      const hex = (kind: 'sealed' | 'unsealed', text: string): string => commitmentHex(kind, anyCommitment(kind, text));
+      const statement = {
+        miner: 'f01000',
+        number: '7',
+        commROld: hex('sealed', change['commROld'] as string),
+        commRNew: hex('sealed', change['commRNew'] as string),
+        commDNew: hex('unsealed', change['commDNew'] as string),
+      };
+      expect(replayUpdateProofMatches(Buffer.from(proof, 'base64'), statement)).toBe(true);
+      expect(await run('verify-update', {}, { ...change, proof })).toMatchObject({ ok: true, result: { valid: true } });
+      const refused = { ok: false, exitCode: 5, error: { code: 'proof_invalid' } };
+      expect(await run('verify-update', {}, { ...change, commRNew: claim['commR'], proof })).toMatchObject(refused);
+      expect(await run('verify-seal', {}, { ...claim, proof })).toMatchObject(refused);
+      expect(await run('verify-update', {}, { ...change, proof }, REAL_PROVER)).toMatchObject({ ok: false });
+    });
+
+    test('snap-prove refuses what holds no vanilla proofs', async () => {
+      await writeFile(join(dir, 'no-proofs.json'), '[]');
+      const input = { path: 'no-proofs.json', sizeBytes: '2', hash: hashOf(Buffer.from('[]')) };
+      expect(await run('snap-prove', { 'update-vanilla-proofs.json': input }, change)).toMatchObject({
+        ok: false,
+        exitCode: 4,
+        error: { code: 'input_invalid', input: 'update-vanilla-proofs.json' },
+      });
+    });
+
+    test('the data comes out again, byte for byte', async () => {
+      const { sealed, update: replica } = files as { sealed: File; update: File };
+      const params = { commD: change['commDNew'], commROld: change['commROld'], offsetBytes: '0', sizeBytes: String(data.length) };
+      expect(await run('unseal-piece', { sealed, update: replica }, params)).toMatchObject({ ok: true });
+      expect((await readFile(join(dir, (files['piece'] as File).path))).equals(data)).toBe(true);
+    });
   });
 
   test('a request that is none is answered as the real program does', async () => {

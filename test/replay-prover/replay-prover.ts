@@ -3,14 +3,23 @@
  * hundreds of sectors. Its `c2` checks its input as the real one does (size, hash, and that the vanilla
  * proofs hold for this very statement, by the real program). Its `verify-seal` takes the marked answer of
  * the same statement and nothing else of its kind; of chains only one started with --accept-replay does.
- * The same for `snap-prove` and `verify-update`. All other requests are the real program's.
+ * The same for `snap-prove` and `verify-update`, but that `snap-prove` knows vanilla proofs by their form only.
+ * All other requests are the real program's: what is sealed, snapped, rebuilt and unsealed is so for real.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { anyCommitment, commitmentHex } from '../../src/chain/cids.ts';
-import { type SealStatement, isReplayProof, replayProof, replayProofMatches } from '../../src/devnet/replay-proof.ts';
+import {
+  type SealStatement,
+  type UpdateStatement,
+  isReplayProof,
+  replayProof,
+  replayProofMatches,
+  replayUpdateProof,
+  replayUpdateProofMatches,
+} from '../../src/devnet/replay-proof.ts';
 
 export type ProverRequest = {
   readonly stage: string;
@@ -44,15 +53,34 @@ function done(stage: string, outputs: ProverAnswer['outputs'], result: ProverAns
 
 const hex = (kind: 'sealed' | 'unsealed', text = ''): string => commitmentHex(kind, anyCommitment(kind, text));
 
-/** What the proof of this request is about. An update has no ticket and seed: the old CommR stands in for the ticket. */
-function statement({ stage, sector, params }: ProverRequest): SealStatement {
-  const about = { miner: sector.miner, number: sector.number };
-  if (stage === 'snap-prove' || stage === 'verify-update') {
-    const { commROld, commRNew, commDNew } = params;
-    return { ...about, commR: hex('sealed', commRNew), commD: hex('unsealed', commDNew), ticket: hex('sealed', commROld), seed: '' };
-  }
+const ofUpdate = (stage: string): boolean => stage === 'snap-prove' || stage === 'verify-update';
+
+/** What the proof of this request is about. */
+function sealStatement({ sector, params }: ProverRequest): SealStatement {
   const { ticket = '', seed = '', commR, commD } = params;
-  return { ...about, commR: hex('sealed', commR), commD: hex('unsealed', commD), ticket, seed };
+  return { miner: sector.miner, number: sector.number, commR: hex('sealed', commR), commD: hex('unsealed', commD), ticket, seed };
+}
+
+/** The same for an update. */
+function updateStatement({ sector, params }: ProverRequest): UpdateStatement {
+  const { commROld, commRNew, commDNew } = params;
+  return {
+    miner: sector.miner,
+    number: sector.number,
+    commROld: hex('sealed', commROld),
+    commRNew: hex('sealed', commRNew),
+    commDNew: hex('unsealed', commDNew),
+  };
+}
+
+/** Vanilla proofs of an update by their form (no stage of the real program verifies them alone): some partitions, each base64. */
+function areUpdateProofs(bytes: Uint8Array): boolean {
+  try {
+    const partitions: unknown = JSON.parse(Buffer.from(bytes).toString());
+    return Array.isArray(partitions) && partitions.length > 0 && partitions.every((one) => /^[A-Za-z0-9+/]{256,}={0,2}$/.test(String(one)));
+  } catch {
+    return false;
+  }
 }
 
 /** Asks the real program. */
@@ -77,7 +105,10 @@ function prove(request: ProverRequest, needs: string): Outcome {
     const { answer } = askReal({ ...request, stage: 'verify-vanilla' });
     if (!answer.ok) return failed(stage, 'input_invalid', `input ${needs} does not hold: ${answer.error?.message}`, needs);
   }
-  const proof = replayProof(statement(request));
+  if (stage === 'snap-prove' && !areUpdateProofs(bytes)) {
+    return failed(stage, 'input_invalid', `input ${needs} holds no vanilla proofs of an update; make it again`, needs);
+  }
+  const proof = ofUpdate(stage) ? replayUpdateProof(updateStatement(request)) : replayProof(sealStatement(request));
   const [draft, whole] = [join(outputDir, '.proof.bin.tmp'), join(outputDir, 'proof.bin')];
   writeFileSync(draft, proof);
   renameSync(draft, whole);
@@ -94,7 +125,9 @@ export function perform(text: string): Outcome {
   if (stage === 'verify-seal' || stage === 'verify-update') {
     const proof = Buffer.from(request.params['proof'] ?? '', 'base64');
     if (isReplayProof(proof)) {
-      const right = replayProofMatches(proof, statement(request));
+      const right = ofUpdate(stage)
+        ? replayUpdateProofMatches(proof, updateStatement(request))
+        : replayProofMatches(proof, sealStatement(request));
       return right
         ? done(stage, {}, { valid: true })
         : failed(stage, 'proof_invalid', 'the marked proof is of another statement; prove this one');
