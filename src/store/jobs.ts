@@ -1,5 +1,5 @@
 /** Jobs: the statements of `Tx` over them. */
-import { and, asc, between, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, lte, sql, type SQL } from 'drizzle-orm';
+import { and, asc, between, desc, eq, gt, isNotNull, isNull, lt, lte, sql, type SQL } from 'drizzle-orm';
 import type { JobId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import type { JobFilter, Page, Tx } from '../scheduler/ports.ts';
@@ -23,10 +23,23 @@ function conditions(filter: JobFilter, cursor: string | null): SQL | undefined {
   if (filter.miner !== undefined) all.push(eq(jobs.miner, filter.miner));
   if (filter.miners !== undefined) all.push(inList(jobs.miner, sql`${JSON.stringify(filter.miners)}`));
   if (filter.number !== undefined) all.push(eq(jobs.number, filter.number));
-  if (filter.paused !== undefined) all.push(eq(jobs.paused, filter.paused ? 1 : 0));
+  // Not bound, so that the partial index of paused jobs is seen to hold.
+  if (filter.paused !== undefined) all.push(eq(jobs.paused, sql.raw(filter.paused ? '1' : '0')));
   if (filter.error !== undefined) all.push(eq(jobs.errorCode, filter.error));
   if (cursor !== null) all.push(lt(jobs.seq, Number(cursor)));
   return and(...all);
+}
+
+/**
+ * The index that a listing walks: the one that holds the fewest jobs. Each has the order of creation and every column of
+ * the filter, so that whatever the filters leave, no row is read before it is known to belong to the page; of one sector
+ * number there are few jobs.
+ */
+function listingIndex({ number, error, paused, state }: JobFilter): SQL {
+  if (number !== undefined) return sql.raw('jobs_sector');
+  if (error !== undefined) return sql.raw('jobs_error');
+  if (paused === true) return sql.raw('jobs_paused');
+  return sql.raw(state === undefined ? 'jobs_listing' : 'jobs_state');
 }
 
 /** A page of rows that were read one more than `limit`: that one tells whether there is a next page. */
@@ -127,14 +140,17 @@ export function jobsPart(db: Db) {
     insertJob: (job) => insert(jobRow(job)),
     updateJob: (job) => update(jobRow(job)),
     jobs(filter, limit, cursor) {
+      const where = conditions(filter, cursor) ?? sql.raw('true');
+      const newest = sql`select seq from ${jobs} indexed by ${listingIndex(filter)} where ${where} order by seq desc limit ${limit + 1}`;
       const rows = db
-        .select(getTableColumns(jobs))
+        .select()
         .from(jobs)
-        .where(conditions(filter, cursor))
-        .orderBy(desc(jobs.seq))
-        .limit(limit + 1)
+        .where(sql`${jobs.seq} in (${newest})`)
         .all();
-      return page(rows, limit);
+      return page(
+        rows.sort((a, b) => b.seq - a.seq),
+        limit,
+      );
     },
     liveJobs: (limit, cursor) =>
       page(live.all({ before: cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor), limit: limit + 1 }), limit),

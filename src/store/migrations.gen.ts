@@ -192,4 +192,17 @@ export const MIGRATIONS: readonly Migration[] = [
       `CREATE INDEX \`threads_free\` ON \`threads\` (\`worker\`,\`position\`) WHERE enabled = 1 and job is null;`,
     ],
   },
+  {
+    name: '0002_listings',
+    statements: [
+      `DROP INDEX \`jobs_state\`;`,
+      `DROP INDEX \`jobs_error\`;`,
+      `CREATE INDEX \`jobs_listing\` ON \`jobs\` (\`seq\`,\`state\`,\`plan\`,\`miner\`,\`paused\`,\`error_code\`);`,
+      `CREATE INDEX \`jobs_paused\` ON \`jobs\` (\`seq\`,\`state\`,\`plan\`,\`miner\`) WHERE paused = 1;`,
+      `CREATE INDEX \`jobs_for_thread\` ON \`jobs\` (\`plan\`,\`seq\`) WHERE waiting_for = 'thread' and paused = 0;`,
+      `CREATE INDEX \`jobs_for_thread_of_miner\` ON \`jobs\` (\`plan\`,\`miner\`,\`seq\`) WHERE waiting_for = 'thread' and paused = 0;`,
+      `CREATE INDEX \`jobs_state\` ON \`jobs\` (\`state\`,\`seq\`,\`plan\`,\`miner\`,\`paused\`,\`error_code\`);`,
+      `CREATE INDEX \`jobs_error\` ON \`jobs\` (\`error_code\`,\`seq\`,\`state\`,\`plan\`,\`miner\`,\`paused\`) WHERE error_code is not null;`,
+    ],
+  },
 ];

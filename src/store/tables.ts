@@ -45,10 +45,22 @@ export const jobs = sqliteTable(
       .on(t.miner, t.number)
       .where(sql`number is not null and state not in ('Finished', 'Aborted')`),
     index('jobs_sector').on(t.miner, t.number),
-    index('jobs_state').on(t.state, t.paused),
+    // Listings: each has all that is filtered by, newest last, so that a page is found without a row being read.
+    index('jobs_listing').on(t.seq, t.state, t.plan, t.miner, t.paused, t.errorCode),
+    index('jobs_state').on(t.state, t.seq, t.plan, t.miner, t.paused, t.errorCode),
     index('jobs_error')
-      .on(t.errorCode)
+      .on(t.errorCode, t.seq, t.state, t.plan, t.miner, t.paused)
       .where(sql`error_code is not null`),
+    index('jobs_paused')
+      .on(t.seq, t.state, t.plan, t.miner)
+      .where(sql`paused = 1`),
+    // The queues of the threads.
+    index('jobs_for_thread')
+      .on(t.plan, t.seq)
+      .where(sql`waiting_for = 'thread' and paused = 0`),
+    index('jobs_for_thread_of_miner')
+      .on(t.plan, t.miner, t.seq)
+      .where(sql`waiting_for = 'thread' and paused = 0`),
     index('jobs_waiting')
       .on(t.waitingFor, t.waitingMs, t.waitingStage)
       .where(sql`paused = 0`),

@@ -1,0 +1,146 @@
+/**
+ * How SQLite looks for what `Tx` asks: through an index, however many rows there are, and never by reading or sorting
+ * a table. Plans follow from the indices alone (nothing is analyzed), so that they are the same on an empty database.
+ */
+import Database from 'better-sqlite3';
+import { drizzle } from 'drizzle-orm/better-sqlite3';
+import { expect, onTestFinished, test } from 'vitest';
+import type { MinerId } from '../../src/schema/ids.ts';
+import type { JobFilter, Tx } from '../../src/scheduler/ports.ts';
+import type { Db } from '../../src/store/db.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import * as tables from '../../src/store/tables.ts';
+import { makeTx } from '../../src/store/tx.ts';
+import {
+  attempt,
+  attemptId,
+  effect,
+  effectId,
+  event,
+  job,
+  jobId,
+  MINER,
+  OTHER_MINER,
+  piece,
+  runner,
+  runnerId,
+  sectorRecord,
+} from './rows.ts';
+
+/** A statement and the steps of SQLite's plan for it. */
+type Planned = { readonly query: string; readonly steps: readonly string[] };
+
+function plansOf(body: (tx: Tx) => void): Planned[] {
+  const client = new Database(':memory:');
+  onTestFinished(() => void client.close());
+  const seen: Planned[] = [];
+  let listens = false;
+  const logQuery = (query: string, params: unknown[]): void => {
+    if (!listens) return;
+    const rows = client.prepare(`explain query plan ${query}`).all(...params) as { detail: string }[];
+    seen.push({ query, steps: rows.map(({ detail }) => detail) });
+  };
+  const db: Db = drizzle(client, { schema: tables, logger: { logQuery } });
+  migrate(db);
+  const tx = makeTx(db);
+  listens = true;
+  body(tx);
+  return seen;
+}
+
+/** Tables with a row for each machine, token or slot: read whole where all of it is wanted. */
+const SMALL = /^SCAN (runners|api_tokens|threads|json_each)\b/;
+/** What is sorted without an index: a few rows of one job, one sector, one runner, or due now; and all of a small table. */
+const FEW = [/from "(effects|attempts|threads|runners)"/, /"jobs"\."miner" = \? and "jobs"\."number" = \?/, /"reserved_runner" = \?/];
+
+function costly({ query, steps }: Planned): string[] {
+  return steps.filter((step) => {
+    if (step.startsWith('USE TEMP B-TREE FOR ORDER BY')) return !FEW.some((few) => few.test(query));
+    return step.startsWith('SCAN ') && !/ USING (COVERING )?INDEX /.test(step) && !SMALL.test(step) && step !== 'SCAN CONSTANT ROW';
+  });
+}
+
+const choices = <T>(...values: T[]): (T | undefined)[] => [undefined, ...values];
+
+function filters(): JobFilter[] {
+  return choices('Finished').flatMap((state) =>
+    choices('sealer').flatMap((plan) =>
+      choices(MINER).flatMap((miner) =>
+        choices<readonly MinerId[]>([MINER, OTHER_MINER]).flatMap((miners) =>
+          choices(7).flatMap((number) =>
+            choices(true, false).flatMap((paused) => choices('e').map((error) => ({ state, plan, miner, miners, number, paused, error }))),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+test('whatever a listing is filtered by, it walks one index in the order of creation and reads only its own rows', () => {
+  const plans = plansOf((tx) => {
+    for (const filter of filters()) for (const cursor of [null, '50']) tx.jobs(filter, 50, cursor);
+  });
+  expect(plans).toHaveLength(2 * 2 * 2 * 2 * 2 * 2 * 3 * 2);
+  for (const { query, steps } of plans) {
+    const walks = steps.filter((step) => /^(SCAN|SEARCH) jobs USING/.test(step));
+    expect(walks[0], query).toBe('SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)');
+    expect(walks, query).toHaveLength(2);
+    if (query.includes('jobs_sector')) continue;
+    expect(walks[1], query).toMatch(/USING COVERING INDEX jobs_(listing|state|error|paused)\b/);
+    expect(steps.join('\n'), query).not.toContain('TEMP B-TREE');
+  }
+});
+
+test('no other question reads or sorts a table', () => {
+  const plans = plansOf((tx) => {
+    tx.insertJob(job(1, { number: 1 }));
+    tx.updateJob(job(1, { number: 1, state: 'PC1Done' }));
+    tx.job(jobId(1));
+    tx.jobOfSector(MINER, 1);
+    tx.jobsForThread('sealer', null, 1);
+    tx.jobsForThread('sealer', MINER, 1);
+    tx.jobsForRunner(['PC1', 'C2'], 9);
+    tx.jobsDue(5, 9);
+    tx.reservedOn(runnerId(1), 5);
+    tx.countJobs();
+    tx.nextSectorNumber(MINER, 0, 9);
+    tx.liveJobs(9, null);
+    tx.putSectorRecord(sectorRecord(1));
+    tx.sectorRecord(MINER, 1);
+    tx.sectorRecords({}, 9, null);
+    tx.sectorRecords({ miners: [MINER, OTHER_MINER] }, 9, `${MINER}/1`);
+    tx.snapCandidates(MINER, 0, 1);
+    tx.appendEvent(event(1));
+    tx.eventsOfJob(jobId(1), 0, 9);
+    tx.eventsAfter(0, 9);
+    tx.insertAttempt(attempt(1));
+    tx.updateAttempt(attempt(1));
+    tx.attempt(attemptId(1));
+    tx.attemptsOfJob(jobId(1));
+    tx.runningAttempts(runnerId(1));
+    tx.runningByThread();
+    tx.lastEpoch(jobId(1), 'PC1');
+    tx.expiredAttempts(5, 9);
+    tx.extendLeases(5);
+    tx.uploadsOfAttempt(attemptId(1));
+    tx.insertRunner(runner(1));
+    tx.runnerByCredential('hash-1');
+    tx.insertPiece(piece(1));
+    tx.waitingPieces(MINER, 9);
+    tx.freeThreads();
+    tx.threads();
+    tx.thread('local/0');
+    tx.insertEffect(effect(1));
+    tx.updateEffect(effect(1));
+    tx.effect(effectId(1));
+    tx.effectsDue(5, 9);
+    tx.nextEffectMs(5);
+    tx.openEffectsOfJob(jobId(1));
+    tx.effectsOfJob(jobId(1));
+    tx.lastNonce('t3worker');
+    tx.unpushed('t3worker');
+    tx.nextWakeMs();
+  });
+  expect(plans.length).toBeGreaterThan(45);
+  expect(plans.flatMap((planned) => costly(planned).map((step) => `${step}: ${planned.query}`))).toEqual([]);
+});
