@@ -1,0 +1,239 @@
+/**
+ * One life of the control plane: the real store, door, engine, effects performer and `next`, around faked
+ * ports. A crash ends it at any call; the next life opens the same database file.
+ */
+import { heartbeat } from '../../src/scheduler/fleet.ts';
+import { runnerOf } from '../../src/api/auth.ts';
+import { type Door, openDoor } from '../../src/api/door.ts';
+import { answerNext } from '../../src/api/next.ts';
+import type { ApiParts } from '../../src/api/parts.ts';
+import { performEffects } from '../../src/effects/performer.ts';
+import type { Context, Settings } from '../../src/scheduler/context.ts';
+import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
+import type { Chain, Ids, ObjectStore, Store } from '../../src/scheduler/ports.ts';
+import { restarted, tick } from '../../src/scheduler/tick.ts';
+import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest } from '../../src/schema/runner.ts';
+import { openNodeStore } from '../../src/store/node.ts';
+import type { VirtualClock } from './clock.ts';
+import type { FakeChain } from './fake-chain.ts';
+import type { FakeObjects } from './fake-objects.ts';
+import { type Faults, type Life, faulty, never } from './faults.ts';
+import type { Rng } from './prng.ts';
+import type { Port } from './script.ts';
+
+/** As runTicks in src/main: what is due is late by at most this. */
+const MOST_TICK_LATE_MS = 500;
+const LEAST_TICK_MS = 50;
+const START_AGAIN_MS = 1_000;
+
+export type PlaneParts = {
+  readonly clock: VirtualClock;
+  readonly rng: Rng;
+  readonly faults: Faults;
+  readonly chain: FakeChain;
+  readonly objects: FakeObjects;
+  readonly ids: Ids;
+  readonly path: string;
+  readonly settings: () => Settings;
+  /** The life ended by itself: a fault killed it, or its database failed. */
+  readonly onDeath: () => void;
+};
+
+/** Errors by which a disk fails: as SQLite's driver tells them. */
+const sqliteError = (code: string): Error => Object.assign(new Error(`simulated ${code}`), { code });
+
+export class ControlPlane implements Life {
+  dead = false;
+  /** Rejects when this life ends: connections break. */
+  readonly died: Promise<never>;
+  readonly settings: Settings;
+  readonly #parts: PlaneParts;
+  readonly #store: Store;
+  readonly #door: Door;
+  readonly #api: ApiParts;
+  readonly #ending = new AbortController();
+  #breakConnections: (error: Error) => void = () => undefined;
+  #tickAtMs = Number.POSITIVE_INFINITY;
+  #ready = false;
+
+  constructor(parts: PlaneParts) {
+    this.#parts = parts;
+    this.settings = parts.settings();
+    this.died = new Promise<never>((_, reject) => {
+      this.#breakConnections = reject;
+    });
+    this.died.catch(() => undefined);
+    this.#store = openNodeStore({ path: parts.path, onFatal: () => this.#die(true) });
+    const { clock, ids } = parts;
+    this.#door = openDoor({ store: { commit: this.#commit, close: () => undefined }, clock, ids, settings: this.settings });
+    const call = faulty({ clock, rng: parts.rng, faults: parts.faults, life: this });
+    const chain = this.#wrapChain(call);
+    const objects = this.#wrapObjects(call);
+    const ending = this.#ending.signal;
+    const log = { warn: () => undefined, error: () => undefined, info: () => undefined } as unknown as ApiParts['log'];
+    this.#api = {
+      door: this.#door,
+      objects,
+      settings: this.settings,
+      log,
+      requestId: () => 'simulated',
+      sleep: (ms, signal) => clock.nap(ms, signal),
+      ending,
+      notReady: async () => undefined,
+    } as ApiParts;
+    void this.#start(() => {
+      void performEffects({
+        door: this.#door,
+        chain,
+        objects,
+        engine: { effectSigned, effectDone },
+        onError: () => undefined,
+        ending,
+      } as Parameters<typeof performEffects<Context>>[0]);
+      this.#planTick(0);
+    });
+  }
+
+  /** Runs an operator's or a runner's request in a transaction. */
+  run<T>(fn: (ctx: Context) => T): Promise<T> {
+    return this.#answered(this.#door.run(fn as Parameters<Door['run']>[0]) as Promise<T>);
+  }
+
+  next(credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
+    return this.#answered(answerNext(this.#api, credential, request, gone));
+  }
+
+  heartbeat(credential: string, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
+    return this.run((ctx) => heartbeat(ctx, runnerOf(ctx.tx, credential), request));
+  }
+
+  /** The process is killed: nothing in memory is left, what was committed is. */
+  crash(): void {
+    this.#die(true);
+  }
+
+  /** Killed at once, or ended in order: long polls are answered first. Effects under way are given up. */
+  async stop(kill: boolean): Promise<void> {
+    if (!kill) {
+      this.#ending.abort();
+      await this.#parts.clock.rest();
+    }
+    this.#die(false);
+    await this.#parts.clock.rest();
+  }
+
+  /** Killed, and nobody starts it again. */
+  kill(): void {
+    this.#die(false);
+  }
+
+  /** Something was written: what it makes due comes as late as with the real clockwork. */
+  tickSoon(): void {
+    this.#planTick(MOST_TICK_LATE_MS);
+  }
+
+  #die(byFault: boolean): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.#breakConnections(new Error('the connection broke'));
+    // Later: a transaction may be open right now. What is queued is refused by `dead`.
+    queueMicrotask(() => this.#store.close());
+    if (byFault) this.#parts.onDeath();
+  }
+
+  async #answered<T>(work: Promise<T>): Promise<T> {
+    if (!this.#ready) throw new Error('the control plane is not up yet');
+    return Promise.race([work, this.died]);
+  }
+
+  async #start(begin: () => void): Promise<void> {
+    for (;;) {
+      try {
+        await this.#door.run(restarted);
+        break;
+      } catch {
+        await this.#parts.clock.sleep(START_AGAIN_MS);
+      }
+    }
+    this.#ready = true;
+    begin();
+  }
+
+  #planTick(inMs: number): void {
+    const atMs = this.#parts.clock.nowMs + Math.max(inMs, LEAST_TICK_MS);
+    if (atMs >= this.#tickAtMs || !this.#ready) return;
+    this.#tickAtMs = atMs;
+    this.#parts.clock.at(atMs - this.#parts.clock.nowMs, () => void this.#tick(atMs));
+  }
+
+  async #tick(atMs: number): Promise<void> {
+    if (this.dead || atMs !== this.#tickAtMs) return;
+    this.#tickAtMs = Number.POSITIVE_INFINITY;
+    let waitMs = MOST_TICK_LATE_MS;
+    try {
+      waitMs = await this.#door.run((ctx) => tick(ctx).wakeAtMs - ctx.nowMs);
+    } catch {
+      // A full disk: tried again.
+    }
+    // A commit meanwhile may have planned an earlier one.
+    this.#planTick(waitMs);
+  }
+
+  readonly #commit: Store['commit'] = ((fn: (tx: Parameters<Parameters<Store['commit']>[0]>[0]) => unknown) => {
+    if (this.dead) return never();
+    const { clock, faults } = this.#parts;
+    const fault = faults.take('store.commit');
+    clock.busy += 1;
+    const work = this.#store.commit((tx) => {
+      // The whole group goes when the disk is full or the process dies before COMMIT.
+      if (this.dead) throw sqliteError('SQLITE_FULL');
+      const value = fn(tx) as never;
+      if (fault?.how === 'full' || fault?.how === 'crash_before') throw sqliteError('SQLITE_FULL');
+      if (fault?.how === 'io_error') throw sqliteError('SQLITE_IOERR_FSYNC');
+      return value;
+    });
+    return this.#committed(work, fault?.how === 'crash_before' || fault?.how === 'crash_after');
+  }) as Store['commit'];
+
+  async #committed(work: Promise<unknown>, dies: boolean): Promise<unknown> {
+    try {
+      return await work;
+    } finally {
+      this.#parts.clock.busy -= 1;
+      if (dies) this.crash();
+      // Nobody is left to hear the answer.
+      if (this.dead) await never();
+    }
+  }
+
+  #wrapChain(call: ReturnType<typeof faulty>): Chain {
+    let lagNow = 0;
+    const inner = this.#parts.chain.port(() => lagNow) as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    return wrapped(
+      Object.keys(inner),
+      (name) =>
+        (...args) =>
+          call(`chain.${name}` as Port, (lag) => {
+            lagNow = lag;
+            // The fake reads its state in the same turn, so the lag is this call's only.
+            const answer = (inner[name] as (...all: unknown[]) => Promise<unknown>)(...args);
+            lagNow = 0;
+            return answer;
+          }),
+    ) as unknown as Chain;
+  }
+
+  #wrapObjects(call: ReturnType<typeof faulty>): ObjectStore {
+    const inner = this.#parts.objects.port() as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    return wrapped(
+      Object.keys(inner),
+      (name) =>
+        (...args) =>
+          call(`objects.${name}` as Port, () => (inner[name] as (...all: unknown[]) => Promise<unknown>)(...args)),
+    ) as unknown as ObjectStore;
+  }
+}
+
+function wrapped(names: readonly string[], make: (name: string) => (...args: unknown[]) => Promise<unknown>): Record<string, unknown> {
+  return Object.fromEntries(names.map((name) => [name, make(name)]));
+}

@@ -1,0 +1,240 @@
+/**
+ * A chain with a mempool, reorgs, null rounds and a node that can lag. It keeps every message that was ever
+ * signed or pushed: what the oracle reads.
+ */
+import type { MessageWant, SignedMessage } from '../../src/scheduler/effects.ts';
+import type { Chain, MessageState } from '../../src/scheduler/ports.ts';
+import type { MinerId } from '../../src/schema/ids.ts';
+import { ChainError } from '../../src/chain/errors.ts';
+import { CHALLENGE_DELAY, Ledger, type Receipt, type Sent, sectorKey } from './ledger.ts';
+import { randomness, sha } from './replica.ts';
+
+export const EPOCH_MS = 4_000;
+/** Epochs on top of the seed's own until it is told. */
+const SEED_CONFIDENCE = 6;
+const FIRST_EPOCH = 10_000;
+
+type Tipset = { readonly epoch: number; readonly sent: readonly Sent[] };
+export type Push = { readonly sent: Sent; readonly atMs: number };
+
+export class FakeChain {
+  epoch = FIRST_EPOCH;
+  readonly pushes: Push[] = [];
+  readonly given = new Set<string>();
+  readonly #wants = new Map<string, { want: MessageWant; forcedExit: number | undefined }>();
+  #tipsets: Tipset[] = [];
+  #mempool = new Map<string, Sent>();
+  #ledger = new Ledger(this.given);
+  #receipts = new Map<string, Receipt>();
+  #nullRounds = 0;
+  #forced = new Map<string, number>();
+  #signed = 0;
+  /** Other software sends with the very nonce of the next message that is signed. */
+  raceNextSign = false;
+  readonly #now: () => number;
+  /** Told of each push as it arrives, before anything is done with it. */
+  onPush: (push: Push) => void = () => undefined;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  sender(miner: string): string {
+    return `t3${sha(`sender ${miner}`).slice(0, 20)}`;
+  }
+
+  /** The next epoch: a tipset with what can be executed, or a null round. */
+  mine(): void {
+    this.epoch += 1;
+    if (this.#nullRounds > 0) {
+      this.#nullRounds -= 1;
+      return;
+    }
+    const sent: Sent[] = [];
+    for (const one of [...this.#mempool.values()].sort((a, b) => a.message.nonce - b.message.nonce)) {
+      const next = this.#ledger.nonce(one.message.sender);
+      if (one.message.nonce < next) this.#mempool.delete(one.message.cid);
+      if (one.message.nonce !== next) continue;
+      this.#receipts.set(one.message.cid, this.#ledger.execute(one, this.epoch));
+      this.#mempool.delete(one.message.cid);
+      sent.push(one);
+    }
+    if (sent.length > 0) this.#tipsets.push({ epoch: this.epoch, sent });
+  }
+
+  /** Takes the last `depth` epochs back; their messages return to the mempool, or are lost with it. */
+  reorg(depth: number, lose: boolean): void {
+    const from = this.epoch - depth;
+    const undone = this.#tipsets.filter(({ epoch }) => epoch > from);
+    this.#tipsets = this.#tipsets.filter(({ epoch }) => epoch <= from);
+    this.#ledger = new Ledger(this.given);
+    this.#receipts = new Map();
+    for (const { epoch, sent } of this.#tipsets) {
+      for (const one of sent) this.#receipts.set(one.message.cid, this.#ledger.execute(one, epoch));
+    }
+    if (!lose) for (const { sent } of undone) for (const one of sent) this.#mempool.set(one.message.cid, one);
+  }
+
+  nullRounds(count: number): void {
+    this.#nullRounds += count;
+  }
+
+  loseMempool(): void {
+    this.#mempool.clear();
+  }
+
+  /** Other software sends a message from this address. */
+  foreign(sender: string): void {
+    const nonce = this.nodeNonce(sender);
+    const message = { sender, nonce, cid: `bafyforeign${this.#signed++}`, signed: '', pushed: true };
+    this.#mempool.set(message.cid, { message, want: null, forcedExit: 0 });
+  }
+
+  /** Other software takes a sector number. */
+  take(miner: string, number: number): void {
+    this.given.add(sectorKey(miner, number));
+    this.#ledger.allocated.add(sectorKey(miner, number));
+  }
+
+  /** The next message of this method that is signed ends with this exit code. */
+  forceExit(method: string, code: number): void {
+    this.#forced.set(method, code);
+  }
+
+  calm(): void {
+    this.#forced.clear();
+    this.raceNextSign = false;
+    this.#nullRounds = 0;
+  }
+
+  nodeNonce(sender: string): number {
+    let next = this.#ledger.nonce(sender);
+    const pending = new Set(
+      [...this.#mempool.values()].filter(({ message }) => message.sender === sender).map(({ message }) => message.nonce),
+    );
+    while (pending.has(next)) next += 1;
+    return next;
+  }
+
+  /** What happened to a message, for oracles. */
+  receipt(cid: string): Receipt | undefined {
+    return this.#receipts.get(cid);
+  }
+
+  /** True when another message was executed with this one's nonce. */
+  nonceSpent(message: SignedMessage): boolean {
+    return !this.#receipts.has(message.cid) && this.#ledger.nonce(message.sender) > message.nonce;
+  }
+
+  mempool(): readonly SignedMessage[] {
+    return [...this.#mempool.values()].map(({ message }) => message);
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger;
+  }
+
+  wantOf(cid: string): MessageWant | undefined {
+    return this.#wants.get(cid)?.want;
+  }
+
+  /** The port. `lag` is how many epochs behind the node that answers is. */
+  port(lag: () => number): Chain {
+    const seen = (): { epoch: number; ledger: Ledger; receipts: Map<string, Receipt> } => this.#view(lag());
+    const preCommit = async (miner: MinerId, number: number) => seen().ledger.preCommits.get(sectorKey(miner, number));
+    const full: Chain & Record<string, unknown> = {
+      head: async () => ({ epoch: seen().epoch }),
+      network: async () => ({ epochMs: EPOCH_MS, challengeDelay: CHALLENGE_DELAY, name: 'simulated' }),
+      ticket: async () => {
+        const epoch = seen().epoch - 900;
+        return { value: randomness('ticket', epoch), epoch };
+      },
+      ticketAt: async (_miner: MinerId, epoch: number) => ({ value: randomness('ticket', epoch), epoch }),
+      seed: async (miner, number) => {
+        const view = seen();
+        const committed = view.ledger.preCommits.get(sectorKey(miner, number));
+        if (committed === undefined) throw new ChainError('permanent', 'no_pre_commit', `sector ${number} has no pre-commit on chain`);
+        const epoch = committed.epoch + CHALLENGE_DELAY;
+        const missing = epoch + SEED_CONFIDENCE - view.epoch;
+        return missing > 0 ? { waitEpochs: missing } : { value: randomness('seed', epoch), epoch };
+      },
+      sender: async (miner) => this.sender(miner),
+      sign: async (want, floor) => this.#sign(want, floor),
+      push: async (message) => this.#push(message),
+      message: async (cid) => this.#message(cid, seen()),
+      preCommit,
+      preCommitMessage: async (cid: string) => {
+        const want = this.#wants.get(cid)?.want;
+        return want?.method === 'PreCommitSectorBatch2' && this.#receipts.get(cid)?.exitCode === 0 ? want : undefined;
+      },
+      sector: async (miner, number) => {
+        const active = seen().ledger.sectors.get(sectorKey(miner, number));
+        if (active === undefined) return undefined;
+        return { ...active, expirationEpoch: 2_000_000, deadline: 0, partition: 0, proven: true };
+      },
+      pendingMessages: async (sender: string) => this.mempool().filter((message) => message.sender === sender),
+      allocated: async (miner, numbers) => numbers.filter((number) => seen().ledger.allocated.has(sectorKey(miner, number))),
+    };
+    return full;
+  }
+
+  #view(lag: number): { epoch: number; ledger: Ledger; receipts: Map<string, Receipt> } {
+    if (lag === 0) return { epoch: this.epoch, ledger: this.#ledger, receipts: this.#receipts };
+    const ledger = new Ledger(this.given);
+    const receipts = new Map<string, Receipt>();
+    for (const { epoch, sent } of this.#tipsets) {
+      if (epoch > this.epoch - lag) break;
+      for (const one of sent) receipts.set(one.message.cid, ledger.execute(one, epoch));
+    }
+    return { epoch: this.epoch - lag, ledger, receipts };
+  }
+
+  #sign(want: MessageWant, floor: number): SignedMessage {
+    const sender = this.sender(want.miner);
+    const forcedExit = this.#forced.get(want.method);
+    // Gas is estimated by running the message: what would fail now is not signed.
+    const exitCode = this.#ledger.refusal(want, this.epoch + 1);
+    if (exitCode !== 0) {
+      const category = exitCode === 18 ? 'temporary' : 'permanent';
+      throw new ChainError(category, 'actor_exit', `${want.method} would end with exit code ${exitCode}`, { exitCode });
+    }
+    this.#forced.delete(want.method);
+    // Fees differ each time, and with them the bytes.
+    const cid = `bafymessage${(this.#signed += 1)}`;
+    this.#wants.set(cid, { want, forcedExit });
+    const nonce = Math.max(this.nodeNonce(sender), floor);
+    if (this.raceNextSign) this.foreign(sender);
+    this.raceNextSign = false;
+    return { sender, nonce, cid, signed: '{"Message":{"Value":"1500000000000000000"}}', pushed: false };
+  }
+
+  #push(message: SignedMessage): void {
+    const { want, forcedExit } = this.#wants.get(message.cid) ?? { want: null, forcedExit: undefined };
+    const sent: Sent = { message: { ...message, pushed: true }, want, forcedExit };
+    const push = { sent, atMs: this.#now() };
+    this.onPush(push);
+    this.pushes.push(push);
+    if (this.#receipts.has(message.cid) || this.#mempool.has(message.cid)) return;
+    const rival = [...this.#mempool.values()].find(
+      (other) => other.message.sender === message.sender && other.message.nonce === message.nonce,
+    );
+    if (rival !== undefined) throw new ChainError('temporary', 'rpc_error', `nonce ${message.nonce} is pending with another message`);
+    if (this.#ledger.nonce(message.sender) > message.nonce)
+      throw new ChainError('permanent', 'nonce_taken', `nonce ${message.nonce} of ${message.sender} went to another message`);
+    this.#mempool.set(message.cid, sent);
+  }
+
+  #message(cid: string, view: { epoch: number; receipts: Map<string, Receipt> }): MessageState {
+    const receipt = view.receipts.get(cid);
+    if (receipt === undefined) return { state: this.#mempool.has(cid) || this.#receipts.has(cid) ? 'pending' : 'unknown' };
+    const { epoch, exitCode, sectorOk } = receipt;
+    return {
+      state: 'landed',
+      epoch,
+      confidence: view.epoch - epoch,
+      exitCode,
+      sectorOk,
+      detail: exitCode === 0 ? '' : `exit code ${exitCode}`,
+    };
+  }
+}

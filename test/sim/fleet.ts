@@ -1,0 +1,109 @@
+/** The fleet: runners that join, leave, freeze, start anew and are sent away. */
+import { registerRunner, setRunnerStatus } from '../../src/scheduler/fleet.ts';
+import type { RunnerId } from '../../src/schema/ids.ts';
+import type { RunnerRow } from '../../src/scheduler/ports.ts';
+import { Stage } from '../../src/schema/stage.ts';
+import { FakeRunner } from './fake-runner.ts';
+import { Rng } from './prng.ts';
+import { sha } from './replica.ts';
+import type { World } from './world.ts';
+
+type Member = {
+  readonly name: string;
+  readonly trust: 'own' | 'rented';
+  readonly slots: number;
+  id: RunnerId | undefined;
+  process: FakeRunner | undefined;
+  boots: number;
+};
+
+const REGISTER_AGAIN_MS = 2_000;
+
+export class Fleet {
+  readonly members: Member[] = [];
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** A machine with a fresh join token. */
+  join(trust: 'own' | 'rented', slots: number): Member {
+    const member: Member = { name: `${trust}-${this.members.length}`, trust, slots, id: undefined, process: undefined, boots: 0 };
+    this.members.push(member);
+    void this.#register(member);
+    return member;
+  }
+
+  leave(member: Member): void {
+    member.process?.die();
+    member.process = undefined;
+  }
+
+  /** The process starts anew: what it worked on is gone. */
+  boot(member: Member): void {
+    this.leave(member);
+    if (member.id === undefined) return;
+    const { clock, faults, objects, storage } = this.#world;
+    member.boots += 1;
+    member.process = new FakeRunner(
+      {
+        name: member.name,
+        trust: member.trust,
+        slots: member.slots,
+        credential: credentialOf(member),
+        clock,
+        rng: Rng.named(this.#world.script.seed, `${member.name} ${member.boots}`),
+        faults,
+        objects,
+        storage: member.trust === 'own' ? storage : undefined,
+        plane: () => this.#world.plane,
+        fault: (attempt, trust) => this.#world.stageFault(attempt, trust),
+        onRefused: () => this.#world.note(`${member.name} was refused`),
+      },
+      member.boots,
+    );
+  }
+
+  /** As an operator does it. */
+  async setStatus(member: Member, status: RunnerRow['status']): Promise<void> {
+    const { id } = member;
+    if (id !== undefined) await this.#world.plane?.run((ctx) => void setRunnerStatus(ctx, id, status, `${status} by hand`));
+  }
+
+  async #register(member: Member): Promise<void> {
+    const { clock } = this.#world;
+    while (member.id === undefined) {
+      const { plane } = this.#world;
+      try {
+        if (plane === undefined) throw new Error('nobody answers');
+        const row = await plane.run((ctx) => {
+          const known = ctx.tx.runnerByCredential(credentialOf(member));
+          if (known !== undefined) return known;
+          const hash = sha(`token ${member.name} ${ctx.nowMs}`);
+          ctx.tx.insertJoinToken({ hash, trust: member.trust, labels: [], expiresMs: ctx.nowMs + 1e9, usedBy: null });
+          return registerRunner(
+            ctx,
+            {
+              token: 'x'.repeat(32),
+              name: member.name,
+              bootId: 'boot-0001',
+              agentVersion: '1',
+              stages: [...Stage.options],
+              storage: member.trust === 'own' ? ['store'] : [],
+              resources: { cores: 8, ramBytes: 1e11, diskFreeBytes: 1e12, gpus: [] },
+            },
+            hash,
+            credentialOf(member),
+          );
+        });
+        member.id = row.id;
+        this.boot(member);
+      } catch {
+        await clock.sleep(REGISTER_AGAIN_MS);
+      }
+    }
+  }
+}
+
+const credentialOf = ({ name }: Member): string => sha(`credential ${name}`);

@@ -1,0 +1,294 @@
+/** A seed's script: weighted operations and faults, some at random times, some aimed at a state of a job. */
+import { planTables } from '../../src/scheduler/plans/all.ts';
+import { Rng } from './prng.ts';
+import type { Action, Item, Port, PortFault, Script, SettingsChange, StageFault, When } from './script.ts';
+
+const STAGE_FAULTS: readonly (readonly [number, StageFault])[] = [
+  [4, 'internal'],
+  [2, 'out_of_memory'],
+  [1, 'out_of_disk'],
+  [2, 'interrupted'],
+  [1, 'bad_request'],
+  [2, 'input_invalid'],
+  [2, 'input_differs'],
+  [2, 'proof_invalid'],
+  [1, 'parameters_missing'],
+  [1, 'program_missing'],
+  [2, 'storage_full'],
+  [2, 'transfer_failed'],
+  [3, 'wrong_comm_r'],
+  [2, 'wrong_comm_d'],
+  [4, 'garbage'],
+  [3, 'garbage_hash'],
+  [3, 'forged'],
+  [3, 'bad_proof'],
+  [2, 'missing_output'],
+  [1, 'extra_output'],
+  [2, 'wrong_size'],
+  [2, 'unparsable'],
+  [2, 'hang'],
+  [4, 'die'],
+];
+
+const CHAIN: readonly Port[] = [
+  'chain.network',
+  'chain.ticket',
+  'chain.seed',
+  'chain.sender',
+  'chain.sign',
+  'chain.push',
+  'chain.message',
+  'chain.preCommit',
+  'chain.sector',
+  'chain.allocated',
+];
+const OBJECTS: readonly Port[] = [
+  'objects.createUpload',
+  'objects.completeUpload',
+  'objects.abortUpload',
+  'objects.getUrl',
+  'objects.delete',
+];
+
+const FAULTS_MS = 15 * 60_000;
+
+export function generate(seed: number): Script {
+  const rng = Rng.named(seed, 'script');
+  const plans = Object.keys(planTables()).filter((plan) => plan === 'sealer');
+  const jobs = rng.weighted([
+    [6, 1],
+    [3, 2],
+    [1, 3],
+  ]);
+  const items: Item[] = [];
+  for (let job = 0; job < jobs; job += 1) {
+    const pieces = rng.weighted([
+      [7, 0],
+      [2, 1],
+      [1, 2],
+    ]);
+    items.push({
+      when: { atMs: rng.between(100, 5_000) },
+      do: 'pledge',
+      plan: rng.pick(plans),
+      count: 1,
+      ...(pieces === 0 ? {} : { pieces }),
+    });
+  }
+  const states = Object.keys(planTables().sealer ?? {}).filter((state) => state !== 'Finished' && state !== 'Aborted');
+  const when = (job: number): When =>
+    rng.chance(75)
+      ? {
+          job,
+          state: rng.pick(states),
+          afterMs: rng.weighted([
+            [3, 0],
+            [4, rng.between(1, 400)],
+            [3, rng.between(400, 6_000)],
+          ]),
+        }
+      : { atMs: rng.between(0, 300_000) };
+  const count = rng.weighted([
+    [1, 0],
+    [4, 3],
+    [4, 6],
+    [2, 10],
+  ]);
+  for (let at = 0; at < count; at += 1) {
+    const job = rng.int(jobs);
+    const moment = when(job);
+    for (const action of one(rng, job, 'state' in moment ? moment.state : undefined, states))
+      items.push({ when: moment, ...action } as Item);
+  }
+  return {
+    seed,
+    sealProof: rng.weighted([
+      [3, 'StackedDrg2KiBV1_1'],
+      [2, 'StackedDrg2KiBV1_1_Feat_SyntheticPoRep'],
+    ]),
+    threads: rng.between(1, 3),
+    runners: [
+      { trust: 'own', slots: rng.between(1, 3) },
+      ...Array.from({ length: rng.between(1, 2) }, () => ({
+        trust: rng.chance(70) ? ('rented' as const) : ('own' as const),
+        slots: rng.between(1, 2),
+      })),
+    ],
+    items,
+    faultsMs: FAULTS_MS,
+  };
+}
+
+function one(rng: Rng, job: number, state: string | undefined, states: readonly string[]): Action[] {
+  const ms = rng.weighted([
+    [3, rng.between(100, 3_000)],
+    [2, rng.between(3_000, 40_000)],
+  ]);
+  const kind = rng.weighted([
+    [14, 'stage'],
+    [14, 'chain_port'],
+    [8, 'object_port'],
+    [8, 'net'],
+    [10, 'store'],
+    [8, 'crash_port'],
+    [8, 'runner'],
+    [6, 'pause'],
+    [8, 'resume'],
+    [3, 'abort'],
+    [4, 'restart'],
+    [2, 'stall'],
+    [8, 'chain'],
+    [4, 'exit_code'],
+    [2, 'rot'],
+    [2, 'join'],
+  ]);
+  switch (kind) {
+    case 'stage':
+      return [{ do: 'stage', job, how: rng.weighted(STAGE_FAULTS) }];
+    case 'chain_port':
+      return [
+        {
+          do: 'port',
+          port: rng.pick(CHAIN),
+          how: rng.weighted<PortFault>([
+            [4, 'error'],
+            [2, 'permanent'],
+            [4, 'lost'],
+            [2, 'twice'],
+            [3, 'delay'],
+            [3, 'stale'],
+          ]),
+          count: rng.weighted([
+            [3, 1],
+            [2, 3],
+            [1, 12],
+          ]),
+          ms,
+        },
+      ];
+    case 'object_port':
+      return [
+        {
+          do: 'port',
+          port: rng.pick(OBJECTS),
+          how: rng.weighted<PortFault>([
+            [4, 'error'],
+            [2, 'permanent'],
+            [4, 'lost'],
+            [2, 'twice'],
+            [3, 'delay'],
+          ]),
+          count: rng.weighted([
+            [3, 1],
+            [2, 3],
+          ]),
+          ms,
+        },
+      ];
+    case 'net':
+      return [
+        {
+          do: 'port',
+          port: rng.pick(['net.next', 'net.next', 'net.heartbeat']),
+          how: rng.weighted<PortFault>([
+            [3, 'error'],
+            [5, 'lost'],
+            [4, 'twice'],
+            [3, 'delay'],
+          ]),
+          count: rng.weighted([
+            [3, 1],
+            [2, 4],
+          ]),
+          ms,
+        },
+      ];
+    case 'store':
+      return [
+        {
+          do: 'port',
+          port: 'store.commit',
+          how: rng.weighted<PortFault>([
+            [5, 'full'],
+            [3, 'crash_before'],
+            [3, 'crash_after'],
+            [1, 'io_error'],
+          ]),
+          count: rng.weighted([
+            [3, 1],
+            [1, 20],
+          ]),
+          ms,
+        },
+      ];
+    case 'crash_port':
+      return [{ do: 'port', port: rng.pick([...CHAIN, ...OBJECTS]), how: rng.pick(['crash_before', 'crash_after']), count: 1, ms }];
+    case 'runner':
+      return runner(rng);
+    case 'pause':
+      return [{ do: 'pause', job, now: rng.chance(40) }, ...(rng.chance(60) ? [resume(rng, job, states)] : [])];
+    case 'resume':
+      return [resume(rng, job, states)];
+    case 'abort':
+      return [{ do: 'abort', job, force: rng.chance(50) }];
+    case 'restart': {
+      const change: SettingsChange = rng.pick<SettingsChange>([
+        {},
+        { allowCc: rng.chance(50) },
+        { threads: rng.between(0, 3) },
+        { lastSector: rng.between(1, 3) },
+        { maxRetries: rng.between(0, 6) },
+      ]);
+      return [{ do: 'restart', awayMs: rng.between(0, 60_000), crash: rng.chance(50), change }];
+    }
+    case 'stall':
+      return [{ do: 'stall', ms: rng.between(5_000, 120_000) }];
+    case 'chain':
+      return [
+        {
+          do: 'chain',
+          what: rng.weighted([
+            [4, 'reorg'],
+            [2, 'null_rounds'],
+            [3, 'mempool_loss'],
+            [2, 'foreign'],
+            [1, 'taken'],
+          ]),
+          depth: rng.between(1, 4),
+          lose: rng.chance(30),
+        },
+      ];
+    case 'exit_code':
+      return [
+        { do: 'exit_code', method: rng.pick(['PreCommitSectorBatch2', 'ProveCommitSectors3']), code: rng.pick([6, 7, 16, 18, 19, 20]) },
+      ];
+    case 'rot':
+      return [{ do: 'rot', what: rng.pick(['object', 'stored']) }];
+    default:
+      return state === undefined ? [{ do: 'piece', sizeBytes: 512 }] : [{ do: 'join', trust: rng.pick(['own', 'rented']) }];
+  }
+}
+
+function resume(rng: Rng, job: number, states: readonly string[]): Action {
+  const state = rng.weighted([
+    [4, undefined],
+    [5, rng.pick(states)],
+    [1, 'Aborted'],
+    [1, 'Nonsense'],
+  ]);
+  return { do: 'resume', job, ...(state === undefined ? {} : { state }), force: rng.chance(60) };
+}
+
+function runner(rng: Rng): Action[] {
+  const at = rng.int(3);
+  const what = rng.weighted([
+    [3, 'leave'],
+    [3, 'reboot'],
+    [4, 'freeze'],
+    [1, 'drain'],
+    [1, 'cordon'],
+    [1, 'ban'],
+    [1, 'ready'],
+  ] as const);
+  return [{ do: 'runner', runner: at, act: what, ms: rng.between(1_000, 150_000) }];
+}

@@ -1,0 +1,89 @@
+/** The chain's state: what executing messages in order makes of it. Small enough to be computed anew after a reorg. */
+import type { MessageWant, SignedMessage } from '../../src/scheduler/effects.ts';
+import { proofOf, randomness } from './replica.ts';
+
+/** Epochs between pre-commit and seed. */
+export const CHALLENGE_DELAY = 10;
+
+export type Sent = {
+  readonly message: SignedMessage;
+  /** Null: a message of other software that signs for the same address. */
+  readonly want: MessageWant | null;
+  /** What execution ends with, whatever the state says. */
+  readonly forcedExit: number | undefined;
+};
+export type Receipt = { readonly epoch: number; readonly exitCode: number; readonly sectorOk: boolean };
+export type PreCommitted = {
+  readonly commR: string;
+  readonly commD: string | null;
+  readonly epoch: number;
+  readonly ticketEpoch: number;
+  readonly sealProof: number;
+};
+export type Active = {
+  readonly commR: string;
+  readonly keyCommR: string | null;
+  readonly activationEpoch: number;
+  readonly sealProof: number;
+};
+
+export const sectorKey = (miner: string, number: number): string => `${miner}/${number}`;
+
+export class Ledger {
+  readonly nonces = new Map<string, number>();
+  readonly preCommits = new Map<string, PreCommitted>();
+  readonly sectors = new Map<string, Active>();
+  readonly allocated: Set<string>;
+
+  /** `given`: numbers that other software took. */
+  constructor(given: ReadonlySet<string>) {
+    this.allocated = new Set(given);
+  }
+
+  nonce(sender: string): number {
+    return this.nonces.get(sender) ?? 0;
+  }
+
+  /** Executes in epoch `epoch`; the nonce is spent whatever comes of it. */
+  execute(sent: Sent, epoch: number): Receipt {
+    const { sender, nonce } = sent.message;
+    this.nonces.set(sender, nonce + 1);
+    const exitCode = sent.forcedExit ?? this.refusal(sent.want, epoch);
+    if (exitCode !== 0 || sent.want === null) return { epoch, exitCode, sectorOk: exitCode === 0 };
+    this.#apply(sent.want, epoch);
+    return { epoch, exitCode, sectorOk: true };
+  }
+
+  /** Exit code that this message would end with now; 0 when it would go through. */
+  refusal(want: MessageWant | null, epoch: number): number {
+    if (want === null) return 0;
+    const key = sectorKey(want.miner, want.number);
+    switch (want.method) {
+      case 'PreCommitSectorBatch2':
+        if (this.allocated.has(key)) return 16;
+        return want.ticketEpoch <= epoch ? 0 : 16;
+      case 'ProveCommitSectors3': {
+        const committed = this.preCommits.get(key);
+        if (committed === undefined) return 17;
+        const seedEpoch = committed.epoch + CHALLENGE_DELAY;
+        if (epoch <= seedEpoch) return 18;
+        return want.proofBase64 === proofOf(committed.commR, randomness('seed', seedEpoch)) ? 0 : 16;
+      }
+      default:
+        return 21;
+    }
+  }
+
+  #apply(want: MessageWant, epoch: number): void {
+    const key = sectorKey(want.miner, want.number);
+    if (want.method === 'PreCommitSectorBatch2') {
+      this.allocated.add(key);
+      const { commR, commD, ticketEpoch, sealProof } = want;
+      this.preCommits.set(key, { commR, commD, ticketEpoch, sealProof, epoch });
+    } else if (want.method === 'ProveCommitSectors3') {
+      const { commR, sealProof } = this.preCommits.get(key) as PreCommitted;
+      this.preCommits.delete(key);
+      this.sectors.set(key, { commR, keyCommR: null, activationEpoch: epoch, sealProof });
+    }
+  }
+}

@@ -1,0 +1,224 @@
+/** Carries out the actions of a script. */
+import { abortJob, pauseJob, pledge, resumeJob } from '../../src/scheduler/operate.ts';
+import type { PlanName } from '../../src/schema/job.ts';
+import type { Job } from '../../src/schema/job.ts';
+import type { JobId, PieceId } from '../../src/schema/ids.ts';
+import { SealpoolError } from '../../src/schema/problem.ts';
+import { EPOCH_MS } from './fake-chain.ts';
+import { hashOf, sha } from './replica.ts';
+import type { Action } from './script.ts';
+import { ACTOR, MINER, type World } from './world.ts';
+
+/** Client data sent in, as the route of pieces does it: the object first, then the row. */
+async function addPiece(world: World, sizeBytes: number): Promise<PieceId | undefined> {
+  const { plane, objects, clock } = world;
+  if (plane === undefined) return undefined;
+  const id = world.ids.next('p') as PieceId;
+  const key = `pieces/${MINER}/${id}`;
+  const content = `piece ${id} ${sha(id)}`;
+  objects.objects.set(key, { content, sizeBytes: content.length });
+  try {
+    await plane.run((ctx) =>
+      ctx.tx.insertPiece({
+        id,
+        miner: MINER,
+        key,
+        sizeBytes: String(content.length),
+        hash: hashOf(content),
+        paddedSizeBytes: String(sizeBytes),
+        cid: null,
+        job: null,
+        createdMs: clock.nowMs,
+      }),
+    );
+    return id;
+  } catch {
+    // Unanswered: whether the row is there is not known; what the sender does not know of is not the store's to keep.
+    if (!world.reader.waitingPieces().some((row) => row.key === key)) objects.objects.delete(key);
+    return undefined;
+  }
+}
+
+/** An operation on a job. A refusal must leave the row as it was. */
+export async function operate(world: World, index: number, fn: (id: JobId) => Promise<Job>, what: string): Promise<Job | undefined> {
+  const told = [...world.history.jobs.values()].find((job) => job.index === index);
+  if (told === undefined || world.plane === undefined) return undefined;
+  try {
+    const job = await fn(told.id as JobId);
+    world.note(`${what} #${index}: now ${job.state}${job.paused ? ', paused' : ''}`);
+    return job;
+  } catch (error) {
+    const refusal = error instanceof SealpoolError;
+    world.note(`${what} #${index} was ${refusal ? 'refused' : 'not answered'}: ${(error as Error).message}`);
+    if (refusal && error.status < 500) world.strike('operator_refused', `${what} refused: ${error.code}`, told.id);
+    if (refusal && error.status === 500) world.breach('refusal', `${what} of #${index}: ${error.message}`);
+    if (!refusal && !/connection broke|not up yet/.test((error as Error).message))
+      world.breach('refusal', `${what} of #${index} failed with ${(error as Error).stack}`);
+    return undefined;
+  }
+}
+
+export async function abort(world: World, index: number, options: { force: boolean; state?: string }): Promise<Job | undefined> {
+  const { plane } = world;
+  const job = await operate(
+    world,
+    index,
+    (id) => (plane as NonNullable<typeof plane>).run((ctx) => abortJob(ctx, id, options, ACTOR)),
+    options.force ? 'abort with force' : 'abort',
+  );
+  if (job !== undefined) named(world, job);
+  return job;
+}
+
+function named(world: World, job: Job): void {
+  if (job.state !== 'Aborted' || job.number === null) return;
+  const messages = Object.values(job.data as Record<string, unknown>).flatMap((value) => {
+    const { cid, nonce } = (value ?? {}) as { cid?: unknown; nonce?: unknown };
+    return typeof cid === 'string' && typeof nonce === 'number' ? [cid] : [];
+  });
+  world.chainOracle.aborted(job.miner, job.number, messages);
+}
+
+export async function resume(
+  world: World,
+  index: number,
+  options: { state?: string | undefined; force: boolean },
+): Promise<Job | undefined> {
+  const { plane } = world;
+  const { state = 'here', force } = options;
+  const job = await operate(
+    world,
+    index,
+    (id) => (plane as NonNullable<typeof plane>).run((ctx) => resumeJob(ctx, id, options, ACTOR)),
+    `resume at ${state}${force ? ' with force' : ''}`,
+  );
+  if (job !== undefined) named(world, job);
+  return job;
+}
+
+/** Does what a line of the script says. */
+export async function act(world: World, action: Action): Promise<void> {
+  const { chain, plane, fleet } = world;
+  const told =
+    'job' in action && action.job !== undefined ? [...world.history.jobs.values()].find(({ index }) => index === action.job) : undefined;
+  switch (action.do) {
+    case 'pledge': {
+      const pieces: PieceId[] = [];
+      for (let at = 0; at < (action.pieces ?? 0); at += 1) {
+        const id = await addPiece(world, 512);
+        if (id !== undefined) pieces.push(id);
+      }
+      const request = { plan: action.plan as PlanName, miner: MINER, count: action.count, ...(pieces.length === 0 ? {} : { pieces }) };
+      await plane?.run((ctx) => pledge(ctx, request, ACTOR)).catch((error: Error) => world.note(`pledge: ${error.message}`));
+      return;
+    }
+    case 'piece':
+      await addPiece(world, action.sizeBytes);
+      return;
+    case 'pause':
+      if (told !== undefined) world.strike('pause', 'an operator pauses', told.id);
+      await operate(
+        world,
+        action.job,
+        (id) => (plane as NonNullable<typeof plane>).run((ctx) => pauseJob(ctx, id, { now: action.now }, ACTOR)),
+        action.now ? 'pause now' : 'pause',
+      );
+      return;
+    case 'resume':
+      if (told !== undefined) world.strike(action.state === undefined ? 'resume' : 'resume_back', 'an operator resumes', told.id);
+      await resume(world, action.job, action);
+      return;
+    case 'abort':
+      await abort(world, action.job, action);
+      return;
+    case 'port':
+      world.faults.arm(action);
+      return;
+    case 'stage':
+      world.stageFaults.push({ job: action.job, how: action.how });
+      return;
+    case 'join':
+      fleet.join(action.trust, 2);
+      return;
+    case 'runner':
+      await runner(world, action);
+      return;
+    case 'restart':
+      await world.restart(action.awayMs, action.crash, action.change);
+      return;
+    case 'stall':
+      world.strike('stall', `the control plane stands still for ${action.ms} ms`);
+      world.clock.stall(action.ms);
+      return;
+    case 'exit_code':
+      chain.forceExit(action.method, action.code);
+      world.strike('message_fails', `${action.method} will end with exit code ${action.code}`);
+      return;
+    case 'chain':
+      onChain(world, action);
+      return;
+    case 'rot':
+      rot(world, action.what);
+      return;
+  }
+}
+
+async function runner(world: World, action: Extract<Action, { do: 'runner' }>): Promise<void> {
+  const member = world.fleet.members[action.runner];
+  if (member === undefined) return;
+  world.strike('runner_lost', `${member.name}: ${action.act}`);
+  switch (action.act) {
+    case 'leave':
+      world.fleet.leave(member);
+      return;
+    case 'reboot':
+      world.fleet.boot(member);
+      return;
+    case 'freeze':
+      if (member.process !== undefined) member.process.frozenUntilMs = world.clock.nowMs + action.ms;
+      return;
+    default: {
+      const status = { drain: 'draining', cordon: 'cordoned', ban: 'banned', ready: 'ready' } as const;
+      await world.fleet.setStatus(member, status[action.act]).catch(() => undefined);
+    }
+  }
+}
+
+function onChain(world: World, action: Extract<Action, { do: 'chain' }>): void {
+  const { chain } = world;
+  switch (action.what) {
+    case 'reorg':
+      world.strike('reorg', `a reorg of ${action.depth} epochs${action.lose ? ' that loses its messages' : ''}`);
+      chain.reorg(action.depth, action.lose);
+      return;
+    case 'null_rounds':
+      world.strike('reorg', `${action.depth} null rounds of ${EPOCH_MS} ms`);
+      chain.nullRounds(action.depth);
+      return;
+    case 'mempool_loss':
+      world.strike('mempool_loss', 'the mempool is lost');
+      chain.loseMempool();
+      return;
+    case 'foreign':
+      world.strike('nonce_race', 'other software will take the next nonce');
+      chain.raceNextSign = true;
+      return;
+    case 'taken': {
+      const next = Math.max(0, ...world.reader.jobs().map(({ number }) => number ?? 0)) + 1;
+      chain.take(MINER, next);
+      world.strike('chain_refuses', `other software took sector ${next}`);
+    }
+  }
+}
+
+/** Bytes go bad: in object storage, or in the miner's. */
+function rot(world: World, what: 'object' | 'stored'): void {
+  const files = what === 'object' ? world.objects.objects : undefined;
+  const paths = what === 'object' ? [...world.objects.objects.keys()].filter((key) => key.startsWith('jobs/')) : [...world.storage.keys()];
+  if (paths.length === 0) return;
+  const path = world.rng.pick(paths);
+  world.spoilt.add(path);
+  world.strike('rot', `${path} went bad`);
+  if (files === undefined) world.storage.set(path, 'rotten');
+  else files.set(path, { content: 'x'.repeat(files.get(path)?.sizeBytes ?? 1), sizeBytes: files.get(path)?.sizeBytes ?? 1 });
+}

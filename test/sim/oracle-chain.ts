@@ -1,0 +1,64 @@
+/**
+ * What must hold of the messages that reach the chain: for one sector and step never a second one while the
+ * first may still land; nonces without a gap; nothing after an abort that its answer did not name; and the
+ * deposit is paid for a true CommR only.
+ */
+import type { FakeChain, Push } from './fake-chain.ts';
+import { commDOf, commROf, hexOfCid, randomness, replicaId } from './replica.ts';
+
+export class ChainOracle {
+  readonly #chain: FakeChain;
+  readonly #broken: (promise: string, what: string) => void;
+  /** First pushes by sector and step, in order. */
+  readonly #steps = new Map<string, Push[]>();
+  readonly #pushed = new Set<string>();
+  readonly #nonces = new Map<string, number>();
+  /** Sectors that were given up, with the messages that the answer named. */
+  readonly #aborted = new Map<string, ReadonlySet<string>>();
+
+  constructor(chain: FakeChain, broken: (promise: string, what: string) => void) {
+    this.#chain = chain;
+    this.#broken = broken;
+    chain.onPush = (push) => this.#look(push);
+  }
+
+  /** An abort was answered: messages of this sector that are out were named. */
+  aborted(miner: string, number: number, named: readonly string[]): void {
+    this.#aborted.set(`${miner}/${number}`, new Set(named));
+  }
+
+  #look(push: Push): void {
+    const { message, want } = push.sent;
+    if (want === null || this.#pushed.has(message.cid)) return;
+    this.#pushed.add(message.cid);
+    const sector = `${want.miner}/${want.number}`;
+    const named = this.#aborted.get(sector);
+    if (named !== undefined && !named.has(message.cid))
+      this.#broken('abort', `message ${message.cid} of ${sector} was sent after its abort was answered, which did not name it`);
+    this.#nonce(message.sender, message.nonce, message.cid);
+    const step = `${sector} ${want.method}`;
+    const before = this.#steps.get(step) ?? [];
+    const live = before.find(({ sent }) => !this.#dead(sent.message.cid, sent.message));
+    if (live !== undefined) this.#broken('one message', `${step}: ${message.cid} was sent while ${live.sent.message.cid} may still land`);
+    this.#steps.set(step, [...before, push]);
+    if (want.method === 'PreCommitSectorBatch2') {
+      const commD = want.commD ?? commDOf([]).cid;
+      const true_ = commROf(replicaId({ miner: want.miner, number: want.number }, randomness('ticket', want.ticketEpoch), commD));
+      if (want.commR !== true_.cid)
+        this.#broken('deposit', `${step}: CommR ${hexOfCid(want.commR)} is not of this sector, ticket and data`);
+    }
+  }
+
+  #dead(cid: string, message: Push['sent']['message']): boolean {
+    const receipt = this.#chain.receipt(cid);
+    if (receipt !== undefined) return receipt.exitCode !== 0 || !receipt.sectorOk;
+    return this.#chain.nonceSpent(message);
+  }
+
+  /** Each new message takes the next nonce; those of other software are the chain's. */
+  #nonce(sender: string, nonce: number, cid: string): void {
+    const next = Math.max(this.#nonces.get(sender) ?? 0, this.#chain.nodeNonce(sender));
+    if (nonce > next) this.#broken('nonces', `${cid} has nonce ${nonce}, and nothing has ${next} yet`);
+    this.#nonces.set(sender, Math.max(this.#nonces.get(sender) ?? 0, nonce + 1));
+  }
+}

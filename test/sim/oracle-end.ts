@@ -1,0 +1,99 @@
+/**
+ * What must hold when faults have ended and everything came to rest: every job ended or says why it waits;
+ * objects and stored files are whole, and nothing else is left; the chain shows what finished.
+ */
+import type { FakeChain } from './fake-chain.ts';
+import type { FakeObjects } from './fake-objects.ts';
+import { sectorKey } from './ledger.ts';
+import type { HistoryOracle } from './oracle-history.ts';
+import type { JobRow, Reader } from './reader.ts';
+import { hashOf } from './replica.ts';
+import type { MinerStorage } from './stage-work.ts';
+
+type Data = {
+  readonly artifacts: Record<string, { key: string; sizeBytes: string; hash: string }>;
+  readonly pieces: { key: string }[];
+  readonly stored?: { files: { path: string; sizeBytes: string; hash: string }[] };
+  readonly commR?: { cid: string };
+};
+type Broken = (promise: string, what: string) => void;
+
+export const ended = (state: string): boolean => state === 'Finished' || state === 'Aborted';
+
+/** Jobs that neither ended nor wait for a person, a thread that is taken, or a deal. */
+export function unsettled(reader: Reader): JobRow[] {
+  const free = reader.threads().filter(({ enabled, job }) => enabled === 1 && job === null);
+  return reader.jobs().filter((job) => {
+    if (ended(job.state) || job.paused === 1) return false;
+    if (job.waiting_for === 'thread') return free.some(({ plan, miner }) => plan === job.plan && (miner === null || miner === job.miner));
+    return !(job.waiting_for === 'retry' && job.error_code === 'no_deals');
+  });
+}
+
+/** Artifacts of jobs that live exist with the size that was recorded. `spoilt`: keys a fault damaged. */
+export function artifactsWhole(reader: Reader, objects: FakeObjects, spoilt: ReadonlySet<string>, broken: Broken): void {
+  for (const job of reader.jobs()) {
+    if (ended(job.state)) continue;
+    const data = JSON.parse(job.data) as Data;
+    for (const [name, { key, sizeBytes }] of Object.entries(data.artifacts)) {
+      const found = objects.objects.get(key);
+      if (spoilt.has(key)) continue;
+      if (found === undefined) broken('objects', `${name} of ${job.id} in ${job.state} is gone (${key})`);
+      else if (String(found.sizeBytes) !== sizeBytes)
+        broken('objects', `${name} of ${job.id} has ${found.sizeBytes} bytes, recorded are ${sizeBytes}`);
+    }
+    for (const { key } of data.pieces) if (!objects.objects.has(key)) broken('objects', `piece ${key} of ${job.id} is gone`);
+  }
+}
+
+/** After the faults: each job ended, or waits for a person with a reason. */
+export function alive(reader: Reader, history: HistoryOracle, broken: Broken): void {
+  for (const job of unsettled(reader))
+    broken('liveness', `${job.id} in ${job.state} waits for ${job.waiting_for} (${job.error_message ?? 'no error'})`);
+  for (const job of reader.jobs()) {
+    if (ended(job.state) || job.paused === 0) continue;
+    const byHand = history.jobs.get(job.id)?.pausedBy.startsWith('operator') ?? false;
+    if (!byHand && (job.error_message ?? '') === '') broken('liveness', `${job.id} is paused in ${job.state} and does not say why`);
+  }
+}
+
+/** After everything ended: nothing is left open, and nothing is left over. */
+export function cleared(
+  parts: { reader: Reader; objects: FakeObjects; storage: MinerStorage; chain: FakeChain; spoilt: ReadonlySet<string> },
+  broken: Broken,
+): void {
+  const { reader, objects, chain } = parts;
+  for (const { id, step, last_error } of reader.effects().filter(({ status }) => status === 'open'))
+    broken('liveness', `effect ${id} (${step}) is open for ever: ${last_error}`);
+  for (const { id, stage } of reader.running()) broken('liveness', `attempt ${id} of ${stage} runs for ever`);
+  for (const { id, job } of reader.threads()) if (job !== null) broken('liveness', `thread ${id} still has ${job}`);
+  const wanted = new Set(reader.waitingPieces().map(({ key }) => key));
+  for (const job of reader.jobs()) {
+    const data = JSON.parse(job.data) as Data;
+    // A forced abort keeps its files as long as the pre-commit may be rescued.
+    for (const { key } of Object.values(data.artifacts)) wanted.add(key);
+    if (job.state === 'Finished') finished(parts, job, data, broken);
+    else if (job.state !== 'Aborted') broken('liveness', `${job.id} is in ${job.state} after its abort`);
+  }
+  for (const key of objects.objects.keys()) if (!wanted.has(key)) broken('objects', `${key} is left over`);
+  if (reader.uploads().length > 0) broken('objects', `uploads of ${reader.uploads()[0]?.attempt} are left in the database`);
+  const stuck = chain.mempool();
+  if (stuck.length > 0) broken('nonces', `message ${stuck[0]?.cid} with nonce ${stuck[0]?.nonce} is stuck in the mempool`);
+}
+
+function finished(
+  parts: { storage: MinerStorage; chain: FakeChain; spoilt: ReadonlySet<string> },
+  job: JobRow,
+  data: Data,
+  broken: Broken,
+): void {
+  const sector = parts.chain.ledger.sectors.get(sectorKey(job.miner, job.number ?? -1));
+  if (sector === undefined || sector.commR !== data.commR?.cid)
+    broken('chain', `${job.id} is Finished, and the chain does not have sector ${job.number} with its CommR`);
+  if (data.stored === undefined) broken('stored files', `${job.id} is Finished without stored files`);
+  for (const { path, hash } of data.stored?.files ?? []) {
+    const content = parts.storage.get(path);
+    if (!parts.spoilt.has(path) && (content === undefined || hashOf(content) !== hash))
+      broken('stored files', `${path} of ${job.id} is not whole`);
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Plays a script: first with faults, then without them until everything rests, then with an operator of good
+ * will, who resumes what is paused and at last gives up what still cannot go on. What is promised is checked
+ * after every step and at each of these ends.
+ */
+import { createHash } from 'node:crypto';
+import { alive, cleared, ended } from './oracle-end.ts';
+import { abort, act, resume } from './operator.ts';
+import type { Item, Script } from './script.ts';
+import { BEGIN_MS } from './clock.ts';
+import { BrokenPromise, World } from './world.ts';
+
+/** Within so much virtual time after the last fault every job must have ended or wait for a person. */
+export const LIVENESS_BOUND_MS = 6 * 3_600_000;
+/** Steps without end are a loop. */
+const MOST_STEPS = 400_000;
+
+export type Outcome = {
+  readonly seed: number;
+  /** Undefined: every promise held. */
+  readonly broken: string | undefined;
+  readonly promise: string | undefined;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly cells: ReadonlyMap<string, number>;
+  readonly finished: number;
+  readonly aborted: number;
+  /** SHA-256 of everything that was written down. */
+  readonly log: string;
+  readonly timeline: readonly string[] | undefined;
+};
+
+/** One world from begin to end. Never throws for what the world does: that is the outcome. */
+export async function play(script: Script, path: string, withTimeline = false): Promise<Outcome> {
+  const world = new World(script, path);
+  if (withTimeline) world.timeline = [];
+  let broken: Error | undefined;
+  let log = '';
+  let counts = { finished: 0, aborted: 0 };
+  try {
+    await withFaults(world);
+    await withoutFaults(world);
+    await withGoodWill(world);
+    counts = {
+      finished: world.reader.jobs().filter(({ state }) => state === 'Finished').length,
+      aborted: world.reader.jobs().filter(({ state }) => state === 'Aborted').length,
+    };
+  } catch (error) {
+    broken = error as Error;
+    if (!(error instanceof BrokenPromise)) world.note(`the simulator failed: ${broken.stack}`);
+    else world.note(`BROKEN ${broken.message}`);
+  } finally {
+    log = digest(world);
+    world.close();
+  }
+  return {
+    seed: script.seed,
+    broken: broken === undefined ? undefined : broken instanceof BrokenPromise ? broken.message : `simulator: ${broken.stack}`,
+    promise: broken === undefined ? undefined : broken instanceof BrokenPromise ? broken.promise : 'simulator',
+    steps: world.clock.steps,
+    virtualMs: world.clock.nowMs - BEGIN_MS,
+    cells: world.coverage.cells,
+    ...counts,
+    log,
+    timeline: world.timeline,
+  };
+}
+
+/** Steps until `done`, or until `untilMs` has come. */
+async function advance(world: World, untilMs: number, done: () => boolean): Promise<boolean> {
+  const { clock } = world;
+  for (;;) {
+    await clock.rest();
+    world.observe();
+    if (done()) return true;
+    if (clock.nowMs >= untilMs) return false;
+    if (clock.steps > MOST_STEPS) throw new BrokenPromise('liveness', `${MOST_STEPS} steps and no end`);
+    if (!clock.fire()) throw new BrokenPromise('liveness', 'nothing will ever happen again');
+  }
+}
+
+async function withFaults(world: World): Promise<void> {
+  const { script, clock } = world;
+  let open = script.items.length;
+  const begin = (item: Item): void => {
+    void act(world, item)
+      .catch((error: Error) => world.note(`${item.do}: ${error.message}`))
+      .finally(() => (open -= 1));
+  };
+  const waiting = new Set(script.items.filter(({ when }) => 'state' in when));
+  for (const item of script.items) if ('atMs' in item.when) clock.at(item.when.atMs, () => begin(item));
+  world.onState = (job) => {
+    if (world.healed) return;
+    for (const item of waiting) {
+      const { when } = item;
+      if (!('state' in when) || when.job !== job.index || when.state !== job.state) continue;
+      waiting.delete(item);
+      clock.at(when.afterMs, () => begin(item));
+    }
+  };
+  await world.begin();
+  // What waits for a state that never comes does not hold up the end.
+  const quiet = (): boolean => open <= waiting.size && world.resting();
+  await advance(world, BEGIN_MS + script.faultsMs, quiet);
+}
+
+async function withoutFaults(world: World): Promise<void> {
+  world.note('-- no more faults');
+  world.healed = true;
+  world.faults.clear();
+  world.chain.calm();
+  world.stageFaults.length = 0;
+  // A stage that hangs for ever hangs until its machine is started anew.
+  for (const member of world.fleet.members) {
+    if (member.process?.alive === true) world.fleet.boot(member);
+    if (member.process !== undefined) member.process.frozenUntilMs = 0;
+  }
+  world.fleet.join('own', 4);
+  await advance(world, world.clock.nowMs + 60_000, () => world.plane !== undefined);
+  await settle(world);
+}
+
+async function settle(world: World): Promise<void> {
+  await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => world.resting());
+  alive(world.reader, world.history, (promise, what) => world.breach(promise, what));
+  world.check();
+}
+
+async function withGoodWill(world: World): Promise<void> {
+  for (let round = 0; round < 2; round += 1) {
+    const paused = world.reader.jobs().filter(({ state, paused }) => !ended(state) && paused === 1);
+    if (paused.length === 0) break;
+    world.note('-- the operator resumes what is paused');
+    for (const { id } of paused) await inTime(world, resume(world, indexOf(world, id), { force: true }));
+    await settle(world);
+  }
+  const left = (): string[] =>
+    world.reader
+      .jobs()
+      .filter(({ state }) => !ended(state))
+      .map(({ id }) => id);
+  if (left().length > 0) world.note('-- the operator gives up what is left');
+  for (const id of left()) {
+    const job = await inTime(world, abort(world, indexOf(world, id), { force: true }));
+    if (job === undefined) throw new BrokenPromise('abort', `${id} cannot be given up, not even with force`);
+  }
+  // Deletions, and messages that are out, still run their course.
+  const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
+  await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);
+  // Whoever still holds an open grant gives it back.
+  await advance(world, world.clock.nowMs + 60_000, () => false);
+  cleared(world, (promise, what) => world.breach(promise, what));
+  world.check();
+}
+
+const indexOf = (world: World, id: string): number => world.history.jobs.get(id)?.index ?? -1;
+
+/** Waits for an operation while time goes on. */
+async function inTime<T>(world: World, work: Promise<T>): Promise<T> {
+  let over = false;
+  void work.finally(() => (over = true)).catch(() => undefined);
+  await advance(world, world.clock.nowMs + 60_000, () => over);
+  return work;
+}
+
+function digest(world: World): string {
+  const hash = createHash('sha256');
+  if (world.reader === undefined) return '';
+  for (const part of [world.reader.events(0), world.reader.effects(), world.reader.attempts()]) hash.update(JSON.stringify(part));
+  hash.update(JSON.stringify(world.chain.pushes.map(({ sent, atMs }) => [sent.message.cid, atMs])));
+  return hash.digest('hex');
+}

@@ -1,0 +1,133 @@
+/** Reads the database as it stands on the disk, over a connection and with statements of its own. */
+import Database from 'better-sqlite3';
+
+export type EventRow = {
+  readonly seq: number;
+  readonly job: string;
+  readonly generation: number;
+  readonly at_ms: number;
+  readonly actor: string;
+  readonly kind: string;
+  readonly from_state: string | null;
+  readonly to_state: string | null;
+  readonly event: string | null;
+  readonly detail: string;
+};
+export type JobRow = {
+  readonly id: string;
+  readonly plan: string;
+  readonly miner: string;
+  readonly number: number | null;
+  readonly state: string;
+  readonly generation: number;
+  readonly paused: number;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+  readonly waiting_for: string;
+  readonly thread: string | null;
+  readonly data: string;
+};
+export type AttemptRow = {
+  readonly id: string;
+  readonly job: string;
+  readonly stage: string;
+  readonly epoch: number;
+  readonly status: string;
+  readonly runner: string;
+};
+export type EffectLine = {
+  readonly id: string;
+  readonly job: string | null;
+  readonly step: string;
+  readonly generation: number;
+  readonly try: number;
+  readonly status: string;
+  readonly sender: string | null;
+  readonly nonce: number | null;
+  readonly message_cid: string | null;
+  readonly pushed: number;
+  readonly last_error: string | null;
+};
+export type ThreadLine = {
+  readonly id: string;
+  readonly plan: string;
+  readonly miner: string | null;
+  readonly enabled: number;
+  readonly job: string | null;
+};
+
+/** Open for the length of one world. */
+export class Reader {
+  readonly #db: Database.Database;
+  readonly #events: Database.Statement<[number]>;
+  readonly #jobs: Database.Statement<[]>;
+  readonly #running: Database.Statement<[]>;
+
+  readonly #threads: Database.Statement<[]>;
+  readonly #openEffects: Database.Statement<[]>;
+  readonly #dataVersion: Database.Statement<[]>;
+  #seen = -1;
+
+  constructor(path: string) {
+    this.#db = new Database(path, { readonly: true });
+    this.#dataVersion = this.#db.prepare('pragma data_version').pluck();
+    this.#threads = this.#db.prepare('select * from threads order by id');
+    this.#openEffects = this.#db.prepare("select count(*) from effects where status = 'open'").pluck();
+    this.#events = this.#db.prepare('select * from events where seq > ? order by seq');
+    this.#jobs = this.#db.prepare('select * from jobs order by seq');
+    this.#running = this.#db.prepare("select * from attempts where status = 'running' order by seq");
+  }
+
+  /** Whether anything was committed since this was asked last. */
+  changed(): boolean {
+    const version = this.#dataVersion.get() as number;
+    if (version === this.#seen) return false;
+    this.#seen = version;
+    return true;
+  }
+
+  events(afterSeq: number): EventRow[] {
+    return this.#events.all(afterSeq) as EventRow[];
+  }
+
+  jobs(): JobRow[] {
+    return this.#jobs.all() as JobRow[];
+  }
+
+  running(): AttemptRow[] {
+    return this.#running.all() as AttemptRow[];
+  }
+
+  attempts(): AttemptRow[] {
+    return this.#all('select * from attempts order by seq');
+  }
+
+  effects(): EffectLine[] {
+    return this.#all('select * from effects order by seq');
+  }
+
+  openEffects(): number {
+    return this.#openEffects.get() as number;
+  }
+
+  threads(): ThreadLine[] {
+    return this.#threads.all() as ThreadLine[];
+  }
+
+  /** Pieces that no sector took. */
+  waitingPieces(): { key: string }[] {
+    return this.#all('select key from pieces where job is null');
+  }
+
+  uploads(): { attempt: string; key: string; upload_id: string }[] {
+    return this.#all('select attempt, key, upload_id from uploads');
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #all<T>(sql: string): T[] {
+    return this.#db.prepare(sql).all() as T[];
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * A seed's script: which operations come and which faults, each with its moment. Nothing else is random but
+ * latencies, so that a story is cut down by leaving lines out.
+ */
+import type { SealProof } from '../../src/schema/seal-proof.ts';
+
+/** A time after the begin, or a time after the `job`-th job first reached a state. */
+export type When = { readonly atMs: number } | { readonly job: number; readonly state: string; readonly afterMs: number };
+
+/** Every call that leaves the control plane, or its database. */
+export type Port =
+  | 'store.commit'
+  | 'chain.network'
+  | 'chain.ticket'
+  | 'chain.seed'
+  | 'chain.sender'
+  | 'chain.sign'
+  | 'chain.push'
+  | 'chain.message'
+  | 'chain.preCommit'
+  | 'chain.sector'
+  | 'chain.allocated'
+  | 'objects.createUpload'
+  | 'objects.completeUpload'
+  | 'objects.abortUpload'
+  | 'objects.getUrl'
+  | 'objects.delete'
+  | 'net.next'
+  | 'net.heartbeat';
+
+/**
+ * `crash_before`, `crash_after`: the control plane dies before the call was made, or after it was done and
+ * before its answer came. `lost`: done, but the answer is an error. `twice`: done twice. `stale`: a node that
+ * lags answers. `full`: the database's disk is full.
+ */
+export type PortFault = 'error' | 'permanent' | 'lost' | 'twice' | 'delay' | 'stale' | 'crash_before' | 'crash_after' | 'full' | 'io_error';
+
+/** What goes wrong with a stage: codes a runner reports, and lies. */
+export type StageFault =
+  | 'internal'
+  | 'out_of_memory'
+  | 'out_of_disk'
+  | 'interrupted'
+  | 'bad_request'
+  | 'input_invalid'
+  | 'input_differs'
+  | 'proof_invalid'
+  | 'parameters_missing'
+  | 'program_missing'
+  | 'storage_full'
+  | 'transfer_failed'
+  | 'wrong_comm_r'
+  | 'wrong_comm_d'
+  | 'garbage'
+  | 'garbage_hash'
+  | 'forged'
+  | 'bad_proof'
+  | 'missing_output'
+  | 'extra_output'
+  | 'wrong_size'
+  | 'unparsable'
+  | 'hang'
+  | 'die';
+
+export type Action =
+  | { readonly do: 'pledge'; readonly plan: string; readonly count: number; readonly pieces?: number }
+  | { readonly do: 'piece'; readonly sizeBytes: number }
+  | { readonly do: 'pause'; readonly job: number; readonly now: boolean }
+  | { readonly do: 'resume'; readonly job: number; readonly state?: string; readonly force: boolean }
+  | { readonly do: 'abort'; readonly job: number; readonly force: boolean }
+  | { readonly do: 'port'; readonly port: Port; readonly how: PortFault; readonly count: number; readonly ms: number }
+  | { readonly do: 'stage'; readonly job?: number; readonly how: StageFault }
+  | {
+      readonly do: 'runner';
+      readonly runner: number;
+      readonly act: 'leave' | 'reboot' | 'freeze' | 'drain' | 'cordon' | 'ban' | 'ready';
+      readonly ms: number;
+    }
+  | { readonly do: 'join'; readonly trust: 'own' | 'rented' }
+  | { readonly do: 'restart'; readonly awayMs: number; readonly crash: boolean; readonly change?: SettingsChange }
+  | { readonly do: 'stall'; readonly ms: number }
+  | {
+      readonly do: 'chain';
+      readonly what: 'reorg' | 'null_rounds' | 'mempool_loss' | 'foreign' | 'taken';
+      readonly depth: number;
+      readonly lose: boolean;
+    }
+  | { readonly do: 'exit_code'; readonly method: 'PreCommitSectorBatch2' | 'ProveCommitSectors3'; readonly code: number }
+  | { readonly do: 'rot'; readonly what: 'object' | 'stored' };
+
+export type SettingsChange = {
+  readonly allowCc?: boolean;
+  readonly threads?: number;
+  readonly lastSector?: number;
+  readonly maxRetries?: number;
+};
+
+export type Item = { readonly when: When } & Action;
+
+/** One story. */
+export type Script = {
+  readonly seed: number;
+  readonly sealProof: SealProof;
+  readonly threads: number;
+  readonly runners: readonly { readonly trust: 'own' | 'rented'; readonly slots: number }[];
+  readonly items: readonly Item[];
+  /** Faults end at the latest after this long. */
+  readonly faultsMs: number;
+};
+
+/** Groups of faults, as the coverage table counts them. */
+export const FAULTS = [
+  'none',
+  'crash',
+  'restart',
+  'stall',
+  'disk_full',
+  'chain_error',
+  'chain_refuses',
+  'chain_lags',
+  'reorg',
+  'mempool_loss',
+  'nonce_race',
+  'message_fails',
+  'object_error',
+  'network',
+  'runner_lost',
+  'runner_fails',
+  'runner_lies',
+  'rot',
+  'pause',
+  'resume',
+  'resume_back',
+  'operator_refused',
+] as const;
+export type Fault = (typeof FAULTS)[number];

@@ -1,0 +1,208 @@
+/** What a runner makes of a grant: honestly, or with one of the faults a script names. */
+import type { Grant, InputFile } from '../../src/schema/runner.ts';
+import type { Work } from '../../src/schema/stage.ts';
+import {
+  commDOf,
+  commROf,
+  fileOf,
+  hashOf,
+  hexOfCid,
+  pieceCid,
+  proofOf,
+  replicaId,
+  sha,
+  treeDOf,
+  unsealedOf,
+  vanillaOf,
+} from './replica.ts';
+import type { StageFault } from './script.ts';
+
+export type Made = {
+  readonly outcome: 'done';
+  /** Contents by output name. */
+  readonly outputs: ReadonlyMap<string, string>;
+  readonly result: Record<string, unknown>;
+};
+export type Failed = { readonly outcome: 'failed'; readonly code: string; readonly message: string; readonly input?: string };
+
+/** A miner's storage: path → content. */
+export type MinerStorage = Map<string, string>;
+
+type Files = ReadonlyMap<string, string>;
+type Prover = Extract<Work, { kind: 'prover' }>;
+type Params = Readonly<Record<'ticket' | 'commD' | 'commR' | 'seed' | 'proof', string>> & { readonly pieces: unknown };
+
+const failed = (code: string, message: string, input?: string): Failed => ({
+  outcome: 'failed',
+  code,
+  message,
+  ...(input === undefined ? {} : { input }),
+});
+
+/** Fetches and compares inputs as the agent does. */
+export function fetchInputs(
+  inputs: readonly InputFile[],
+  open: (url: string) => { content: string; sizeBytes: number } | undefined,
+): Files | Failed {
+  const files = new Map<string, string>();
+  for (const { name, url, hash } of inputs) {
+    const found = open(url);
+    if (found === undefined) return failed('transfer_failed', `there is no object for input ${name}`);
+    if (hashOf(found.content) !== hash) return failed('input_differs', `input ${name} has another hash`, name);
+    files.set(name, found.content);
+  }
+  return files;
+}
+
+/** Does the work; `lie` changes the result as that fault says. */
+export function perform(grant: Grant, files: Files, storage: MinerStorage | undefined, lie: StageFault | undefined): Made | Failed {
+  const { work } = grant;
+  if (work.kind === 'persist') return persist(work, files, storage);
+  if (work.kind === 'check-stored') return checkStored(work, storage);
+  if (work.kind !== 'prover') return failed('bad_request', `this runner does not know ${(work as { kind: string }).kind}`);
+  const honest = prove(work, grant, files, lie === 'forged');
+  return honest.outcome === 'failed' || lie === undefined ? honest : twisted(honest, lie);
+}
+
+function prove(work: Prover, grant: Grant, files: Files, forge: boolean): Made | Failed {
+  const params = work.params as unknown as Params;
+  const { sector } = work;
+  const names = grant.outputs.map(({ name }) => name);
+  const all = (content: (name: string) => string): Map<string, string> => new Map(names.map((name) => [name, content(name)]));
+  const done = (outputs: Map<string, string>, result: Record<string, unknown>): Made => ({ outcome: 'done', outputs, result });
+  switch (work.stage) {
+    case 'add-piece':
+      return addPiece(params, files, done, all);
+    case 'tree-d': {
+      const commD = commDOf(params.pieces as unknown as { cid: string; filler?: boolean }[]);
+      return done(
+        all(() => treeDOf(commD.cid)),
+        { commD },
+      );
+    }
+    case 'pc1': {
+      const replica = replicaId(sector, params.ticket, params.commD);
+      return done(
+        all((name) => fileOf(name, replica)),
+        {},
+      );
+    }
+    case 'pc2': {
+      const replica = replicaId(sector, params.ticket, params.commD);
+      const tree = [...files].find(([name]) => name.endsWith('tree-d.dat'));
+      if (tree?.[1] !== treeDOf(params.commD)) return failed('input_invalid', 'tree-d is not of this CommD', tree?.[0]);
+      const sound = [...files].every(([name, content]) => !/layer|t_aux/.test(name) || content === fileOf(name, replica));
+      const made = sound ? replica : sha(`broken ${[...files.values()].join(' ')}`).slice(0, 32);
+      return done(
+        all((name) => fileOf(name, made)),
+        { commR: commROf(made), commD: { cid: params.commD, hex: hexOfCid(params.commD) } },
+      );
+    }
+    case 'c1': {
+      const replica = replicaId(sector, params.ticket, params.commD);
+      const sound =
+        commROf(replica).cid === (params.commR as string) &&
+        [...files].every(([name, content]) => /tree-d/.test(name) || content === fileOf(name, replica));
+      if (!sound && !forge) return failed('input_invalid', 'the replica does not hold');
+      return done(
+        all(() => (forge ? `vanilla forged ${sha(grant.attempt)}` : vanillaOf(params.commR, params.seed))),
+        {},
+      );
+    }
+    case 'verify-vanilla': {
+      const [content] = files.values();
+      const sound =
+        content === vanillaOf(params.commR, params.seed) && params.commR === commROf(replicaId(sector, params.ticket, params.commD)).cid;
+      return sound ? done(new Map(), { valid: true }) : failed('proof_invalid', 'the vanilla proofs do not hold');
+    }
+    case 'c2': {
+      const [content] = files.values();
+      if (content !== vanillaOf(params.commR, params.seed)) return failed('input_invalid', 'the vanilla proofs do not hold');
+      return done(new Map(), { proof: proofOf(params.commR, params.seed) });
+    }
+    case 'verify-seal':
+      return (params.proof as string) === proofOf(params.commR, params.seed)
+        ? done(new Map(), { valid: true })
+        : failed('proof_invalid', 'the proof does not verify');
+    default:
+      return failed('bad_request', `this runner does not know ${work.stage}`);
+  }
+}
+
+function addPiece(
+  params: Params,
+  files: Files,
+  done: (outputs: Map<string, string>, result: Record<string, unknown>) => Made,
+  all: (content: (name: string) => string) => Map<string, string>,
+): Made | Failed {
+  let offset = 0;
+  const layout: { cid: string; paddedSizeBytes: string; offsetBytes: string; filler?: boolean }[] = [];
+  for (const { input, paddedSizeBytes, cid } of params.pieces as unknown as {
+    input: string;
+    paddedSizeBytes: string;
+    cid: string | null;
+  }[]) {
+    const real = pieceCid(files.get(input) ?? '');
+    if (cid !== null && cid !== real) return failed('input_invalid', `piece ${input} has CID ${real}`, input);
+    const size = Number(paddedSizeBytes);
+    offset = Math.ceil(offset / size) * size;
+    layout.push({ cid: real, paddedSizeBytes, offsetBytes: String(offset) });
+    offset += size;
+  }
+  if (layout.length === 0) layout.push({ cid: 'baga6ea4seaqzeros', paddedSizeBytes: '2048', offsetBytes: '0', filler: true });
+  const commD = commDOf(layout);
+  return done(
+    all(() => unsealedOf(commD.cid)),
+    { pieces: layout, commD },
+  );
+}
+
+function persist(work: Extract<Work, { kind: 'persist' }>, files: Files, storage: MinerStorage | undefined): Made | Failed {
+  if (storage === undefined) return failed('internal', 'this runner has no miner storage');
+  const stored = work.files.map(({ artifact, path }) => {
+    const content = files.get(artifact) ?? '';
+    storage.set(path, content);
+    return { path, sizeBytes: String(content.length), hash: hashOf(content) };
+  });
+  const json = JSON.stringify(work.sectorJson.content);
+  storage.set(work.sectorJson.path, json);
+  const record = { path: work.sectorJson.path, sizeBytes: String(json.length), hash: hashOf(json) };
+  return { outcome: 'done', outputs: new Map(), result: { storage: 'store', root: '/storage', files: [...stored, record] } };
+}
+
+function checkStored(work: Extract<Work, { kind: 'check-stored' }>, storage: MinerStorage | undefined): Made | Failed {
+  for (const { path, hash } of work.files) {
+    const content = storage?.get(path);
+    if (content === undefined || hashOf(content) !== hash)
+      return failed('input_invalid', `stored file ${path} is not as it was stored`, path.slice(0, 100));
+  }
+  return { outcome: 'done', outputs: new Map(), result: { valid: true } };
+}
+
+function twisted(made: Made, lie: StageFault): Made | Failed {
+  const result = { ...made.result };
+  const outputs = new Map(made.outputs);
+  const [first] = outputs.keys();
+  switch (lie) {
+    case 'wrong_comm_r':
+      if ('commR' in result) result.commR = commROf('another replica');
+      break;
+    case 'wrong_comm_d':
+      if ('commD' in result) result.commD = commDOf([{ cid: 'another' }]);
+      break;
+    case 'garbage':
+      for (const [name, content] of outputs) outputs.set(name, `garbage ${sha(content).slice(0, 8)}`);
+      break;
+    case 'bad_proof':
+      if ('proof' in result) result.proof = proofOf('another', 'proof');
+      break;
+    case 'missing_output':
+      if (first !== undefined) outputs.delete(first);
+      break;
+    case 'unparsable':
+      for (const key of Object.keys(result)) result[key] = 17;
+      break;
+    default:
+  }
+  return { ...made, outputs, result };
+}

@@ -1,0 +1,239 @@
+/** One world: a control plane that lives and dies, a fleet, a chain and object storage, playing one script. */
+import { rmSync } from 'node:fs';
+import { type Settings, DEFAULTS } from '../../src/scheduler/context.ts';
+import { planTables } from '../../src/scheduler/plans/all.ts';
+import type { Ids } from '../../src/scheduler/ports.ts';
+import type { AttemptId } from '../../src/schema/ids.ts';
+import { MinerId } from '../../src/schema/ids.ts';
+import { PlanName } from '../../src/schema/job.ts';
+import { Coverage } from './coverage.ts';
+import { BEGIN_MS, VirtualClock } from './clock.ts';
+import { ControlPlane } from './control-plane.ts';
+import { EPOCH_MS, FakeChain } from './fake-chain.ts';
+import { FakeObjects } from './fake-objects.ts';
+import { Faults } from './faults.ts';
+import { Fleet } from './fleet.ts';
+import { ChainOracle } from './oracle-chain.ts';
+import { artifactsWhole, unsettled } from './oracle-end.ts';
+import { HistoryOracle, type Told } from './oracle-history.ts';
+import { Rng } from './prng.ts';
+import { Reader } from './reader.ts';
+import type { Fault, Script, SettingsChange, StageFault } from './script.ts';
+import type { MinerStorage } from './stage-work.ts';
+
+export const MINER = MinerId.parse('t01000');
+export const ACTOR = 'operator:simulated';
+
+/** A promise that did not hold: the story ends there. */
+export class BrokenPromise extends Error {
+  readonly promise: string;
+  constructor(promise: string, what: string) {
+    super(`${promise}: ${what}`);
+    this.promise = promise;
+  }
+}
+
+export class World {
+  readonly clock = new VirtualClock();
+  readonly faults = new Faults();
+  readonly chain = new FakeChain(() => this.clock.nowMs);
+  readonly objects = new FakeObjects();
+  readonly storage: MinerStorage = new Map();
+  /** Objects and stored files that a fault damaged. */
+  readonly spoilt = new Set<string>();
+  readonly coverage = new Coverage();
+  readonly history: HistoryOracle;
+  readonly chainOracle: ChainOracle;
+  readonly fleet: Fleet;
+  readonly rng: Rng;
+  readonly script: Script;
+  reader!: Reader;
+  plane: ControlPlane | undefined;
+  /** Faults are over. */
+  healed = false;
+  /** Faults of stages that wait for the next one to end. */
+  readonly stageFaults: { job: number | undefined; how: StageFault }[] = [];
+  /** Lines for a person, kept when asked for. */
+  timeline: string[] | undefined;
+  /** Told when a job first reaches a state. */
+  onState: (job: Told) => void = () => undefined;
+  readonly #path: string;
+  readonly #uninstall: () => void;
+  #change: SettingsChange = {};
+  #broken: BrokenPromise | undefined;
+  #jobsAsleep: boolean | undefined;
+  #ids = 0;
+  #lives = 0;
+
+  constructor(script: Script, path: string) {
+    this.script = script;
+    this.#path = path;
+    this.rng = Rng.named(script.seed, 'latency');
+    this.#uninstall = this.clock.install();
+    const broken = (promise: string, what: string): void => this.breach(promise, what);
+    this.history = new HistoryOracle(planTables(), broken);
+    this.chainOracle = new ChainOracle(this.chain, broken);
+    this.faults.onStrike = (fault, what) => this.strike(fault, what);
+    this.fleet = new Fleet(this);
+  }
+
+  /** The first broken promise is the one that counts. */
+  breach(promise: string, what: string): void {
+    this.#broken ??= new BrokenPromise(promise, what);
+  }
+
+  async begin(): Promise<void> {
+    this.open();
+    this.reader = new Reader(this.#path);
+    const mine = (): void => {
+      this.chain.mine();
+      this.clock.at(EPOCH_MS, mine);
+    };
+    this.clock.at(EPOCH_MS, mine);
+    await this.clock.rest();
+    for (const { trust, slots } of this.script.runners) this.fleet.join(trust, slots);
+  }
+
+  /** Starts the control plane, with what was changed in its configuration. */
+  open(change: SettingsChange = {}): void {
+    this.#change = { ...this.#change, ...change };
+    this.#lives += 1;
+    const { clock, faults, chain, objects } = this;
+    const rng = Rng.named(this.script.seed, `life ${this.#lives}`);
+    this.plane = new ControlPlane({
+      clock,
+      rng,
+      faults,
+      chain,
+      objects,
+      ids: this.ids,
+      path: this.#path,
+      settings: () => this.settings(),
+      onDeath: () => this.#revive(),
+    });
+  }
+
+  /** A supervisor starts the process again after it died. */
+  #revive(): void {
+    this.plane = undefined;
+    this.note('the control plane died');
+    this.clock.at(this.rng.between(200, 20_000), () => {
+      if (this.plane === undefined) this.open();
+      this.note('the control plane is back');
+    });
+  }
+
+  /** Restarts by hand: ended in order, or killed. */
+  async restart(awayMs: number, kill: boolean, change: SettingsChange = {}): Promise<void> {
+    const { plane } = this;
+    if (plane === undefined) return;
+    this.strike(kill ? 'crash' : 'restart', kill ? 'killed' : 'restarted');
+    this.plane = undefined;
+    await plane.stop(kill);
+    await this.clock.sleep(awayMs);
+    if (this.plane === undefined) this.open(change);
+  }
+
+  settings(): Settings {
+    const { allowCc = true, threads = this.script.threads, lastSector = 100, maxRetries = 4 } = this.#change;
+    const plans = PlanName.options;
+    return {
+      ...DEFAULTS,
+      retry: { firstWaitMs: 1_000, maxWaitMs: 60_000, maxRetries },
+      network: 'dev',
+      miners: { [MINER]: { sealProof: this.script.sealProof, firstSector: 1, lastSector, allowCc } },
+      threads: plans.flatMap((plan) =>
+        Array.from({ length: threads }, (_, index) => ({ worker: plan, index, plan, miner: null, auto: false })),
+      ),
+    } as Settings;
+  }
+
+  readonly ids: Ids = {
+    next: (prefix) => `${prefix}-${String((this.#ids += 1)).padStart(8, '0')}`,
+    hex: (bytes) => Rng.named(this.script.seed, `hex ${(this.#ids += 1)}`).hex(bytes),
+  };
+
+  /** Looks at everything when something was committed; throws the first broken promise. */
+  observe(): void {
+    if (!this.reader.changed()) {
+      this.check();
+      return;
+    }
+    this.plane?.tickSoon();
+    this.#jobsAsleep = undefined;
+    const told = new Map([...this.history.jobs].map(([id, { state }]) => [id, state]));
+    for (const row of this.history.look(this.reader)) {
+      const job = this.history.jobs.get(row.job);
+      if (job === undefined) continue;
+      if (this.timeline !== undefined)
+        this.note(
+          `#${job.index} ${row.kind} ${row.from_state ?? ''}${row.event === null ? '' : ` –${row.event}`}${row.to_state === null ? '' : `→ ${row.to_state}`} ${row.detail === '{}' ? '' : row.detail}`,
+        );
+      const before = row.from_state ?? told.get(job.id) ?? 'Empty';
+      this.coverage.event(row, job, before);
+      if (row.to_state !== null) told.set(job.id, row.to_state);
+      if (row.to_state !== null && row.kind !== 'paused' && row.kind !== 'resumed') this.onState(job);
+    }
+    artifactsWhole(this.reader, this.objects, this.spoilt, (promise, what) => this.breach(promise, what));
+    if (this.#broken !== undefined) throw this.#broken;
+  }
+
+  /** No job moves by itself any more, and the control plane is up. */
+  resting(): boolean {
+    this.#jobsAsleep ??= unsettled(this.reader).length === 0;
+    return this.#jobsAsleep && this.plane !== undefined;
+  }
+
+  check(): void {
+    if (this.#broken !== undefined) throw this.#broken;
+  }
+
+  strike(fault: Fault, what: string, job?: string): void {
+    this.note(`! ${what}${job === undefined ? '' : ` (${job})`}`);
+    const live = [...this.history.jobs.values()].filter(({ state }) => state !== 'Finished' && state !== 'Aborted').map(({ id }) => id);
+    this.coverage.strike(fault, job === undefined ? live : [job]);
+  }
+
+  /** The fault that this attempt is to suffer, if a script says so. */
+  stageFault(attempt: AttemptId, trust: 'own' | 'rented'): StageFault | undefined {
+    const job = [...this.history.jobs.values()].find(({ running }) => running.has(attempt));
+    const at = this.stageFaults.findIndex(
+      (fault) => (fault.job === undefined || fault.job === job?.index) && (trust === 'rented' || !isLie(fault.how)),
+    );
+    const [found] = at < 0 ? [] : this.stageFaults.splice(at, 1);
+    if (found === undefined) return undefined;
+    const kind: Fault = found.how === 'die' || found.how === 'hang' ? 'runner_lost' : isLie(found.how) ? 'runner_lies' : 'runner_fails';
+    this.strike(kind, `stage ${found.how}`, job?.id);
+    return found.how;
+  }
+
+  note(line: string): void {
+    this.timeline?.push(`${((this.clock.nowMs - BEGIN_MS) / 1000).toFixed(3).padStart(9)} s  ${line}`);
+  }
+
+  close(): void {
+    this.clock.clear();
+    this.#uninstall();
+    this.plane?.kill();
+    this.reader.close();
+    for (const end of ['', '-wal', '-shm', '.lock', '.lock-journal']) rmSync(`${this.#path}${end}`, { force: true });
+  }
+}
+
+const LIES: ReadonlySet<StageFault> = new Set([
+  'wrong_comm_r',
+  'wrong_comm_d',
+  'garbage',
+  'garbage_hash',
+  'forged',
+  'bad_proof',
+  'missing_output',
+  'extra_output',
+  'wrong_size',
+  'unparsable',
+]);
+
+/** Only rented runners lie; own ones break. */
+function isLie(how: StageFault): boolean {
+  return LIES.has(how);
+}
