@@ -169,9 +169,16 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
     })),
   );
   if (slots.length > 0) {
-    await parts.door.run((ctx) => {
+    const goesOn = await parts.door.run((ctx) => {
+      // Opening uploads takes its time: an operator may have ended the attempt meanwhile, and nobody would drop them.
+      if (ctx.tx.attempt(attempt)?.status !== 'running') return false;
       for (const { name, key, upload } of slots) ctx.tx.insertUpload({ attempt, name, key, uploadId: upload.uploadId });
+      return true;
     });
+    if (!goesOn) {
+      await Promise.allSettled(slots.map(({ key, upload }) => parts.objects.abortUpload(key, upload.uploadId)));
+      throw new SealpoolError('conflict', 'lease_lost', `attempt ${attempt} ended before it was handed out`);
+    }
   }
   const outputs = slots.map(({ name, maxSizeBytes, required, upload }) => ({
     name,

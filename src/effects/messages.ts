@@ -37,8 +37,8 @@ export function openMessages<C extends EffectContext>(parts: {
       try {
         await chain.push(row.signed as SignedMessage);
       } catch (error) {
-        // A message that can never land holds up nobody: its nonce went to another one.
-        if (failureOf(error).category !== 'temporary') continue;
+        // A message that can never land holds up nobody: its nonce went to another one. Any other refusal leaves a gap.
+        if (failureOf(error).code === 'nonce_taken') continue;
         const forMs = Math.min(Math.max(row.dueMs - nowMs, LEAST_WAIT_MS), MOST_WAIT_MS);
         return { outcome: 'wait', forMs, reason: `waits for nonce ${row.signed?.nonce} of the same sender: ${failureOf(error).message}` };
       }

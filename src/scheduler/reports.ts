@@ -1,15 +1,18 @@
 /** Reports of runners. Fencing: an attempt that is not the running one of the job's generation changes nothing. */
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Report, ReportStatus } from '../schema/runner.ts';
-import { change, discard, goBack, note } from './change.ts';
+import { badResults, strikeRefuted } from './bad-results.ts';
+import { change, discard, note } from './change.ts';
 import type { Context } from './context.ts';
 import { fail, settle, waitFor } from './engine.ts';
 import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
+import { placeFreed } from './limits.ts';
 import type { StageWork, Verdict } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import type { RunnerRow } from './ports.ts';
 import { strike } from './fleet.ts';
+import { assignFreed } from './threads.ts';
 
 export type ReportAnswer = { readonly status: ReportStatus; readonly message: string };
 
@@ -38,6 +41,12 @@ export function checkReport(ctx: Context, runner: RunnerRow, report: Report): { 
 export function applyReport(ctx: Context, runner: RunnerRow, report: Report): ReportAnswer {
   const standing = checkReport(ctx, runner, report);
   if (standing.status !== 'apply') return standing;
+  const answered = applied(ctx, runner, report);
+  assignFreed(ctx);
+  return answered;
+}
+
+function applied(ctx: Context, runner: RunnerRow, report: Report): ReportAnswer {
   const attempt = ctx.tx.attempt(report.attempt) as Attempt;
   const job = ctx.tx.job(attempt.job) as Job;
   if (report.outcome === 'failed') {
@@ -52,6 +61,7 @@ export function applyReport(ctx: Context, runner: RunnerRow, report: Report): Re
   if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied);
   end(ctx, job, attempt, 'done', null);
   if (runner.strikes > 0) ctx.tx.updateRunner({ ...runner, strikes: 0 });
+  if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
   const withFiles = verdict.verdict === 'ok' ? keepOutputs(ctx, job, attempt, work, report) : job;
   act(ctx, withFiles, verdict);
   return answer('accepted', 'the result counts');
@@ -60,6 +70,7 @@ export function applyReport(ctx: Context, runner: RunnerRow, report: Report): Re
 function end(ctx: Context, job: Job, attempt: Attempt, status: 'done' | 'failed' | 'refused', failure: string | null): void {
   ctx.tx.updateAttempt({ ...attempt, status, endedMs: ctx.nowMs, failure });
   ctx.tx.deleteUploads(attempt.id);
+  placeFreed(ctx);
   note(ctx, job, {
     actor: `runner:${attempt.runner}`,
     kind: 'attempt',
@@ -158,7 +169,7 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
       note(ctx, job, { actor: 'engine', kind: 'note', from: job.state, detail: { reason: verdict.reason, passedOver: job.number } });
       return settle(ctx, passOver(ctx, job));
     case 'bad_results':
-      return badResults(ctx, job, verdict.backTo, verdict.reason);
+      return badResults(ctx, job, verdict);
     case 'error': {
       const known = verdict.data === undefined ? job : change(ctx, job, { data: { ...job.data, ...verdict.data } });
       return fail(ctx, known, { category: verdict.category, code: verdict.code, message: verdict.message });
@@ -166,32 +177,6 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
     case 'runner_fault':
       throw new Error('a runner fault is dealt with where the runner is known');
   }
-}
-
-/**
- * What was made from `backTo` on is bad. Rented makers among it are struck as liars and only what they made
- * since is made again (three hours of our own PC1 are not thrown away); else everything from `backTo` on.
- */
-function badResults(ctx: Context, job: Job, backTo: string, reason: string): Job {
-  const { order } = planOf(job.plan);
-  const from = order.indexOf(backTo);
-  const rented = ctx.tx
-    .attemptsOfJob(job.id)
-    .filter(
-      ({ status, generation, state, stage }) =>
-        status === 'done' && generation === job.generation && order.indexOf(state) >= from && stage !== 'Verify',
-    )
-    .filter(({ runner }) => ctx.tx.runner(runner)?.trust === 'rented');
-  for (const id of new Set(rented.map(({ runner }) => runner))) {
-    const maker = ctx.tx.runner(id);
-    if (maker !== undefined) strike(ctx, maker, `${job.id}: ${reason}`, true);
-  }
-  const target = rented.reduce((least, { state }) => Math.min(least, order.indexOf(state)), order.length);
-  if (target < order.length) return settle(ctx, goBack(ctx, job, order[target] as string, 'engine', reason));
-  // Our own machines made it and would again at once: that counts as a failure of the job.
-  const retries = job.retries;
-  const back = change(ctx, goBack(ctx, job, backTo, 'engine', reason), { retries });
-  return fail(ctx, back, { category: 'temporary', code: 'bad_result', message: `${reason}; it is made again by itself` });
 }
 
 /** Codes that mean our own request or data is wrong, when an own runner says so. */
@@ -215,7 +200,7 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
   }
   // Only an own runner's word can put the blame elsewhere: a rented one would say anything.
   if (runner.trust === 'own') {
-    const read = planOf(job.plan).readFailure(job, attempt.stage, report.code) ?? damagedInput(job, runner, report);
+    const read = planOf(job.plan).readFailure(job, attempt.stage, report.code) ?? damagedInput(job, runner, attempt, report);
     if (read !== undefined) {
       act(ctx, job, read);
       return;
@@ -230,10 +215,19 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
 }
 
 /** An input that differs from its recorded hash: whoever else made it uploaded something else. */
-function damagedInput(job: Job, runner: RunnerRow, report: Extract<Report, { outcome: 'failed' }>): Verdict | undefined {
+function damagedInput(
+  job: Job,
+  runner: RunnerRow,
+  { stage }: Attempt,
+  report: Extract<Report, { outcome: 'failed' }>,
+): Verdict | undefined {
   if (report.code !== 'input_differs' || report.input === undefined) return undefined;
-  const artifact =
-    job.data.artifacts[report.input] ?? Object.values(job.data.artifacts).find(({ key }) => key.endsWith(`/${report.input}`));
+  // The stage knows an input by the prover's name for it, which may not be the artifact's.
+  const input = planOf(job.plan)
+    .work(job, stage)
+    .inputs.find(({ name }) => name === report.input);
+  const artifact = input === undefined ? undefined : job.data.artifacts[input.artifact];
   if (artifact === undefined || artifact.madeBy === runner.id) return undefined;
-  return { verdict: 'bad_results', backTo: artifact.madeIn, reason: `stored ${report.input} differs from the hash its maker reported` };
+  const reason = `stored ${report.input} differs from the hash its maker reported`;
+  return { verdict: 'bad_results', backTo: artifact.madeIn, reason, madeBy: artifact.madeBy };
 }
