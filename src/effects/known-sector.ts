@@ -2,6 +2,7 @@
 import type { ChainPreCommit, EffectOutcome, EffectRow, EffectWant } from '../scheduler/effects.ts';
 import type { Chain } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, recording } from './door.ts';
+import { exitCodeOf } from './landed.ts';
 import type { Standing } from './settled-sender.ts';
 
 /** The ticket at its known epoch, else at the one that the pre-commit message names; null when nobody knows it. */
@@ -27,22 +28,22 @@ export async function reconcile<C extends EffectContext>(
 ): Promise<EffectOutcome> {
   const { chain } = parts;
   // Whoever signs for the miner now, and whoever signed for this job before: they differ after a change of addresses.
-  const before = await recording(parts.door)(({ tx }) =>
-    effect.job === null ? [] : tx.effectsOfJob(effect.job).flatMap(({ signed }) => (signed === null ? [] : [signed.sender])),
+  const sent = await recording(parts.door)(({ tx }) =>
+    effect.job === null ? [] : tx.effectsOfJob(effect.job).flatMap(({ signed }) => signed ?? []),
   );
-  for (const sender of new Set([await chain.sender(want.miner), ...before])) {
+  for (const sender of new Set([await chain.sender(want.miner), ...sent.map((message) => message.sender)])) {
     const standing = await parts.settled(sender);
     if (standing.settled) continue;
     const { epochMs } = await chain.network();
     return { outcome: 'wait', forMs: standing.epochs * epochMs, reason: standing.reason };
   }
-  return want.number === null
-    ? { outcome: 'reconciled', preCommit: null, sector: null, taken: false }
-    : look(want.miner, want.number, chain);
+  if (want.number === null) return { outcome: 'reconciled', preCommit: null, sector: null, taken: false, messages: [] };
+  const cids = sent.map(({ cid }) => cid);
+  return look(want.miner, want.number, cids, chain);
 }
 
-/** What the chain has of the sector. */
-async function look(miner: Reconcile['miner'], number: number, chain: Chain): Promise<EffectOutcome> {
+/** What the chain has of the sector, and what became of the messages that are known. */
+async function look(miner: Reconcile['miner'], number: number, cids: readonly string[], chain: Chain): Promise<EffectOutcome> {
   const [found, sector, taken] = await Promise.all([
     chain.preCommit(miner, number),
     chain.sector(miner, number),
@@ -53,5 +54,9 @@ async function look(miner: Reconcile['miner'], number: number, chain: Chain): Pr
     const { commR, commD, sealProof, epoch, ticketEpoch } = found;
     preCommit = { commR, commD, sealProof, epoch, ticket: await chain.ticketAt(miner, ticketEpoch) };
   }
-  return { outcome: 'reconciled', preCommit, sector: sector ?? null, taken: taken.includes(number) };
+  const states = await Promise.all(cids.map(async (cid) => ({ cid, found: await chain.message(cid, { number }) })));
+  const messages = states.flatMap(({ cid, found: state }) =>
+    state.state === 'landed' ? [{ cid, epoch: state.epoch, exitCode: exitCodeOf(state) }] : [],
+  );
+  return { outcome: 'reconciled', preCommit, sector: sector ?? null, taken: taken.includes(number), messages };
 }

@@ -1,6 +1,6 @@
 /** Follows a pushed message until it has landed with confidence and the chain shows our replica. */
 import type { EffectOutcome, EffectWant, SignedMessage } from '../scheduler/effects.ts';
-import type { Chain } from '../scheduler/ports.ts';
+import type { Chain, MessageState } from '../scheduler/ports.ts';
 import { failureOf } from './failures.ts';
 import type { Messages } from './messages.ts';
 
@@ -33,13 +33,18 @@ export async function followMessage(want: Landed, parts: Following): Promise<Eff
       reason: `message ${want.message} landed at epoch ${state.epoch}; ${missing} more epochs until it is believed`,
     };
   }
-  const exitCode = state.exitCode === 0 && !state.sectorOk ? SECTOR_REFUSED : state.exitCode;
+  const exitCode = exitCodeOf(state);
   const shown = await shownOnChain(want, parts.chain);
   // A message that failed because another one (of a database that was lost, or sent by hand) had done its work.
   const doneAlready = exitCode !== 0 && shown?.commR === want.commR;
   if (doneAlready) return { outcome: 'landed', epoch: shown.epoch, exitCode: 0, onChain: true, detail: '' };
   if (exitCode !== 0) return { outcome: 'landed', epoch: state.epoch, exitCode, onChain: false, detail: state.detail };
   return { outcome: 'landed', epoch: state.epoch, exitCode, onChain: shown?.commR === want.commR, detail: comparison(want, shown) };
+}
+
+/** What became of our sector in a message that landed: 0 when it did its work. */
+export function exitCodeOf(state: Extract<MessageState, { state: 'landed' }>): number {
+  return state.exitCode === 0 && !state.sectorOk ? SECTOR_REFUSED : state.exitCode;
 }
 
 /** The node does not know the message: a restart or a reorg lost it. The same bytes go out again. */

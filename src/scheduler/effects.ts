@@ -134,6 +134,8 @@ export type EffectOutcome =
       readonly sector: ChainSector | null;
       /** The chain has given the number out. */
       readonly taken: boolean;
+      /** The job's own messages that landed; an exit code of 0 holds for its sector too. */
+      readonly messages: readonly { readonly cid: string; readonly epoch: number; readonly exitCode: number }[];
     }
   | { readonly outcome: 'seed'; readonly value: string; readonly epoch: number }
   | { readonly outcome: 'pushed' }

@@ -41,6 +41,8 @@ export const ChainMessage = z.object({
   try: z.number().int(),
   landedEpoch: Epoch.optional(),
   exitCode: z.number().int().optional(),
+  /** Its work was found on the chain after a restore, sent by a message nobody knows: `cid` is no CID then, and there is no nonce. */
+  found: z.literal(true).optional(),
 });
 export type ChainMessage = z.infer<typeof ChainMessage>;
 
@@ -80,6 +82,8 @@ export const JobData = z.object({
   sealProof: SealProof,
   pieces: z.array(AttachedPiece),
   asked: Asked.optional(),
+  /** What the chain had after a restore stopped it: it is looked at again before the job goes on. */
+  reconcile: z.literal(true).optional(),
   /** The furthest state of this run: retries start again only beyond it. */
   furthest: z.string().optional(),
   /** The existing sector as it was known when the job took it, and as the chain shows it (snapup, rebuild, unseal). */

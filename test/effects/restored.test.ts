@@ -43,6 +43,7 @@ test('the sector is read five epochs after the mempool was found empty: a messag
     preCommit: { commR: COMM_R, commD: null, sealProof: 5, epoch: 105, ticket: { value: ticketValue(TICKET_EPOCH), epoch: TICKET_EPOCH } },
     sector: null,
     taken: true,
+    messages: [],
   });
 });
 
@@ -65,7 +66,7 @@ test('a message nobody here signed is waited for, one of ours is not', async () 
   const from = fake.epoch;
   const { outcome, epoch } = await untilSettled(() => perform(reconcileEffect(1)), fake);
   expect(epoch).toBe(from + 5);
-  expect(outcome).toEqual({ outcome: 'reconciled', preCommit: null, sector: chainSector(COMM_R, epoch), taken: false });
+  expect(outcome).toEqual({ outcome: 'reconciled', preCommit: null, sector: chainSector(COMM_R, epoch), taken: false, messages: [] });
 });
 
 test('other software that goes on sending from the address holds nothing up', async () => {
@@ -124,7 +125,7 @@ test('without a number only the messages under way count', async () => {
   const fake = new FakeChain();
   const perform = performing(openOutbox(), fake);
   const { outcome } = await untilSettled(() => perform(reconcileEffect(1, null)), fake);
-  expect(outcome).toEqual({ outcome: 'reconciled', preCommit: null, sector: null, taken: false });
+  expect(outcome).toEqual({ outcome: 'reconciled', preCommit: null, sector: null, taken: false, messages: [] });
 });
 
 test('nothing is signed or pushed while a job of the sender, or the whole miner, is being compared with the chain', async () => {
