@@ -1,10 +1,11 @@
 /** Jobs on sectors that exist: which one a job takes, and the pieces that go with it. */
-import type { Job } from '../schema/job.ts';
+import type { Job, PlanName } from '../schema/job.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { acquirePieces } from './allocate.ts';
 import { change } from './change.ts';
 import type { Context } from './context.ts';
+import { isFinal } from './machine.ts';
 import { planOf } from './plans/all.ts';
 
 /** `job`: it has its sector now. `wait`: nothing fits at the moment; looked at again by itself. */
@@ -35,11 +36,11 @@ export function pickSector(ctx: Context, job: Job): Picked {
   if (named !== undefined) {
     const record = recordOrRefuse(ctx, job.miner, named);
     const other = ctx.tx.jobOfSector(job.miner, named);
-    if (other !== undefined && other.state !== 'Finished' && other.state !== 'Aborted') {
+    if (other !== undefined && other.id !== job.id && !isFinal(other.state)) {
       const message = `sector ${named} of ${job.miner} is in job ${other.id} (${other.plan}, ${other.state}); this job goes on once that has ended`;
       return { picked: false, job, code: 'sector_busy', message };
     }
-    refuseUnfit(job, record);
+    refuseUnfit(job.plan, record, job.data.pieces.length);
     return { picked: true, job: take(ctx, withExpectedCids(job, record), record) };
   }
   if (plan.existing !== 'asked_or_next') {
@@ -64,27 +65,27 @@ export function pickSector(ctx: Context, job: Job): Picked {
   };
 }
 
-/** What the plan cannot do with this sector. */
-function refuseUnfit(job: Job, record: SectorRecord): void {
+/** Refuses what the plan cannot do with this sector and so many pieces. */
+export function refuseUnfit(plan: PlanName, record: SectorRecord, pieces: number): void {
   const name = `sector ${record.number} of ${record.miner}`;
   const refuse = (code: string, message: string): never => {
     throw new SealpoolError('conflict', code, message);
   };
-  if (job.plan !== 'rebuild' && record.files === null) {
+  if (plan !== 'rebuild' && record.files === null) {
     refuse('files_unknown', `nobody knows where the files of ${name} are; import it again with --storage, or rebuild it`);
   }
-  if (job.plan === 'snapup') {
+  if (plan === 'snapup') {
     if (record.update !== null || record.pieces.length > 0) {
       refuse('not_cc', `${name} holds data already, and only a committed-capacity sector can be snapped; name another one`);
     }
-    if (job.data.pieces.length === 0) refuse('pieces_missing', `a snap puts data into a sector; upload a piece and name it with --piece`);
+    if (pieces === 0) refuse('pieces_missing', `a snap puts data into a sector; upload a piece and name it with --piece`);
   }
-  if (job.plan !== 'rebuild') return;
+  if (plan !== 'rebuild') return;
   const known = dataPieces(record);
-  if (known.length === job.data.pieces.length || (known.length === 0 && record.update === null)) return;
+  if (known.length === pieces || (known.length === 0 && record.update === null)) return;
   refuse(
     'pieces_missing',
-    `${name} holds ${known.length} pieces (${known.map(({ cid }) => cid).join(', ')}) and ${job.data.pieces.length} were given; upload them and name them in this order with --piece`,
+    `${name} holds ${known.length} pieces (${known.map(({ cid }) => cid).join(', ')}) and ${pieces} were given; upload them and name them in this order with --piece`,
   );
 }
 
@@ -99,7 +100,9 @@ function withExpectedCids(job: Job, record: SectorRecord): Job {
 function take(ctx: Context, job: Job, record: SectorRecord): Job {
   const { ticket, sealProof, commR } = record;
   const known = ticket === null || ticket.value === null ? {} : { ticket: { epoch: ticket.epoch, value: ticket.value } };
-  return change(ctx, job, { number: record.number, data: { ...job.data, record, sealProof, commR, ...known } });
+  // A rebuild makes CommR anew and has to come to the same one.
+  const made = planOf(job.plan).madeIn.commR === 'Empty' ? { commR } : {};
+  return change(ctx, job, { number: record.number, data: { ...job.data, record, sealProof, ...made, ...known } });
 }
 
 /** This sector does not fit: its number goes back and those after it are looked at. */
