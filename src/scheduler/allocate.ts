@@ -3,7 +3,7 @@ import type { Job } from '../schema/job.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { sealProofInfo } from '../schema/seal-proof.ts';
 import { change } from './change.ts';
-import type { Context, MinerSettings } from './context.ts';
+import type { Context, MinerSettings, SectorRange, ThreadSettings } from './context.ts';
 import type { PieceRow } from './ports.ts';
 
 /** The configured miner, or a refusal that lists those there are. */
@@ -20,26 +20,45 @@ export function minerSettings(ctx: Context, miner: string): MinerSettings {
   return found;
 }
 
-/** Takes the next sector number in the job's own transaction. Numbers given out before are never given again. */
-export function allocateNumber(ctx: Context, job: Job): Job {
-  const { firstSector, lastSector } = minerSettings(ctx, job.miner);
-  const taken = Number(ctx.tx.meta(takenKey(job.miner)) ?? -1);
-  const number = ctx.tx.nextSectorNumber(job.miner, Math.max(firstSector, taken + 1), lastSector);
-  if (number > lastSector) {
-    throw new SealpoolError(
-      'conflict',
-      'numbers_used_up',
-      `all sector numbers of ${job.miner} from ${firstSector} to ${lastSector} are taken; configure a further range`,
-    );
-  }
-  return change(ctx, job, { number });
+/** The configuration of the sealing_thread that runs the job. */
+export function threadSettings(ctx: Context, job: Job): ThreadSettings | undefined {
+  if (job.thread === null) return undefined;
+  return ctx.settings.threads.find(({ worker, index }) => `${worker}/${index}` === job.thread);
 }
 
-const takenKey = (miner: string): string => `taken:${miner}`;
+/** Whether the job may seal zeros: its thread says so, else its miner. */
+export function allowsCc(ctx: Context, job: Job): boolean {
+  return threadSettings(ctx, job)?.allowCc ?? minerSettings(ctx, job.miner).allowCc;
+}
 
-/** The chain gave this number to somebody else: it and those below are not tried again. */
+/** The ranges of sector numbers that are ours, in the order they are used. */
+function rangesOf({ ranges, firstSector, lastSector }: MinerSettings): readonly SectorRange[] {
+  return ranges ?? [{ first: firstSector, last: lastSector }];
+}
+
+/** Takes the next sector number in the job's own transaction. Numbers given out before are never given again. */
+export function allocateNumber(ctx: Context, job: Job): Job {
+  const ranges = rangesOf(minerSettings(ctx, job.miner));
+  for (const range of ranges) {
+    const taken = Number(ctx.tx.meta(takenKey(job.miner, range)) ?? -1);
+    const number = ctx.tx.nextSectorNumber(job.miner, Math.max(range.first, taken + 1), range.last);
+    if (number <= range.last) return change(ctx, job, { number });
+  }
+  const listed = ranges.map(({ first, last }) => `${first} to ${last}`).join(', ');
+  throw new SealpoolError(
+    'conflict',
+    'numbers_used_up',
+    `all sector numbers of ${job.miner} from ${listed} are taken; configure a further range, then resume`,
+  );
+}
+
+const takenKey = (miner: string, { first }: SectorRange): string => `taken:${miner}:${first}`;
+
+/** The chain gave this number to somebody else: it and those below in its range are not tried again. */
 export function numberTaken(ctx: Context, job: Job): Job {
-  ctx.tx.setMeta(takenKey(job.miner), String(job.number));
+  const { number } = job;
+  const range = rangesOf(minerSettings(ctx, job.miner)).find(({ first, last }) => number !== null && first <= number && number <= last);
+  if (range !== undefined) ctx.tx.setMeta(takenKey(job.miner, range), String(number));
   return change(ctx, job, { number: null });
 }
 
@@ -48,16 +67,18 @@ export function alignedBytes(paddedSizes: readonly number[]): number {
   return paddedSizes.reduce((end, size) => Math.ceil(end / size) * size + size, 0);
 }
 
-/** Attaches the pieces a request named, else waiting ones as far as they fit; none: a CC sector. */
+/** Attaches the pieces a request named, else waiting ones as far as they fit and the thread takes them; none: a CC sector. */
 export function acquirePieces(ctx: Context, job: Job): Job {
   if (job.data.pieces.length > 0) return job;
   const room = sealProofInfo(job.data.sealProof).sectorSizeBytes;
+  const { minDeals = 0, maxDeals = Number.POSITIVE_INFINITY } = threadSettings(ctx, job) ?? {};
   const taken: PieceRow[] = [];
   for (const piece of ctx.tx.waitingPieces(job.miner, 100)) {
+    if (taken.length >= maxDeals) break;
     const sizes = [...taken, piece].map(({ paddedSizeBytes }) => Number(paddedSizeBytes));
     if (alignedBytes(sizes) <= room) taken.push(piece);
   }
-  return attach(ctx, job, taken);
+  return taken.length < minDeals || taken.length === 0 ? job : attach(ctx, job, taken);
 }
 
 /** Marks pieces as this job's and writes them into its data. */

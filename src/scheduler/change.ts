@@ -3,6 +3,8 @@ import type { AttemptId, EffectId } from '../schema/ids.ts';
 import type { Job, JobData, JobEvent } from '../schema/job.ts';
 import type { Context } from './context.ts';
 import type { EffectWant } from './effects.ts';
+import { placeFreed } from './limits.ts';
+import { filesGoMs, isLive, liveMessages } from './live-message.ts';
 import { isFinal, next } from './machine.ts';
 import { dataBefore } from './plan.ts';
 import { planOf } from './plans/all.ts';
@@ -30,8 +32,8 @@ export function change(ctx: Context, job: Job, fields: Partial<Job>): Job {
   return changed;
 }
 
-/** Adds an effect to the outbox; its try is one more than the last of this step and generation. */
-export function want(ctx: Context, job: Job, step: string, effect: EffectWant): EffectId {
+/** Adds an effect to the outbox, not to be performed before `dueMs`; its try is one more than the last of this step and generation. */
+export function want(ctx: Context, job: Job, step: string, effect: EffectWant, dueMs = ctx.nowMs): EffectId {
   const id = ctx.ids.next('e') as EffectId;
   const before = ctx.tx.effectsOfJob(job.id).filter((row) => row.step === step && row.generation === job.generation);
   ctx.tx.insertEffect({
@@ -43,7 +45,7 @@ export function want(ctx: Context, job: Job, step: string, effect: EffectWant): 
     want: effect,
     status: 'open',
     signed: null,
-    dueMs: ctx.nowMs,
+    dueMs,
     failures: 0,
     lastError: null,
     createdMs: ctx.nowMs,
@@ -97,20 +99,28 @@ function finish(ctx: Context, job: Job): Job {
 
 function releaseThread(ctx: Context, job: Job): void {
   const thread = job.thread === null ? undefined : ctx.tx.thread(job.thread);
-  if (thread !== undefined && thread.job === job.id) ctx.tx.putThread({ ...thread, job: null });
+  if (thread === undefined || thread.job !== job.id) return;
+  ctx.tx.putThread({ ...thread, job: null });
+  ctx.signals.add('threads');
 }
 
-/** Ends a job in Aborted. With `keepFiles` its intermediates stay: a live pre-commit may still be rescued. */
-export function toAborted(ctx: Context, job: Job, actor: string, reason: string, keepFiles: boolean): Job {
+/** Deletes what a job that was given up with live messages kept. */
+export const DELETE_KEPT = 'DeleteKept';
+
+/** Ends a job in Aborted. With a live message its files stay until its pre-commit has expired: till then it may be rescued by hand. */
+export function toAborted(ctx: Context, job: Job, actor: string, reason: string): Job {
+  const live = liveMessages(job);
   fence(ctx, job, 'the job was aborted');
   for (const piece of job.data.pieces) {
     const row = ctx.tx.piece(piece.id);
     if (row !== undefined && row.job === job.id) ctx.tx.updatePiece({ ...row, job: null });
   }
   const aborted = change(ctx, job, { state: 'Aborted', generation: job.generation + 1 });
-  note(ctx, aborted, { actor, kind: 'aborted', from: job.state, to: 'Aborted', detail: { reason, filesKept: keepFiles } });
-  if (!keepFiles) return finish(ctx, aborted);
+  note(ctx, aborted, { actor, kind: 'aborted', from: job.state, to: 'Aborted', detail: { reason, filesKept: live.length > 0 } });
+  if (live.length === 0) return finish(ctx, aborted);
   releaseThread(ctx, aborted);
+  const keys = Object.values(job.data.artifacts).map(({ key }) => key);
+  if (keys.length > 0) want(ctx, aborted, DELETE_KEPT, { kind: 'delete', keys }, filesGoMs(ctx, job.data.preCommit));
   return change(ctx, aborted, { waiting: { for: 'nothing' }, reserved: null, paused: false });
 }
 
@@ -120,6 +130,7 @@ export function fence(ctx: Context, job: Job, reason: string): void {
     if (attempt.status !== 'running') continue;
     ctx.tx.updateAttempt({ ...attempt, status: 'cancelled', endedMs: ctx.nowMs, failure: reason });
     dropUploads(ctx, job, attempt.id);
+    placeFreed(ctx);
     note(ctx, job, {
       actor: 'engine',
       kind: 'attempt',
@@ -136,10 +147,11 @@ export function dropUploads(ctx: Context, job: Job, attempt: AttemptId): void {
   ctx.tx.deleteUploads(attempt);
 }
 
-/** Open effects that have not signed anything are withdrawn. */
+/** Open effects that have not signed anything are withdrawn; deletions and comparisons with the chain stay. */
 export function withdraw(ctx: Context, job: Job, reason: string): void {
   for (const effect of ctx.tx.openEffectsOfJob(job.id)) {
-    if (effect.want.kind !== 'delete' && effect.signed === null) ctx.tx.updateEffect({ ...effect, status: 'cancelled', lastError: reason });
+    const stays = effect.want.kind === 'delete' || effect.want.kind === 'reconcile';
+    if (!stays && effect.signed === null) ctx.tx.updateEffect({ ...effect, status: 'cancelled', lastError: reason });
   }
 }
 
@@ -152,13 +164,7 @@ export function goBack(ctx: Context, job: Job, state: string, actor: string, rea
   fence(ctx, job, reason);
   const plan = planOf(job.plan);
   const kept = dataBefore(plan, job.data, state);
-  for (const { field } of Object.values(plan.messages)) {
-    const message = job.data[field];
-    if (message !== undefined && (message.exitCode ?? 0) === 0) kept[field] = message;
-  }
-  const bound = job.data.boundCommR ?? job.data.commR;
-  delete kept.boundCommR;
-  if (kept.preCommit !== undefined && bound !== undefined) kept.boundCommR = bound;
+  bind(job, kept);
   const keys = new Set(Object.values(kept.artifacts).map(({ key }) => key));
   discard(
     ctx,
@@ -168,4 +174,17 @@ export function goBack(ctx: Context, job: Job, state: string, actor: string, rea
   const back = change(ctx, job, { state, generation: job.generation + 1, data: kept, retries: 0, error: null, reserved: null });
   note(ctx, back, { actor, kind: 'went_back', from: job.state, to: state, detail: { reason } });
   return back;
+}
+
+/** A live message stays, and with it what makes the new run give the same replica: the ticket, and the CommR it has to have. */
+function bind(job: Job, kept: JobData): void {
+  delete kept.boundCommR;
+  for (const { field, message } of liveMessages(job)) kept[field] = message;
+  if (isLive(kept.preCommit)) {
+    const bound = job.data.boundCommR ?? job.data.commR;
+    if (bound !== undefined) kept.boundCommR = bound;
+    if (job.data.ticket !== undefined) kept.ticket = job.data.ticket;
+  }
+  const update = job.data.boundCommR ?? job.data.snapCommR;
+  if (isLive(kept.replicaUpdate) && update !== undefined) kept.boundCommR = update;
 }

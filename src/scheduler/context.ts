@@ -5,13 +5,25 @@ import type { SealProof } from '../schema/seal-proof.ts';
 import type { Network, Stage } from '../schema/stage.ts';
 import type { Ids, Tx } from './ports.ts';
 
+/** Sector numbers from `first` to `last`, both included. */
+export type SectorRange = { readonly first: number; readonly last: number };
+
+/** Steps between the drawing of the ticket and the pre-commit on chain. */
+export type TicketStep = 'PC1' | 'PC2' | 'C1' | 'Verify' | 'SubmitPC';
+
 export type MinerSettings = {
   readonly sealProof: SealProof;
   /** First and last sector number this system may take; the miner may share its numbers with others. */
   readonly firstSector: number;
   readonly lastSector: number;
+  /** Several ranges, used in this order, instead of the one above. */
+  readonly ranges?: readonly SectorRange[] | undefined;
   /** Seal zeros when no deal waits. */
   readonly allowCc: boolean;
+  /** A sector whose ticket expired goes back to TreeDBuilt by itself instead of pausing. */
+  readonly autoFallback?: boolean | undefined;
+  /** Epochs that steps take here, transfers included, instead of the usual ones. */
+  readonly expectedEpochs?: Partial<Readonly<Record<TicketStep, number>>> | undefined;
 };
 
 export type ThreadSettings = {
@@ -20,7 +32,17 @@ export type ThreadSettings = {
   readonly plan: PlanName;
   /** Null: whatever miner the request names. */
   readonly miner: MinerId | null;
+  /** Makes its own jobs when none is queued. */
   readonly auto: boolean;
+  /** Instead of the general number of retries. */
+  readonly maxRetries?: number | undefined;
+  /** Instead of the miner's. */
+  readonly allowCc?: boolean | undefined;
+  /** Most and least waiting pieces that one sector takes; with fewer than the least it takes none. */
+  readonly maxDeals?: number | undefined;
+  readonly minDeals?: number | undefined;
+  /** Its jobs finish without looking whether the last message landed. */
+  readonly skipOnchainCheck?: boolean | undefined;
 };
 
 export type RetrySettings = {
@@ -29,6 +51,15 @@ export type RetrySettings = {
   /** After so many counted failures in one state the job pauses. */
   readonly maxRetries: number;
 };
+
+/** Most of a stage at a time, and milliseconds between its starts. */
+export type LimitSet = {
+  readonly concurrent?: Partial<Readonly<Record<Stage, number>>> | undefined;
+  readonly staggeredMs?: Partial<Readonly<Record<Stage, number>>> | undefined;
+};
+
+/** Of all sealing_threads together, and of each worker's. */
+export type Limits = { readonly all: LimitSet; readonly workers: Readonly<Record<string, LimitSet>> };
 
 export type Settings = {
   readonly network: Network;
@@ -42,13 +73,17 @@ export type Settings = {
   /** Silence of the control plane itself (no tick) above which running leases are extended by it. */
   readonly stallMs: number;
   readonly retry: RetrySettings;
+  /** What differs for a stage, or for the step that sends a message (`SubmitPC`). */
+  readonly retryOf?: Readonly<Partial<Record<string, Partial<RetrySettings>>>> | undefined;
+  readonly limits?: Limits | undefined;
   /** Faults in a row after which a rented runner is quarantined. */
   readonly maxStrikes: number;
   readonly miners: Readonly<Record<string, MinerSettings>>;
   readonly threads: readonly ThreadSettings[];
 };
 
-export type Signal = 'runners' | 'effects' | 'events';
+/** `threads`: a sealing_thread was freed in this transaction. */
+export type Signal = 'runners' | 'effects' | 'events' | 'threads';
 
 export type Context = {
   readonly tx: Tx;

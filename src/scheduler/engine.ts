@@ -3,15 +3,17 @@
  * condition holds, and leaves the job waiting for exactly one thing (`job.waiting`).
  */
 import type { Job, JobError } from '../schema/job.ts';
-import { change, fence, note, toAborted, transition, want, without } from './change.ts';
+import { change, fence, goBack, note, toAborted, transition, want, without } from './change.ts';
 import type { Context } from './context.ts';
 import { SealpoolError } from '../schema/problem.ts';
-import { acquirePieces, allocateNumber, minerSettings } from './allocate.ts';
+import { acquirePieces, allocateNumber, allowsCc, threadSettings } from './allocate.ts';
 import { pickSector } from './existing.ts';
 import { isFinal } from './machine.ts';
 import { Invariant, type Todo } from './plan.ts';
 import { planOf } from './plans/all.ts';
-import { jitterOf, waitMs } from './retry.ts';
+import { heldForReconcile, numbersHeld } from './restored.ts';
+import { jitterOf, retryOf, waitMs } from './retry.ts';
+import { TICKET_REPAIRS, fallsBack, ticketTooOld } from './ticket.ts';
 
 /** What waits for deals, or for another job to end, looks again after about eight seconds. */
 const UNCOUNTED_WAITS = 4;
@@ -30,7 +32,8 @@ export function settle(ctx: Context, job: Job): Job {
       current = transition(ctx, current, todo.event, todo.clear);
       continue;
     }
-    const moved = prepare(ctx, current, todo);
+    const tooOld = ticketTooOld(ctx, current, todo);
+    const moved = tooOld === undefined ? prepare(ctx, current, todo) : expireTicket(ctx, current, tooOld);
     if (moved === undefined) return await_(ctx, current, todo);
     if (moved.waiting.for === 'retry') return moved;
     current = moved;
@@ -42,12 +45,15 @@ export function settle(ctx: Context, job: Job): Job {
 function standing(ctx: Context, job: Job): Job | undefined {
   if (isFinal(job.state)) return job;
   if (job.paused) return job.waiting.for === 'operator' ? job : change(ctx, job, { waiting: { for: 'operator' } });
+  const effects = ctx.tx.openEffectsOfJob(job.id);
+  const compared = heldForReconcile(ctx, job, effects);
+  if (compared !== undefined) return compared;
   if (job.thread === null) return job.waiting.for === 'thread' ? job : change(ctx, job, { waiting: { for: 'thread' } });
   const running = ctx.tx.attemptsOfJob(job.id).find(({ status }) => status === 'running');
   if (running !== undefined) {
     return change(ctx, job, { waiting: { for: 'stage', stage: running.stage, attempt: running.id } });
   }
-  const open = ctx.tx.openEffectsOfJob(job.id).find(({ want: { kind }, step }) => kind !== 'delete' && belongs(job, step));
+  const open = effects.find(({ want: { kind }, step }) => kind !== 'delete' && belongs(job, step));
   return open === undefined ? undefined : change(ctx, job, { waiting: { for: 'effect', effect: open.id } });
 }
 
@@ -64,16 +70,20 @@ function belongs(job: Job, step: string): boolean {
 function prepare(ctx: Context, job: Job, todo: Todo): Job | undefined {
   switch (todo.do) {
     case 'allocate':
+      if (numbersHeld(ctx, job.miner)) return waitForReconcile(ctx, job);
       return refusedPauses(ctx, job, () => allocateNumber(ctx, job));
     case 'acquire':
       return acquired(ctx, job);
     case 'pick':
+      if (numbersHeld(ctx, job.miner)) return waitForReconcile(ctx, job);
       return refusedPauses(ctx, job, () => {
         const found = pickSector(ctx, job);
         return found.picked ? found.job : waitFor(ctx, found.job, found.code, found.message);
       });
     case 'forget':
       return change(ctx, job, { data: without(job.data, todo.fields) });
+    case 'back':
+      return goBack(ctx, job, todo.state, 'engine', todo.reason);
     case 'challenge':
       return change(ctx, job, { data: { ...job.data, challenge: { seed: challengeSeed(ctx), passed: false } } });
     default:
@@ -85,8 +95,9 @@ function prepare(ctx: Context, job: Job, todo: Todo): Job | undefined {
 function acquired(ctx: Context, job: Job): Job | undefined {
   let waits = false;
   const filled = refusedPauses(ctx, job, () => {
-    const attached = acquirePieces(ctx, job);
-    waits = attached.data.pieces.length === 0 && !minerSettings(ctx, job.miner).allowCc;
+    // A live pre-commit says what is in the sector: nothing new goes into it.
+    const attached = job.data.boundCommR === undefined ? acquirePieces(ctx, job) : job;
+    waits = job.data.boundCommR === undefined && attached.data.pieces.length === 0 && !allowsCc(ctx, job);
     return attached;
   });
   if (waits) return undefined;
@@ -129,6 +140,16 @@ function await_(ctx: Context, job: Job, todo: Todo): Job {
   }
 }
 
+/** Sectors of this miner may be in messages that the restored database does not know. */
+function waitForReconcile(ctx: Context, job: Job): Job {
+  return waitFor(
+    ctx,
+    job,
+    'reconciling',
+    `the database was restored; no sector of ${job.miner} is taken before the chain has been looked at`,
+  );
+}
+
 /** Only time helps: told once, looked at again after some seconds, never counted. */
 export function waitFor(ctx: Context, job: Job, code: string, message: string): Job {
   return fail(ctx, job, { category: 'temporary', code, message }, false, UNCOUNTED_WAITS);
@@ -140,10 +161,13 @@ export function waitFor(ctx: Context, job: Job, code: string, message: string): 
  * `waits` says how long the wait is (as after so many failures). What is still so is not told again.
  */
 export function fail(ctx: Context, job: Job, error: Omit<JobError, 'atMs'>, counted = true, waits = 1): Job {
+  if (isFinal(job.state)) return job;
   const full: JobError = { ...error, atMs: ctx.nowMs };
-  if (error.category === 'abort') return toAborted(ctx, change(ctx, job, { error: full }), 'engine', error.message, false);
+  if (error.category === 'abort') return toAborted(ctx, change(ctx, job, { error: full }), 'engine', error.message);
   const retries = job.retries + (counted ? 1 : 0);
-  const again = error.category === 'temporary' && retries <= ctx.settings.retry.maxRetries;
+  const policy = retryOf(ctx.settings, error.category === 'temporary' ? stepName(job) : undefined);
+  const mostRetries = threadSettings(ctx, job)?.maxRetries ?? policy.maxRetries;
+  const again = error.category === 'temporary' && (!counted || retries <= mostRetries);
   const told = !counted && job.error?.code === error.code && job.error.message === error.message;
   if (!told) note(ctx, job, { actor: 'engine', kind: 'error', from: job.state, detail: { ...error, retries, pauses: !again } });
   if (!again) {
@@ -151,12 +175,25 @@ export function fail(ctx: Context, job: Job, error: Omit<JobError, 'atMs'>, coun
     note(ctx, paused, { actor: 'engine', kind: 'paused', from: job.state, detail: { reason: error.message, code: error.code } });
     return paused;
   }
-  const wait = waitMs(ctx.settings.retry, Math.max(retries, waits), jitterOf(ctx.ids.hex(4)));
+  const wait = waitMs(policy, Math.max(counted ? retries : 1, waits), jitterOf(ctx.ids.hex(4)));
   return change(ctx, job, {
     error: full,
     retries,
     waiting: job.paused ? { for: 'operator' } : { for: 'retry', untilMs: ctx.nowMs + wait },
   });
+}
+
+/** The stage or step the job is at: its retry policy counts. */
+function stepName(job: Job): string | undefined {
+  const todo = planOf(job.plan).todo(job);
+  return todo.do === 'stage' || todo.do === 'reserve' ? todo.stage : todo.do === 'effect' ? todo.step : undefined;
+}
+
+/** Seals again with a fresh ticket where that is configured and nothing of the job is on chain; else an operator decides. */
+export function expireTicket(ctx: Context, job: Job, message: string): Job {
+  if (fallsBack(ctx, job)) return goBack(ctx, job, 'TreeDBuilt', 'engine', `${message.split(';')[0]}; a fresh one is drawn by itself`);
+  const told = message.includes(TICKET_REPAIRS) ? message : `${message}; ${TICKET_REPAIRS}`;
+  return fail(ctx, job, { category: 'permanent', code: 'ticket_expired', message: told });
 }
 
 /**

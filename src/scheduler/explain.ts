@@ -2,6 +2,7 @@
 import type { Job } from '../schema/job.ts';
 import type { Context } from './context.ts';
 import { RESERVING, failedOn, misfit } from './feasible.ts';
+import { LimitGate } from './limits.ts';
 import { planOf } from './plans/all.ts';
 
 export type Explanation = {
@@ -17,7 +18,7 @@ export function explain(ctx: Context, job: Job): Explanation {
   const plain = (sentence: string): Explanation => ({ waitsFor: waiting.for, sentence: sentence + because, candidates: [] });
   switch (waiting.for) {
     case 'thread':
-      return plain(`it waits for a free sealing_thread with the ${job.plan} plan`);
+      return plain(threadWanted(ctx, job));
     case 'stage':
       return plain(`${waiting.stage} runs as attempt ${waiting.attempt}`);
     case 'effect': {
@@ -37,6 +38,17 @@ export function explain(ctx: Context, job: Job): Explanation {
   }
 }
 
+function threadWanted(ctx: Context, job: Job): string {
+  const threads = ctx.tx.threads().filter(({ plan, miner }) => plan === job.plan && (miner === null || miner === job.miner));
+  if (threads.length === 0) {
+    return `no sealing_thread takes the ${job.plan} plan for ${job.miner}: configure one (workers, plan = "${job.plan}") and start again.`;
+  }
+  const on = threads.filter(({ enabled }) => enabled).length;
+  return on === 0
+    ? `every sealing_thread with the ${job.plan} plan is switched off: switch one on.`
+    : `it waits for a free sealing_thread with the ${job.plan} plan; ${on} ${on === 1 ? 'is' : 'are'} at work.`;
+}
+
 function runnerWanted(ctx: Context, job: Job, stage: Parameters<typeof misfit>[1], because: string): Explanation {
   const todo = planOf(job.plan).todo(job);
   const work = todo.do === 'stage' ? planOf(job.plan).work(job, stage) : RESERVING;
@@ -51,9 +63,12 @@ function runnerWanted(ctx: Context, job: Job, stage: Parameters<typeof misfit>[1
     return { runner: runner.id, name: runner.name, fits: why.startsWith('it fits'), why };
   });
   const fitting = candidates.filter(({ fits }) => fits).length;
+  const limited = new LimitGate(ctx).against(job, stage);
   const sentence =
-    fitting > 0
-      ? `${stage} waits for a free place on ${fitting === 1 ? 'the one runner that fits' : `one of ${fitting} runners that fit`}.`
-      : `${stage} waits for a runner: ${candidates.length === 0 ? 'none is registered (sealpool runners token makes a join token)' : 'none that is registered fits'}.`;
+    limited !== undefined
+      ? `${stage} waits although a runner may be free: ${limited.why}.`
+      : fitting > 0
+        ? `${stage} waits for a free place on ${fitting === 1 ? 'the one runner that fits' : `one of ${fitting} runners that fit`}.`
+        : `${stage} waits for a runner: ${candidates.length === 0 ? 'none is registered (sealpool runners token makes a join token)' : 'none that is registered fits'}.`;
   return { waitsFor: 'runner', sentence: sentence + because, candidates };
 }

@@ -7,6 +7,7 @@ import { dropUploads, note } from './change.ts';
 import type { Context } from './context.ts';
 import { settle } from './engine.ts';
 import { leaseMs } from './grants.ts';
+import { placeFreed } from './limits.ts';
 import type { RunnerRow } from './ports.ts';
 
 /** Burns the join token and makes the runner. Of many calls with one token exactly one succeeds. */
@@ -71,6 +72,7 @@ export function lose(ctx: Context, attempt: Attempt, reason: string): void {
     kind: 'attempt',
     detail: { attempt: attempt.id, stage: attempt.stage, runner: attempt.runner, epoch: attempt.epoch, status: 'lost', reason },
   });
+  placeFreed(ctx);
   if (job.generation === attempt.generation) settle(ctx, job);
 }
 

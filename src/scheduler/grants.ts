@@ -7,10 +7,13 @@ import { change, note, want } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, fail, settle } from './engine.ts';
 import { RESERVING, failedOn, misfit } from './feasible.ts';
+import { LimitGate, placeFreed, wakeRunnersAt } from './limits.ts';
 import type { StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
 import type { RunnerRow } from './ports.ts';
+import { assignFreed } from './threads.ts';
+import { ticketTooOld } from './ticket.ts';
 
 /** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
 const LOOK_AT = 200;
@@ -34,32 +37,40 @@ export function leaseMs(ctx: Context, stage: Stage): number {
 export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number): GrantPlan[] {
   if (runner.status !== 'ready' || freeSlots <= 0) return [];
   const grants: GrantPlan[] = [];
+  const gate = new LimitGate(ctx);
   const reserved = new Set<string>(ctx.tx.reservedOn(runner.id, ctx.nowMs));
   for (const job of ctx.tx.jobsForRunner(runner.stages, LOOK_AT)) {
     // Places held for tickets that are being drawn count as taken, except for the job they are held for.
     const held = [...reserved].filter((id) => id !== job.id).length;
     if (freeSlots - grants.length - held <= 0) continue;
     alone(ctx, job, () => {
-      const given = offer(ctx, runner, job);
+      const given = offer(ctx, runner, job, gate);
       if (given === 'reserved') reserved.add(job.id);
       if (typeof given === 'string') return;
       grants.push(given);
       reserved.delete(job.id);
     });
   }
+  assignFreed(ctx);
   return grants;
 }
 
 /** Gives this job's stage to the runner if it fits, or holds a place for it. */
-function offer(ctx: Context, runner: RunnerRow, job: Job): GrantPlan | 'reserved' | 'passed' {
+function offer(ctx: Context, runner: RunnerRow, job: Job, gate: LimitGate): GrantPlan | 'reserved' | 'passed' {
   const plan = planOf(job.plan);
   const todo = plan.todo(job);
-  if (todo.do !== 'stage' && todo.do !== 'reserve') {
+  if ((todo.do !== 'stage' && todo.do !== 'reserve') || ticketTooOld(ctx, job, todo) !== undefined) {
     settle(ctx, job);
     return 'passed';
   }
   const work = todo.do === 'reserve' ? RESERVING : plan.work(job, todo.stage);
   if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, work)) return 'passed';
+  const passed = gate.against(job, todo.stage);
+  if (passed !== undefined) {
+    if (passed.freeMs !== undefined) wakeRunnersAt(ctx, passed.freeMs);
+    return 'passed';
+  }
+  gate.started(job, todo.stage);
   if (todo.do === 'stage') return grant(ctx, runner, job, todo.stage, work);
   reserve(ctx, job, runner, todo);
   return 'reserved';
@@ -141,7 +152,11 @@ export function handBack(ctx: Context, attempt: AttemptId, reason: string): void
   const row = ctx.tx.attempt(attempt);
   if (row === undefined || row.status !== 'running') return;
   ctx.tx.updateAttempt({ ...row, status: 'cancelled', endedMs: ctx.nowMs, failure: reason });
+  placeFreed(ctx);
   const job = ctx.tx.job(row.job);
-  if (job === undefined || job.generation !== row.generation) return;
+  if (job === undefined) return;
+  const { stage, runner, epoch } = row;
+  note(ctx, job, { actor: 'engine', kind: 'attempt', detail: { attempt, stage, runner, epoch, status: 'cancelled', reason } });
+  if (job.generation !== row.generation) return;
   fail(ctx, job, { category: 'temporary', code: 'object_store', message: `${reason}; the stage is granted again by itself` }, false);
 }

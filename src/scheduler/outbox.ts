@@ -2,15 +2,19 @@
 import type { EffectId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import { numberTaken } from './allocate.ts';
-import { change, note } from './change.ts';
+import { DELETE_KEPT, change, goBack, note, without } from './change.ts';
 import type { Context } from './context.ts';
 import type { EffectOutcome, EffectRow, MessageField, SignedMessage } from './effects.ts';
-import { fail, settle } from './engine.ts';
+import { expireTicket, fail, settle } from './engine.ts';
+import { epochNow } from './head.ts';
+import { PROVE_COMMIT_WITHIN, filesGoMs } from './live-message.ts';
 import { isFinal } from './machine.ts';
 import { planOf } from './plans/all.ts';
+import { reconciled } from './reconcile.ts';
 import { act } from './reports.ts';
-import { jitterOf, waitMs } from './retry.ts';
-import { assignThreads } from './threads.ts';
+import { jitterOf, retryOf, waitMs } from './retry.ts';
+import { assignFreed } from './threads.ts';
+import { ticketTooOld } from './ticket.ts';
 
 /**
  * Stores the signed bytes. False: the effect was withdrawn meanwhile (abort, going back): these bytes must
@@ -21,7 +25,8 @@ export function effectSigned(ctx: Context, id: EffectId, signed: SignedMessage):
   if (effect === undefined || effect.status !== 'open') return false;
   if (effect.signed !== null) return effect.signed.cid === signed.cid;
   const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
-  if (job?.paused === true) return false;
+  if (job !== undefined && (job.paused || isFinal(job.state) || effect.generation !== job.generation)) return false;
+  if (overtaken(ctx, effect, job)) return false;
   ctx.tx.updateEffect({ ...effect, signed });
   const field = fieldOf(job, effect);
   if (job !== undefined && field !== undefined) {
@@ -32,52 +37,110 @@ export function effectSigned(ctx: Context, id: EffectId, signed: SignedMessage):
   return true;
 }
 
-/** The field of the job's data that keeps the effect's message; undefined: it sends none. */
+/** The field of the job's data that keeps the message that the effect sends or follows; undefined: neither. */
 function fieldOf(job: Job | undefined, effect: EffectRow): MessageField | undefined {
+  if (effect.want.kind === 'landed') return effect.want.what;
   return job === undefined ? undefined : planOf(job.plan).messages[effect.step]?.field;
+}
+
+/** True when the ticket became too old while the message waited to be signed: the effect is withdrawn, the job told. */
+function overtaken(ctx: Context, effect: EffectRow, job: Job | undefined): boolean {
+  const { want, step, signed } = effect;
+  if (want.kind !== 'message' || signed !== null || job === undefined || job.paused || effect.generation !== job.generation) return false;
+  const tooOld = ticketTooOld(ctx, job, { do: 'effect', step, want });
+  if (tooOld === undefined) return false;
+  ctx.tx.updateEffect({ ...effect, status: 'cancelled', lastError: tooOld });
+  settle(ctx, job);
+  return true;
 }
 
 /** Records an outcome and lets the job go on. An effect that is not open any more changes nothing. */
 export function effectDone(ctx: Context, id: EffectId, outcome: EffectOutcome): void {
   const effect = ctx.tx.effect(id);
   if (effect === undefined || effect.status !== 'open') return;
+  ended(ctx, effect, outcome);
+  assignFreed(ctx);
+}
+
+function ended(ctx: Context, effect: EffectRow, outcome: EffectOutcome): void {
+  const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
   if (outcome.outcome === 'wait') {
     ctx.tx.updateEffect({ ...effect, dueMs: ctx.nowMs + outcome.forMs, lastError: outcome.reason, failures: 0 });
     ctx.signals.add('effects');
+    overtaken(ctx, effect, job);
     return;
   }
-  const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
   if (outcome.outcome === 'error') {
     broke(ctx, effect, job, outcome);
     return;
   }
   const signed = effect.signed === null ? null : { ...effect.signed, pushed: true };
   ctx.tx.updateEffect({ ...effect, status: 'done', signed, lastError: null });
+  if (outcome.outcome === 'reconciled') {
+    reconciled(ctx, effect, outcome);
+    return;
+  }
   if (job === undefined || outcome.outcome === 'deleted') return;
+  if (job.state === 'Aborted' && outcome.outcome === 'pushed') keepLonger(ctx, job);
   // A withdrawn generation's outcome says nothing about the new one; a pushed message is in the data already.
   if (effect.generation !== job.generation) {
     settle(ctx, job);
     return;
   }
+  if (preCommitExpired(ctx, effect, outcome)) {
+    const message = `pre-commit ${job.data.preCommit?.cid} landed and expired unproven: its deposit is gone and nothing of the sector is left on the chain; pledge a new sector`;
+    fail(ctx, change(ctx, job, { data: without(job.data, ['preCommit']) }), { category: 'abort', code: 'pre_commit_expired', message });
+    return;
+  }
   const known = outcome.outcome === 'number' && outcome.taken ? numberTaken(ctx, job) : job;
-  const after = act(ctx, known, planOf(job.plan).applyEffect(known, effect.step, outcome));
-  if (isFinal(after.state)) assignThreads(ctx);
+  act(ctx, known, planOf(job.plan).applyEffect(known, effect.step, outcome));
+}
+
+/** It landed, the chain shows neither it nor a sector, and its time is over. */
+function preCommitExpired(ctx: Context, { want }: EffectRow, outcome: EffectOutcome): boolean {
+  if (want.kind !== 'landed' || want.what !== 'preCommit' || outcome.outcome !== 'landed') return false;
+  const now = epochNow(ctx);
+  return outcome.exitCode === 0 && !outcome.onChain && now !== undefined && now > outcome.epoch + PROVE_COMMIT_WITHIN;
+}
+
+/** A message of a job that was given up went out only now: what was kept for it is kept from now on. */
+function keepLonger(ctx: Context, job: Job): void {
+  for (const kept of ctx.tx.openEffectsOfJob(job.id)) {
+    if (kept.step === DELETE_KEPT) ctx.tx.updateEffect({ ...kept, dueMs: Math.max(kept.dueMs, filesGoMs(ctx, undefined)) });
+  }
 }
 
 /** What `Chain.push` says when the nonce went to another message: these bytes can never land. */
 const NONCE_TAKEN = 'nonce_taken';
 
-/** A signed message that is provably dead: the job pauses, and a resume signs a new try. */
+/** A message that is provably dead: the job pauses, and a resume signs a new try. */
 function died(ctx: Context, effect: EffectRow, job: Job | undefined, message: string): void {
   ctx.tx.updateEffect({ ...effect, status: 'failed', failures: effect.failures + 1, lastError: message });
   const field = fieldOf(job, effect);
-  if (job === undefined || field === undefined || job.data[field]?.cid !== effect.signed?.cid) return;
-  const data = { ...job.data };
-  delete data[field];
-  fail(ctx, change(ctx, job, { data }), {
+  const cid = effect.want.kind === 'landed' ? effect.want.message : effect.signed?.cid;
+  if (job === undefined || isFinal(job.state) || field === undefined || job.data[field]?.cid !== cid) return;
+  fail(ctx, change(ctx, job, { data: without(job.data, [field]) }), {
     category: 'permanent',
     code: NONCE_TAKEN,
     message: `${message}; see who else signs for this address, then resume to send it anew`,
+  });
+}
+
+/** Where the seed of the pre-commit is drawn. */
+const SEED_STATE = 'PersistanceSubmitted';
+
+/** The chain shows no pre-commit although its message had landed: the message is followed once more, and decides. */
+function lookAgain(ctx: Context, job: Job, message: string): void {
+  const { preCommit } = job.data;
+  if (preCommit === undefined) return;
+  const { retries } = job;
+  const there = job.state === SEED_STATE ? job : goBack(ctx, job, SEED_STATE, 'engine', message);
+  const { landedEpoch: _landed, exitCode: _exit, ...sent } = preCommit;
+  const seen = change(ctx, there, { retries, data: { ...there.data, preCommit: sent } });
+  fail(ctx, seen, {
+    category: 'temporary',
+    code: 'no_pre_commit',
+    message: `${message}; message ${sent.cid} is looked for again by itself, and when the job pauses over this, compare the sector on the chain before you resume`,
   });
 }
 
@@ -87,15 +150,17 @@ function died(ctx: Context, effect: EffectRow, job: Job | undefined, message: st
  */
 function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Extract<EffectOutcome, { outcome: 'error' }>): void {
   const failures = effect.failures + 1;
-  const wait = waitMs(ctx.settings.retry, failures, jitterOf(ctx.ids.hex(4)));
-  if (effect.signed !== null && error.code === NONCE_TAKEN) {
+  const wait = waitMs(retryOf(ctx.settings, effect.step), failures, jitterOf(ctx.ids.hex(4)));
+  if (error.code === NONCE_TAKEN && (effect.signed !== null || effect.want.kind === 'landed')) {
     died(ctx, effect, job, error.message);
     return;
   }
   // Signed bytes may be on their way whatever the node says: they are pushed until the chain has them, never replaced.
   const signed = effect.signed !== null;
-  const keepsTrying = signed || effect.want.kind === 'delete' || error.category === 'temporary';
-  const known = job !== undefined && effect.generation === job.generation && effect.want.kind !== 'delete' ? job : undefined;
+  // A job that was not compared with the chain after a restore must not go on.
+  const keepsTrying = signed || effect.want.kind === 'delete' || effect.want.kind === 'reconcile' || error.category === 'temporary';
+  const known =
+    job !== undefined && effect.generation === job.generation && effect.want.kind !== 'delete' && !isFinal(job.state) ? job : undefined;
   if (keepsTrying) {
     ctx.tx.updateEffect({ ...effect, failures, dueMs: ctx.nowMs + wait, lastError: error.message });
     ctx.signals.add('effects');
@@ -111,9 +176,18 @@ function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Ext
       from: known.state,
       detail: { step: effect.step, code: error.code, message: error.message, failures, pauses: false },
     });
+    overtaken(ctx, effect, ctx.tx.job(known.id));
     return;
   }
   ctx.tx.updateEffect({ ...effect, status: 'failed', failures, lastError: error.message });
   if (known === undefined) return;
+  if (error.code === 'ticket_expired') {
+    settle(ctx, expireTicket(ctx, known, error.message));
+    return;
+  }
+  if (error.code === 'no_pre_commit' && known.data.preCommit !== undefined && known.data.preCommit.found !== true) {
+    lookAgain(ctx, known, error.message);
+    return;
+  }
   fail(ctx, known, { category: error.category, code: error.code, message: error.message });
 }

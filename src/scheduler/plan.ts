@@ -25,6 +25,8 @@ export type Todo =
   | { readonly do: 'pick' }
   /** Drop data that came to nothing, such as a message that failed on chain, and look again. */
   | { readonly do: 'forget'; readonly fields: readonly (keyof JobData)[] }
+  /** What later states built on is provably gone: start again from there. */
+  | { readonly do: 'back'; readonly state: string; readonly reason: string }
   /** Pick the random seed of the challenge. */
   | { readonly do: 'challenge' }
   | { readonly do: 'stage'; readonly stage: Stage }
@@ -53,8 +55,17 @@ export type Verdict =
   | { readonly verdict: 'ok'; readonly data: Partial<JobData> }
   /** The runner that answered is at fault; `lied`: its result was wrong, not just missing. */
   | { readonly verdict: 'runner_fault'; readonly lied: boolean; readonly reason: string }
-  /** What was made from `backTo` on is bad: its makers are at fault. */
-  | { readonly verdict: 'bad_results'; readonly backTo: string; readonly reason: string }
+  /**
+   * What was made from `backTo` on is bad. Its makers are at fault; where only one can be, `madeBy` names it.
+   * `proofsOf`: proofs that this stage made about it do not hold, so that either their maker or it is bad.
+   */
+  | {
+      readonly verdict: 'bad_results';
+      readonly backTo: string;
+      readonly reason: string;
+      readonly madeBy?: string;
+      readonly proofsOf?: Stage;
+    }
   /** Only time helps: looked at again by itself, not counted. */
   | { readonly verdict: 'wait'; readonly code: string; readonly message: string }
   /** This existing sector does not fit and the request did not name it: the next one is tried. */

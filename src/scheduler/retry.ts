@@ -1,5 +1,11 @@
 /** Waits between tries. Pure: the jitter is an argument. */
-import type { RetrySettings } from './context.ts';
+import type { RetrySettings, Settings } from './context.ts';
+
+/** The policy of a stage, or of a step that sends a message; what it does not say is as for all. */
+export function retryOf(settings: Pick<Settings, 'retry' | 'retryOf'>, step: string | undefined): RetrySettings {
+  const own = step === undefined ? undefined : settings.retryOf?.[step];
+  return own === undefined ? settings.retry : { ...settings.retry, ...own };
+}
 
 /**
  * Milliseconds to wait after the `failures`-th failure (1, 2, …): doubling from `firstWaitMs` to

@@ -3,13 +3,23 @@ import { change } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, settle } from './engine.ts';
 import { lose } from './fleet.ts';
+import { limitsWakeMs } from './limits.ts';
+import { planOf } from './plans/all.ts';
+import { holdRestored } from './reconcile.ts';
 import { assignThreads, syncThreads } from './threads.ts';
+import { ticketTooOld } from './ticket.ts';
 
 /** Rows handled per tick: a tick is short, the next one follows at once when there is more. */
 const BATCH = 200;
 const ALIVE = 'alive_ms';
 /** How often the time is written down, so that a restart knows how long it was away. */
 const ALIVE_EVERY_MS = 5_000;
+const TICKETS = 'tickets_ms';
+/** An epoch of the main network: tickets grow no faster. */
+const TICKETS_EVERY_MS = 30_000;
+const TICKETS_LOOKED_AT = 1_000;
+/** Stages that a job may wait for between its ticket and its pre-commit. */
+const TICKET_STAGES = ['PC1', 'PC2', 'C1', 'Verify'] as const;
 
 /** Does what is due; answers when it should be called again (Unix milliseconds). */
 export function tick(ctx: Context): { readonly wakeAtMs: number } {
@@ -24,9 +34,23 @@ export function tick(ctx: Context): { readonly wakeAtMs: number } {
   const due = ctx.tx.jobsDue(ctx.nowMs, BATCH);
   for (const job of due) alone(ctx, job, () => void settle(ctx, change(ctx, job, { waiting: { for: 'nothing' } })));
   assignThreads(ctx);
+  lookAtTickets(ctx);
+  const spacedMs = limitsWakeMs(ctx);
   if (ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? 0) >= ALIVE_EVERY_MS) ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
   if (expired.length === BATCH || due.length === BATCH) return { wakeAtMs: ctx.nowMs };
-  return { wakeAtMs: Math.min(ctx.tx.nextWakeMs() ?? Number.POSITIVE_INFINITY, ctx.nowMs + ALIVE_EVERY_MS) };
+  const nextMs = Math.min(ctx.tx.nextWakeMs() ?? Number.POSITIVE_INFINITY, spacedMs ?? Number.POSITIVE_INFINITY);
+  return { wakeAtMs: Math.min(nextMs, ctx.nowMs + ALIVE_EVERY_MS) };
+}
+
+/** Tickets grow old while jobs wait for a runner: told as soon as it is too late, not when one asks at last. */
+function lookAtTickets(ctx: Context): void {
+  if (ctx.nowMs - Number(ctx.tx.meta(TICKETS) ?? 0) < TICKETS_EVERY_MS) return;
+  ctx.tx.setMeta(TICKETS, String(ctx.nowMs));
+  for (const job of ctx.tx.jobsForRunner(TICKET_STAGES, TICKETS_LOOKED_AT)) {
+    alone(ctx, job, () => {
+      if (ticketTooOld(ctx, job, planOf(job.plan).todo(job)) !== undefined) settle(ctx, job);
+    });
+  }
 }
 
 /** Once at start: leases are extended by the time the control plane itself was away, threads follow the configuration. */
@@ -35,5 +59,6 @@ export function restarted(ctx: Context): void {
   if (alive !== undefined) ctx.tx.extendLeases(Math.max(0, ctx.nowMs - Number(alive)));
   ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
   syncThreads(ctx);
+  holdRestored(ctx);
   assignThreads(ctx);
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { heartbeat, loseUnknown, seen } from '../../src/scheduler/fleet.ts';
-import { abortJob, pauseJob, pledge, resumeJob } from '../../src/scheduler/operate.ts';
+import { abortJob, pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
+import { pledge } from '../../src/scheduler/pledge.ts';
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import { explain } from '../../src/scheduler/explain.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
@@ -200,7 +201,10 @@ describe('pause, resume, abort', () => {
     await world.run((ctx) => pauseJob(ctx, job.id, {}, 'test'));
     expect(await world.report(own.id, world.honest(granted))).toMatchObject({ status: 'accepted' });
     expect(await world.job(job.id)).toMatchObject({ state: 'TicketAssigned', paused: true });
-    expect(await world.run((ctx) => resumeJob(ctx, job.id, {}, 'test'))).toMatchObject({ state: 'PC1Done', paused: false });
+    expect(await world.run((ctx) => resumeJob(ctx, job.id, {}, 'test'))).toMatchObject({
+      job: { state: 'PC1Done', paused: false },
+      notice: null,
+    });
     await world.finish([own.id]);
     expect(await world.job(job.id)).toMatchObject({ state: 'Finished' });
   });
@@ -225,9 +229,9 @@ describe('pause, resume, abort', () => {
     await until('PC1Done');
     const { data } = await world.job(job.id);
     await world.run((ctx) => pauseJob(ctx, job.id, { now: true }, 'test'));
-    expect((await world.run((ctx) => resumeJob(ctx, job.id, { state: 'TicketAssigned' }, 'test'))).data.ticket).toEqual(data.ticket);
+    expect((await world.run((ctx) => resumeJob(ctx, job.id, { state: 'TicketAssigned' }, 'test'))).job.data.ticket).toEqual(data.ticket);
     await world.run((ctx) => pauseJob(ctx, job.id, { now: true }, 'test'));
-    const back = await world.run((ctx) => resumeJob(ctx, job.id, { state: 'TreeDBuilt' }, 'test'));
+    const { job: back } = await world.run((ctx) => resumeJob(ctx, job.id, { state: 'TreeDBuilt' }, 'test'));
     expect(back).toMatchObject({ state: 'TreeDBuilt', generation: 3 });
     expect(back.data.ticket).toBeUndefined();
   });
@@ -240,10 +244,11 @@ describe('pause, resume, abort', () => {
       code: 'live_pre_commit',
       message: expect.stringContaining('1.5 FIL'),
     });
-    await expect(world.run((ctx) => resumeJob(ctx, job.id, { state: 'TreeDBuilt', force: true }, 'test'))).rejects.toMatchObject({
+    await expect(world.run((ctx) => resumeJob(ctx, job.id, { state: 'TreeDBuilt' }, 'test'))).rejects.toMatchObject({
       code: 'live_pre_commit',
+      message: expect.stringContaining('1.5 FIL'),
     });
-    const aborted = await world.run((ctx) => resumeJob(ctx, job.id, { state: 'Abort', force: true }, 'test'));
+    const { job: aborted } = await world.run((ctx) => resumeJob(ctx, job.id, { state: 'Abort', force: true }, 'test'));
     expect(aborted.state).toBe('Aborted');
     expect(Object.keys(aborted.data.artifacts)).toContain('sealed');
   });

@@ -1,6 +1,7 @@
 /** Each of these once cost a sector, a deposit or everybody's time; found by reading the engine as an attacker would. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { abortJob, pauseJob, pledge, resumeJob } from '../../src/scheduler/operate.ts';
+import { abortJob, pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
+import { pledge } from '../../src/scheduler/pledge.ts';
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import type { Job } from '../../src/schema/job.ts';

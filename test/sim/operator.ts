@@ -1,5 +1,6 @@
 /** Carries out the actions of a script. */
-import { abortJob, pauseJob, pledge, resumeJob } from '../../src/scheduler/operate.ts';
+import { abortJob, pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
+import { pledge } from '../../src/scheduler/pledge.ts';
 import type { PlanName } from '../../src/schema/job.ts';
 import type { Job } from '../../src/schema/job.ts';
 import type { JobId, PieceId } from '../../src/schema/ids.ts';
@@ -63,7 +64,7 @@ export async function abort(world: World, index: number, options: { force: boole
   const job = await operate(
     world,
     index,
-    (id) => (plane as NonNullable<typeof plane>).run((ctx) => abortJob(ctx, id, options, ACTOR)),
+    (id) => (plane as NonNullable<typeof plane>).run((ctx) => abortJob(ctx, id, options, ACTOR).job),
     options.force ? 'abort with force' : 'abort',
   );
   if (job !== undefined) named(world, job);
@@ -89,7 +90,7 @@ export async function resume(
   const job = await operate(
     world,
     index,
-    (id) => (plane as NonNullable<typeof plane>).run((ctx) => resumeJob(ctx, id, options, ACTOR)),
+    (id) => (plane as NonNullable<typeof plane>).run((ctx) => resumeJob(ctx, id, options, ACTOR).job),
     `resume at ${state}${force ? ' with force' : ''}`,
   );
   if (job !== undefined) named(world, job);

@@ -56,10 +56,9 @@ export function sealerReadFailure(job: Job, stage: Stage, code: string): Verdict
   const refused = code === 'proof_invalid' || code === 'input_invalid';
   if (!refused) return undefined;
   if (job.state === 'PC2Done' && (stage === 'Verify' || stage === 'C1')) {
-    const artifact = job.data.artifacts[CHALLENGE_PROOFS];
-    return badReplica(
-      artifact === undefined ? 'no vanilla proofs can be made of this replica' : 'the vanilla proofs of the challenge do not hold',
-    );
+    if (job.data.artifacts[CHALLENGE_PROOFS] === undefined) return badReplica('no vanilla proofs can be made of this replica');
+    const reason = 'the vanilla proofs of the challenge do not hold';
+    return { verdict: 'bad_results', backTo: 'TicketAssigned', reason, proofsOf: 'C1' };
   }
   if (job.state === 'C1Done' && stage === 'Verify') return badResults('C1Done', 'the proof does not verify');
   if ((job.state === 'SeedAssigned' && stage === 'Verify') || (job.state === 'C1Done' && stage === 'C2')) {

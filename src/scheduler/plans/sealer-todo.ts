@@ -61,14 +61,16 @@ const landedWant = (job: Job, step: string, what: 'preCommit' | 'proveCommit'): 
 const followed = (job: Job, step: string, what: 'preCommit' | 'proveCommit', landed: string, again: string): Todo => {
   const message = job.data[what];
   if (message?.exitCode === 0) return advance(landed);
-  // A message that failed on chain is provably dead: only then may the step be tried again.
-  if (message?.exitCode !== undefined) return { do: 'advance', event: again, clear: [what] };
+  // A message that failed on chain, or whose nonce went to another one, is provably dead: only then may the step be tried again.
+  if (message === undefined || message.exitCode !== undefined) return { do: 'advance', event: again, clear: [what] };
   return landedWant(job, step, what);
 };
 
 /** See `Plan.todo`. */
 export function sealerTodo(job: Job): Todo {
   const { data } = job;
+  // Found on the chain after a restore: nothing is made for it any more.
+  const provenAlready = data.proveCommit?.exitCode === 0;
   switch (job.state) {
     case 'Empty':
       if (job.number === null) return { do: 'allocate' };
@@ -101,13 +103,21 @@ export function sealerTodo(job: Job): Todo {
     case 'Persisted':
       return data.storedChecked === true ? advance('SubmitPersistance') : stage('Verify');
     case 'PersistanceSubmitted':
+      if (provenAlready) return advance('AssignSeed');
+      if (data.preCommit === undefined || (data.preCommit.exitCode ?? 0) !== 0) {
+        return { do: 'back', state: 'PC2Done', reason: 'the pre-commit is not on the chain any more and its message is dead' };
+      }
+      // It had landed, and the chain did not show it when the seed was asked for.
+      if (data.preCommit.landedEpoch === undefined) return landedWant(job, 'CheckPC', 'preCommit');
       return data.seed === undefined
         ? { do: 'effect', step: 'AssignSeed', want: { kind: 'seed', miner: job.miner, number: numberOf(job) } }
         : advance('AssignSeed');
     case 'SeedAssigned':
+      if (provenAlready) return advance('C1');
       if (data.artifacts[VANILLA_PROOFS] === undefined) return stage('C1');
       return data.vanilla === true ? advance('C1') : stage('Verify');
     case 'C1Done':
+      if (provenAlready) return advance('C2');
       if (data.proof === undefined) return stage('C2');
       return data.proofChecked === true ? advance('C2') : stage('Verify');
     case 'C2Done':

@@ -7,7 +7,7 @@ import type { Stage } from '../../schema/stage.ts';
 import type { EffectOutcome } from '../effects.ts';
 import { Invariant, type Plan, type StageWork, type Todo, type Verdict } from '../plan.ts';
 import { chainSectorResult, lookAtSector } from './existing-sector.ts';
-import { advance, made, nothing, numberOf, stage } from './made.ts';
+import { advance, knownCid, made, nothing, numberOf, stage } from './made.ts';
 import { SNAPUP } from './snapup.ts';
 import {
   addPieceResult,
@@ -136,7 +136,8 @@ function applyStage(job: Job, name: Stage, result: Readonly<Record<string, unkno
     case 'Publish':
       return ok({});
     case 'SnapEncode':
-      return snapEncodeResult(job, result, undefined, 'TreeDBuilt');
+      // Bound where an update message is out already: the sector becomes what that one says.
+      return snapEncodeResult(job, result, data.boundCommR?.cid, 'TreeDBuilt');
     case 'SnapProve':
       return snapProofResult(result, by);
     case 'Persist':
@@ -211,7 +212,7 @@ function record(job: Job, before: SectorRecord | undefined): SectorRecord | unde
     update: { commR: snapCommR, commD: snapCommD, pieces: snapLayout ?? [] },
     // Of an imported sector nobody knows all files' hashes: then they stay found by the layout.
     files: { ...stored, files: kept === undefined ? null : [...kept, ...(stored.files ?? [])] },
-    replicaUpdate: data.replicaUpdate?.cid ?? null,
+    replicaUpdate: knownCid(data.replicaUpdate),
   };
 }
 

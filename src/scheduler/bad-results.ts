@@ -1,0 +1,97 @@
+/**
+ * Results that turned out bad: who is at fault, and from where the work is done again. A rented maker is called
+ * a liar only where what it made is refuted by something that is not in doubt itself.
+ */
+import type { Attempt, Job } from '../schema/job.ts';
+import type { Stage } from '../schema/stage.ts';
+import { change, discard, goBack } from './change.ts';
+import type { Context } from './context.ts';
+import { fail, settle } from './engine.ts';
+import { strike } from './fleet.ts';
+import type { Verdict } from './plan.ts';
+import { planOf } from './plans/all.ts';
+
+type BadResults = Extract<Verdict, { verdict: 'bad_results' }>;
+
+/** Of an attempt whose proofs did not hold: its maker, or what they are about, is bad. */
+const DOUBTED = 'its proofs do not hold';
+
+/**
+ * Rented makers are struck and only what they made since is made again (three hours of our own PC1 are not
+ * thrown away); else everything from `backTo` on.
+ */
+export function badResults(ctx: Context, job: Job, verdict: BadResults): Job {
+  const { backTo, reason } = verdict;
+  const { order } = planOf(job.plan);
+  const from = order.indexOf(backTo);
+  const made = ctx.tx
+    .attemptsOfJob(job.id)
+    .filter(({ status, generation, state }) => status === 'done' && generation === job.generation && order.indexOf(state) >= from)
+    .filter(({ stage, runner }) => stage !== 'Verify' && stage !== verdict.proofsOf && isRented(ctx, runner));
+  const doubt = verdict.proofsOf === undefined ? undefined : doubtOf(ctx, job, verdict.proofsOf, made);
+  if (doubt?.again === true) return proveAgain(ctx, job, doubt.attempt, reason);
+  for (const id of new Set(made.map(({ runner }) => runner))) {
+    const maker = ctx.tx.runner(id);
+    const told = doubt?.told ?? (verdict.madeBy === undefined || verdict.madeBy === id);
+    if (maker !== undefined && (told || verdict.madeBy === undefined)) strike(ctx, maker, `${job.id}: ${reason}`, told);
+  }
+  const target = made.reduce((least, { state }) => Math.min(least, order.indexOf(state)), order.length);
+  if (target < order.length) return settle(ctx, goBack(ctx, job, order[target] as string, 'engine', reason));
+  // Our own machines made it and would again at once: that counts as a failure of the job.
+  const { retries } = job;
+  const back = change(ctx, goBack(ctx, job, backTo, 'engine', reason), { retries });
+  return fail(ctx, back, { category: 'temporary', code: 'bad_result', message: `${reason}; it is made again by itself` });
+}
+
+const isRented = (ctx: Context, runner: string): boolean => ctx.tx.runner(runner as Attempt['runner'])?.trust === 'rented';
+
+type Doubt = {
+  readonly attempt: Attempt;
+  /** Somebody else proves it first. */
+  readonly again: boolean;
+  /** Two makers' proofs do not hold: then what they are about is bad. */
+  readonly told: boolean;
+};
+
+/** Proofs that do not hold: made by a liar, or about a bad replica. Undefined: an own machine made them, so it is the replica. */
+function doubtOf(ctx: Context, job: Job, stage: Stage, makers: readonly Attempt[]): Doubt | undefined {
+  const proofs = ctx.tx
+    .attemptsOfJob(job.id)
+    .filter((attempt) => attempt.stage === stage && attempt.state === job.state && attempt.generation === job.generation);
+  const attempt = proofs.findLast(({ status }) => status === 'done');
+  if (attempt === undefined || !isRented(ctx, attempt.runner)) return undefined;
+  // Who made both is at fault either way.
+  if (makers.some(({ runner }) => runner === attempt.runner)) return undefined;
+  const before = new Set(proofs.filter(({ failure }) => failure === DOUBTED).map(({ runner }) => runner));
+  const told = [...before].some((runner) => runner !== attempt.runner);
+  return { attempt, told, again: before.size === 0 || (makers.length === 0 && !told) };
+}
+
+/** The same challenge goes to another runner, whose answer tells; the first one is struck, not called a liar. */
+function proveAgain(ctx: Context, job: Job, attempt: Attempt, reason: string): Job {
+  ctx.tx.updateAttempt({ ...attempt, status: 'refused', failure: DOUBTED });
+  const maker = ctx.tx.runner(attempt.runner);
+  if (maker !== undefined) strike(ctx, maker, `${attempt.stage} of ${job.id}: ${reason}`, false);
+  const own = Object.entries(job.data.artifacts).filter(([, { key }]) => key.includes(`/${attempt.id}/`));
+  discard(
+    ctx,
+    job,
+    own.map(([, { key }]) => key),
+  );
+  const names = new Set(own.map(([name]) => name));
+  const artifacts = Object.fromEntries(Object.entries(job.data.artifacts).filter(([name]) => !names.has(name)));
+  return settle(ctx, change(ctx, job, { data: { ...job.data, artifacts } }));
+}
+
+/** Proofs of the same replica and challenge hold now: whoever's did not has lied. */
+export function strikeRefuted(ctx: Context, job: Job, verified: Attempt): void {
+  const proofs = ctx.tx
+    .attemptsOfJob(job.id)
+    .filter(({ state, generation, stage }) => state === verified.state && generation === verified.generation && stage !== 'Verify');
+  const honest = proofs.findLast(({ status }) => status === 'done')?.runner;
+  const doubted = proofs.filter(({ failure, runner }) => failure === DOUBTED && runner !== honest).map(({ runner }) => runner);
+  for (const id of new Set(doubted)) {
+    const liar = ctx.tx.runner(id);
+    if (liar !== undefined) strike(ctx, liar, `${job.id}: its proofs did not hold, those of another runner for the same sector do`, true);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Whether a pre-commit can still land while its ticket is good. The chain refuses a ticket older than 3,780
+ * epochs (2,880 and one finality) when the pre-commit is executed, so before each later step the epochs that
+ * the rest takes are counted, lest hours go into a sector that the chain will not take.
+ */
+import type { Job } from '../schema/job.ts';
+import { sealProofInfo } from '../schema/seal-proof.ts';
+import { minerSettings } from './allocate.ts';
+import type { Context, TicketStep } from './context.ts';
+import { epochNow } from './head.ts';
+import { isLive } from './live-message.ts';
+import type { Todo } from './plan.ts';
+import { planOf } from './plans/all.ts';
+
+/** Oldest ticket, in epochs, that the chain takes when the pre-commit is executed. */
+export const TICKET_VALID_EPOCHS = 3_780;
+/** How far back a ticket is drawn: so much of its time is over at once. */
+const DRAWN_BACK_EPOCHS = 900;
+
+/** From the ticket to the chain. */
+const STEPS: readonly TicketStep[] = ['PC1', 'PC2', 'C1', 'Verify', 'SubmitPC'];
+
+/** Epochs that each step is expected to take with its transfers (times of operators' guides, 30 s each); small sectors take none. */
+const EXPECTED: Readonly<Record<number, Readonly<Record<TicketStep, number>>>> = {
+  [2 ** 35]: { PC1: 360, PC2: 56, C1: 4, Verify: 2, SubmitPC: 10 },
+  [2 ** 36]: { PC1: 720, PC2: 112, C1: 4, Verify: 2, SubmitPC: 10 },
+};
+
+/** Epochs from the start of `step` until the pre-commit is executed. */
+function epochsFrom(ctx: Context, job: Job, step: TicketStep): number {
+  const bySize = EXPECTED[sealProofInfo(job.data.sealProof).sectorSizeBytes];
+  const given = minerSettings(ctx, job.miner).expectedEpochs ?? {};
+  return STEPS.slice(STEPS.indexOf(step)).reduce((sum, name) => sum + (given[name] ?? bySize?.[name] ?? 0), 0);
+}
+
+/** The step of the way from ticket to chain that `todo` begins; undefined: it is not on that way. */
+function stepOf(job: Job, todo: Todo): TicketStep | undefined {
+  if (planOf(job.plan).messages['SubmitPC'] === undefined || job.data.ticket === undefined || isLive(job.data.preCommit)) return undefined;
+  const name = todo.do === 'stage' ? todo.stage : todo.do === 'effect' ? todo.step : undefined;
+  return STEPS.find((step) => step === name);
+}
+
+/** Why the ticket is too old for what is next, as a sentence with both repairs; undefined: it is good, or nobody knows the epoch. */
+export function ticketTooOld(ctx: Context, job: Job, todo: Todo): string | undefined {
+  const step = stepOf(job, todo);
+  const { ticket } = job.data;
+  if (step === undefined || ticket === undefined) return undefined;
+  const now = epochNow(ctx);
+  const last = ticket.epoch + TICKET_VALID_EPOCHS;
+  const needed = epochsFrom(ctx, job, step);
+  if (now === undefined || now + needed <= last) return undefined;
+  const why =
+    now > last
+      ? `the ticket of epoch ${ticket.epoch} expired with epoch ${last}, and it is epoch ${now}`
+      : `the ticket of epoch ${ticket.epoch} expires with epoch ${last}, and from ${step} at epoch ${now} the pre-commit needs ${needed} more`;
+  return `${why}; ${TICKET_REPAIRS}`;
+}
+
+/** What helps against an expired ticket. */
+export const TICKET_REPAIRS =
+  'resume with --state TreeDBuilt to seal again with a fresh ticket, or with --state Aborted to give the sector up';
+
+/** Whether the job goes back for a fresh ticket by itself: configured, nothing of it on chain, and a fresh one would last. */
+export function fallsBack(ctx: Context, job: Job): boolean {
+  if (minerSettings(ctx, job.miner).autoFallback !== true || isLive(job.data.preCommit)) return false;
+  return epochsFrom(ctx, job, 'PC1') <= TICKET_VALID_EPOCHS - DRAWN_BACK_EPOCHS;
+}
