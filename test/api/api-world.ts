@@ -63,7 +63,8 @@ export class ApiWorld {
     });
   }
 
-  static async open(): Promise<ApiWorld> {
+  /** `objectsUrl`: where the object store's URLs lead, for a test that serves it. */
+  static async open(objectsUrl: () => string = () => 'http://objects.test'): Promise<ApiWorld> {
     const folder = mkdtempSync(join(tmpdir(), 'sealpool-api-'));
     const store = openNodeStore({
       path: join(folder, 'sealpool.sqlite'),
@@ -71,7 +72,7 @@ export class ApiWorld {
         throw error;
       },
     });
-    const objects = await openLocalObjects({ dataDir: folder, publicUrl: 'http://objects.test', now: () => Date.now() });
+    const objects = await openLocalObjects({ dataDir: folder, publicUrl: objectsUrl, now: () => Date.now() });
     const world = new ApiWorld(folder, store, objects);
     await world.door.run(restarted);
     world.admin = await world.token('admin');

@@ -10,6 +10,15 @@ const MAX_TRIES = 3;
 
 type Piece = Awaited<ReturnType<Session['client']['pieceData']>>;
 
+/** The object store gives nothing any more; what came is kept. */
+class BrokenOff extends Unreachable {
+  constructor(url: string, error: unknown, have: string) {
+    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    super(url, why);
+    this.message = `${new URL(url).origin} gives no more of the data (${why}); ${have}, the same command goes on from there`;
+  }
+}
+
 /** Fetches into FILE.part, compares size and hash, renames. A FILE.part that a broken run left is gone on with. */
 async function fetchPiece({ client, values, positionals, show }: Session): Promise<void> {
   const ref = argument(positionals, 0);
@@ -52,13 +61,7 @@ async function complete(handle: FileHandle, part: string, first: Piece, again: (
     } catch (error) {
       have = (await handle.stat()).size;
       tries = have > before ? 0 : tries + 1;
-      if (tries === MAX_TRIES) {
-        const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-        throw new Unreachable(
-          new URL(piece.url).origin,
-          `${why}; ${part} has ${have} of ${sizeBytes} bytes, the same command goes on from there`,
-        );
-      }
+      if (tries === MAX_TRIES) throw new BrokenOff(piece.url, error, `${part} has ${have} of ${sizeBytes} bytes`);
       piece = await again();
       if (piece.hash !== first.hash) throw new Error('the sector was unsealed again meanwhile; fetch it again', { cause: error });
     }
