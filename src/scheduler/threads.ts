@@ -20,12 +20,12 @@ export function assignThreads(ctx: Context): void {
   ctx.signals.delete('threads');
   // What one free thread did not find, the next one of the same kind will not find either.
   const dry = new Set<string>();
-  for (const { id } of ctx.tx.freeThreads()) {
+  for (const { id, plan, miner, auto } of ctx.tx.freeThreads()) {
+    const kind = `${plan} ${miner ?? ''} ${auto}`;
+    if (dry.has(kind)) continue;
     // Read anew: a job that ended at once has freed its thread, and that may have taken another already.
     const thread = ctx.tx.thread(id);
     if (thread === undefined || !thread.enabled || thread.job !== null) continue;
-    const kind = `${thread.plan} ${thread.miner ?? ''} ${thread.auto}`;
-    if (dry.has(kind)) continue;
     const [queued] = ctx.tx.jobsForThread(thread.plan, thread.miner, 1);
     const job = queued ?? (thread.auto ? ownJob(ctx, thread) : undefined);
     if (job === undefined) {
