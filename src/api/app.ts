@@ -8,6 +8,7 @@ import { agentRoutes } from './routes/agent.ts';
 import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
+import { inventoryRoutes } from './routes/inventory.ts';
 import { pieceDataRoutes } from './routes/piece-data.ts';
 import { pieceRoutes } from './routes/pieces.ts';
 import { planRoutes } from './routes/plans.ts';
@@ -17,8 +18,8 @@ import { workerRoutes } from './routes/workers.ts';
 
 /** Bodies are small JSON, except pieces, which have their sector's limit, and object parts, which have their own. */
 const MAX_BODY_BYTES = 256 * 2 ** 10;
-/** 64 reports of some hundred outputs with their parts. */
-const MAX_AGENT_BODY_BYTES = 16 * 2 ** 20;
+/** 64 reports of some hundred outputs with their parts; 500 sectors with their pieces. */
+const MAX_LARGE_BODY_BYTES = 16 * 2 ** 20;
 
 const limit = (maxSize: number) =>
   bodyLimit({
@@ -39,10 +40,11 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     // Only the path: queries of signed URLs are permissions.
     parts.log.debug({ requestId, method: c.req.method, path: c.req.path, status: c.res.status }, 'request');
   });
-  const [small, agent] = [limit(MAX_BODY_BYTES), limit(MAX_AGENT_BODY_BYTES)];
+  const [small, large] = [limit(MAX_BODY_BYTES), limit(MAX_LARGE_BODY_BYTES)];
   app.use('/v1/*', (c, next) => {
     if (c.req.path === '/v1/pieces') return next();
-    return c.req.path.startsWith('/v1/runners/self/') ? agent(c, next) : small(c, next);
+    const manyRows = c.req.path.startsWith('/v1/runners/self/') || c.req.path === '/v1/sectors/import';
+    return manyRows ? large(c, next) : small(c, next);
   });
   app.onError((error, c) => problemAnswer(parts, c, error));
   app.notFound((c) =>
@@ -55,6 +57,8 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
   for (const add of [
     healthRoutes,
     planRoutes,
+    // Before the routes of one sector, which `export` would be taken for.
+    inventoryRoutes,
     sectorRoutes,
     workerRoutes,
     fleetRoutes,

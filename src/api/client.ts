@@ -5,6 +5,8 @@
 import type { Problem } from '../schema/problem.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../schema/runner.ts';
 import type { JobEvent } from '../schema/job.ts';
+import type { SectorRecord } from '../schema/sector-record.ts';
+import type { ImportAnswer, SectorRecordPage } from './inventory.ts';
 import type { AbortRequest, ApiTokenRequest, JoinTokenRequest, PauseRequest, PledgeRequest, ResumeRequest } from './requests.ts';
 import type {
   ActedView,
@@ -23,6 +25,7 @@ import type {
 } from './views.ts';
 
 export type * from './views.ts';
+export type { ImportAnswer } from './inventory.ts';
 
 /** A refusal by the server. `problem.detail` is a sentence for people, `problem.code` for programs. */
 export class ApiError extends Error {
@@ -156,6 +159,10 @@ export function createClient(options: ClientOptions) {
     explain: (ref: string) => call<Explanation>('GET', `${sector(ref)}/explain`),
     /** Where the data of a finished unseal job can be fetched; by a sector's name that of its newest one. */
     pieceData: (ref: string) => call<UnsealedPiece>('GET', `${sector(ref)}/piece`),
+    /** Takes over at most 500 records, in one transaction. */
+    importSectors: (records: readonly SectorRecord[]) => call<ImportAnswer>('POST', '/v1/sectors/import', { body: { records } }),
+    exportSectors: (query: { miner?: string | undefined; cursor?: string | undefined; limit?: number | undefined } = {}) =>
+      call<SectorRecordPage>('GET', '/v1/sectors/export', { query }),
     workers: () => call<{ items: WorkerView[] }>('GET', '/v1/workers'),
     worker: (name: string) => call<WorkerView>('GET', `/v1/workers/${at(name)}`),
     pauseThread: (worker: string, index: number, body: PauseRequest = {}) =>

@@ -3,11 +3,12 @@ import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { ApiError, type Sent, Unreachable, createClient } from '../api/client.ts';
 import { type Command, type Session, UsageError, type Values } from './command.ts';
 import { FLEET_COMMANDS } from './commands/fleet.ts';
+import { INVENTORY_COMMANDS } from './commands/inventory.ts';
 import { SECTOR_COMMANDS } from './commands/sectors.ts';
 import { WORKER_COMMANDS } from './commands/workers.ts';
 import { plain } from './text.ts';
 
-const COMMANDS: readonly Command[] = [...SECTOR_COMMANDS, ...WORKER_COMMANDS, ...FLEET_COMMANDS];
+const COMMANDS: readonly Command[] = [...SECTOR_COMMANDS, ...INVENTORY_COMMANDS, ...WORKER_COMMANDS, ...FLEET_COMMANDS];
 
 /** Stable: scripts rely on them. */
 export const EXIT = { done: 0, internal: 1, usage: 2, unreachable: 3, refused: 4, serverFailed: 5 } as const;

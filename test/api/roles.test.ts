@@ -91,6 +91,8 @@ const CASES: readonly Case[] = [
   plain('GET /v1/plans', 'viewer'),
   plain('POST /v1/sectors', 'operator', { body: { plan: 'sealer', miner: OURS, count: 1 } }),
   plain('GET /v1/sectors', 'viewer'),
+  plain('POST /v1/sectors/import', 'operator', { body: { records: [] } }),
+  plain('GET /v1/sectors/export', 'viewer'),
   sector('', 'viewer'),
   sector('/explain', 'viewer'),
   sector('/piece', 'operator'),

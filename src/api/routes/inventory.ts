@@ -1,0 +1,55 @@
+/** Sectors in and out: records of what others sealed, and of all that is known. */
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { takeOver } from '../../scheduler/inventory.ts';
+import { mayMiner } from '../auth.ts';
+import { ExportQuery, ImportAnswer, ImportRequest, SectorRecordPage } from '../inventory.ts';
+import { operation } from '../operation.ts';
+import type { ApiParts, Env } from '../parts.ts';
+import { notFound } from '../problems.ts';
+import { asConfigured } from './sectors.ts';
+
+export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
+  const { door, log } = parts;
+  app.openapi(
+    operation(parts, {
+      method: 'post',
+      path: '/v1/sectors/import',
+      who: 'operator',
+      summary: 'Take existing sectors over; each that cannot be is refused on its own',
+      body: ImportRequest,
+      answer: ImportAnswer,
+    }),
+    async (c) => {
+      const principal = c.get('principal');
+      const { records } = c.req.valid('json');
+      const outcome = await door.run((ctx) => {
+        const named = records.map((record) => ({ ...record, miner: asConfigured(ctx, record.miner) }));
+        return takeOver(ctx, named, (miner) => mayMiner(principal, miner));
+      });
+      const { imported, unchanged, refused } = outcome;
+      log.info({ actor: principal.actor, imported, unchanged, refused: refused.length }, 'sectors imported');
+      return c.json(outcome, 200);
+    },
+  );
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/sectors/export',
+      who: 'viewer',
+      summary: 'Records of all known sectors, by miner and number',
+      query: ExportQuery,
+      answer: SectorRecordPage,
+    }),
+    async (c) => {
+      const principal = c.get('principal');
+      const { miner, cursor, limit } = c.req.valid('query');
+      const page = await door.run((ctx) => {
+        const named = miner === undefined ? undefined : asConfigured(ctx, miner);
+        if (named !== undefined && (!mayMiner(principal, named) || !Object.hasOwn(ctx.settings.miners, named)))
+          throw notFound(`miner ${miner}`);
+        return ctx.tx.sectorRecords({ miner: named, miners: principal.miners ?? undefined }, limit, cursor ?? null);
+      });
+      return c.json({ items: [...page.items], cursor: page.cursor }, 200);
+    },
+  );
+}
