@@ -6,12 +6,22 @@ import type { Principal } from './auth.ts';
 import type { Door } from './door.ts';
 import type { WorkerAddresses } from './worker-address.ts';
 
+/** A checked copy of the whole database, to be read once. */
+export type Backup = {
+  readonly sizeBytes: number;
+  /** `sha256:` and 64 hex digits. */
+  readonly hash: string;
+  readonly body: ReadableStream<Uint8Array>;
+};
+
 export type ApiParts = {
   readonly door: Door;
   readonly objects: ObjectStore;
   readonly settings: Settings;
   /** Where workers were reached before they were ours; users go on naming them so. */
   readonly workerAddresses?: WorkerAddresses;
+  /** Makes a copy of the database; absent where the platform keeps the database. */
+  readonly backup?: () => Promise<Backup>;
   readonly log: Logger;
   /** Fresh request ids. */
   readonly requestId: () => string;

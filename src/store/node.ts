@@ -4,6 +4,7 @@ import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Store } from '../scheduler/ports.ts';
+import type { CopySource } from './backup.ts';
 import type { Db } from './db.ts';
 import { asProblem, sqliteCode } from './errors.ts';
 import { groupCommit } from './group-commit.ts';
@@ -18,6 +19,8 @@ const BUSY_MS = 250;
 /** The log is cut back to this after a checkpoint. */
 const JOURNAL_LIMIT_BYTES = 64 * 2 ** 20;
 const FENCING = 'fencing_epoch';
+/** Pages a backup copies per turn of the event loop: a few milliseconds, in which no request is served. */
+const BACKUP_PAGES = 500;
 
 export type NodeStoreOptions = {
   /** The database file; its folder must exist. */
@@ -62,7 +65,7 @@ function openProblem(error: unknown, path: string): unknown {
  * Opens the database at `path`, applies missing migrations and takes it over from any earlier process.
  * Throws `database_in_use`, `newer_database`, `not_a_database` or `cannot_open_database`.
  */
-export function openNodeStore(options: NodeStoreOptions): Store {
+export function openNodeStore(options: NodeStoreOptions): Store & CopySource {
   const { path } = options;
   let unlock: (() => void) | undefined;
   let client: Database.Database | undefined;
@@ -78,7 +81,7 @@ export function openNodeStore(options: NodeStoreOptions): Store {
   }
 }
 
-function makeStore(client: Database.Database, unlock: () => void, options: NodeStoreOptions): Store {
+function makeStore(client: Database.Database, unlock: () => void, options: NodeStoreOptions): Store & CopySource {
   const guard = new Guard();
   const db: Db = drizzle(client, { schema: tables, logger: guard });
   guard.open = true;
@@ -105,6 +108,10 @@ function makeStore(client: Database.Database, unlock: () => void, options: NodeS
   });
   return {
     commit,
+    sizeBytes: () => Number(client.pragma('page_count', { simple: true })) * Number(client.pragma('page_size', { simple: true })),
+    async copyTo(copy) {
+      await client.backup(copy, { progress: () => BACKUP_PAGES });
+    },
     close() {
       stop();
       client.close();

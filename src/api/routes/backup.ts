@@ -1,0 +1,44 @@
+/** `POST /v1/backup`: the whole database as one file, while everything goes on. */
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { z } from 'zod';
+import { SealpoolError } from '../../schema/problem.ts';
+import { wholeOnly } from '../auth.ts';
+import { operation } from '../operation.ts';
+import type { ApiParts, Env } from '../parts.ts';
+
+/** SQLite's registered media type. */
+const TYPE = 'application/vnd.sqlite3';
+
+export function backupRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
+  const described = operation(parts, {
+    method: 'post',
+    path: '/v1/backup',
+    who: 'admin',
+    summary: 'The database as an SQLite file: consistent, checked, its hash in x-sealpool-hash. It holds token hashes and signed messages',
+    body: z.object({}),
+    bodyOptional: true,
+    answer: z.unknown(),
+  });
+  const file = { description: 'the database', content: { [TYPE]: { schema: z.string().meta({ format: 'binary' }) } } };
+  app.openapi({ ...described, responses: { 200: file } }, async (c) => {
+    wholeOnly(c.get('principal'));
+    if (parts.backup === undefined) {
+      throw new SealpoolError(
+        'unavailable',
+        'backup_by_platform',
+        "this control plane runs in a Durable Object, whose platform keeps the database; go back with the platform's point-in-time recovery (30 days) instead of a backup file",
+      );
+    }
+    const { sizeBytes, hash, body } = await parts.backup();
+    return new Response(body, {
+      headers: {
+        'content-type': TYPE,
+        'content-length': String(sizeBytes),
+        'x-sealpool-hash': hash,
+        // Whoever has it can impersonate nobody, but reads everything.
+        'cache-control': 'no-store',
+        'content-disposition': 'attachment; filename="sealpool-backup.sqlite"',
+      },
+    });
+  });
+}
