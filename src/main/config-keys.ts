@@ -6,6 +6,22 @@ import { SealProof } from '../schema/seal-proof.ts';
 import { Network, Stage } from '../schema/stage.ts';
 import { DEFAULTS } from '../scheduler/context.ts';
 
+const sector = z.number().int().nonnegative();
+
+/** `"0-999"` or `{ first = 0, last = 999 }`, both ends included. */
+const Range = z
+  .union([
+    z
+      .string()
+      .regex(/^[0-9]{1,15}-[0-9]{1,15}$/, 'a range is written "0-999"')
+      .transform((written) => {
+        const [first, last] = written.split('-').map(Number) as [number, number];
+        return { first, last };
+      }),
+    z.strictObject({ first: sector, last: sector }),
+  ])
+  .refine(({ first, last }) => first <= last, 'a range begins with its lowest number');
+
 const Miner = z.strictObject({
   id: MinerId,
   seal_proof: SealProof,
@@ -15,30 +31,63 @@ const Miner = z.strictObject({
     .int()
     .positive()
     .default(2 ** 40),
+  /** Several ranges of sector numbers, used in this order, instead of first_sector and last_sector. */
+  ranges: z.array(Range).min(1).max(100).optional(),
   /** Seal zeros when no piece waits. */
   allow_cc: z.boolean().default(true),
+  /** A sector whose ticket expired goes back for a fresh one by itself, instead of pausing. */
+  auto_fallback: z.boolean().default(false),
+  /** Epochs that the steps between ticket and pre-commit take here, instead of the usual ones of the sector size. */
+  expected_epochs: z.partialRecord(z.enum(['PC1', 'PC2', 'C1', 'Verify', 'SubmitPC']), z.number().int().nonnegative()).optional(),
 });
 
 /** What one sealing_thread takes. */
 const threadKeys = {
   plan: PlanName.default('sealer'),
   miner: MinerId.nullable().default(null),
-  /** Makes its own jobs. */
+  /** Makes its own jobs: sectors for ever, or snaps while there is data and a sector to take it. */
   auto: z.boolean().default(false),
+  /** Instead of scheduler.max_retries. */
+  max_retries: z.number().int().min(0).optional(),
+  /** Instead of the miner's. */
+  allow_cc: z.boolean().optional(),
+  /** Most and least waiting pieces that one sector takes. */
+  max_deals: z.number().int().min(1).optional(),
+  min_deals: z.number().int().min(1).optional(),
+  /** Finish without looking whether the last message landed; ignore_proof_check is damocles' name for it. */
+  skip_onchain_check: z.boolean().optional(),
+  ignore_proof_check: z.boolean().optional(),
 };
 
-const Worker = z.strictObject({
-  name: z
-    .string()
-    .min(1)
-    .max(60)
-    .regex(/^[\w.:-]+$/, 'letters, digits and _ . : - only'),
-  /** Number of its sealing_threads. */
-  threads: z.number().int().min(1).max(1_000).default(1),
-  ...threadKeys,
-  /** One entry a thread, where they differ; then `threads` and what is said beside it do not count. */
-  sealing_threads: z.array(z.strictObject(threadKeys)).min(1).max(1_000).optional(),
-});
+/** What a thread that makes its own jobs could not know by itself. */
+function checkThread(thread: { readonly plan: PlanName; readonly auto: boolean }, context: z.RefinementCtx): void {
+  if (!thread.auto || thread.plan === 'sealer' || thread.plan === 'snapup') return;
+  const message = `a thread with the ${thread.plan} plan cannot be auto: which sector is meant is for somebody to say`;
+  context.addIssue({ code: 'custom', path: ['auto'], message });
+}
+
+const Concurrent = z.partialRecord(Stage, z.number().int().nonnegative());
+const Staggered = z.partialRecord(Stage, z.number().int().nonnegative());
+
+const Worker = z
+  .strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(60)
+      .regex(/^[\w.:-]+$/, 'letters, digits and _ . : - only'),
+    /** Where users of damocles reached it before (host, or host:port): they may go on naming it so. */
+    address: z.string().min(1).max(100).optional(),
+    /** Number of its sealing_threads. */
+    threads: z.number().int().min(1).max(1_000).default(1),
+    ...threadKeys,
+    /** One entry a thread, where they differ; then `threads` and what is said beside it do not count. */
+    sealing_threads: z.array(z.strictObject(threadKeys).superRefine(checkThread)).min(1).max(1_000).optional(),
+    /** Most of a stage at a time for the jobs of this worker, and milliseconds between its starts. */
+    concurrent: Concurrent.optional(),
+    staggered_ms: Staggered.optional(),
+  })
+  .superRefine(checkThread);
 
 const Storage = z.strictObject({ id: z.string().min(1).max(60), path: z.string().min(1) });
 
@@ -89,6 +138,20 @@ export const KEYS = {
   'scheduler.retry_first_ms': ms(DEFAULTS.retry.firstWaitMs),
   'scheduler.retry_max_ms': ms(DEFAULTS.retry.maxWaitMs),
   'scheduler.max_retries': z.number().int().min(0).default(DEFAULTS.retry.maxRetries),
+  /** What differs for a stage, or for the step that sends a message. */
+  'scheduler.retry': z
+    .partialRecord(
+      z.enum([...Stage.options, 'SubmitPC', 'SubmitProof', 'SubmitUpdate']),
+      z.strictObject({
+        first_ms: z.number().int().min(1).optional(),
+        max_ms: z.number().int().min(1).optional(),
+        max_retries: z.number().int().min(0).optional(),
+      }),
+    )
+    .default({}),
+  /** Most of a stage at a time, and milliseconds between its starts, of all workers together. */
+  'scheduler.concurrent': Concurrent.default({}),
+  'scheduler.staggered_ms': Staggered.default({}),
   'scheduler.max_strikes': z.number().int().min(1).default(DEFAULTS.maxStrikes),
 
   /** Writes that would leave less free than this are refused, since the database needs room. */

@@ -10,8 +10,10 @@ import { objectRoutes } from '../objects/routes.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { effectDone, effectSigned } from '../scheduler/outbox.ts';
 import { restarted } from '../scheduler/tick.ts';
+import { openBackups } from '../store/backup.ts';
 import { openNodeStore } from '../store/node.ts';
 import { firstAdminToken } from './admin-token.ts';
+import { followHead } from './chain-head.ts';
 import { type Config, secretOf } from './config.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
@@ -54,6 +56,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       minFreeBytes: config['objects.min_free_bytes'],
       now: systemClock.now,
     });
+    const backups = await openBackups({ source: store, folder: dataDir, minFreeBytes: config['objects.min_free_bytes'] });
     await door.run(restarted);
     const tokenFile = await firstAdminToken(door, randomIds, dataDir);
     const notReady = () =>
@@ -63,7 +66,18 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
           () => undefined,
           (error: Error) => error.message,
         );
-    const app = createApp({ door, objects, settings, log, requestId: () => randomIds.hex(8), sleep, ending: ending.signal, notReady });
+    const app = createApp({
+      door,
+      objects,
+      settings,
+      backup: backups.make,
+      workerAddresses: Object.fromEntries(config.workers.flatMap(({ name, address }) => (address === undefined ? [] : [[name, address]]))),
+      log,
+      requestId: () => randomIds.hex(8),
+      sleep,
+      ending: ending.signal,
+      notReady,
+    });
     app.route(
       '/',
       objectRoutes(objects, (error) => log.error({ err: error }, 'the object store failed a request')),
@@ -75,6 +89,8 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const onError = (error: unknown): void => log.error({ err: error }, 'an effect could not be recorded');
     const effects = performEffects({ door, chain, objects, engine: { effectSigned, effectDone }, onError, ending: ending.signal });
     const loops = [runTicks(door, log, ending.signal), runSweeps(objects, log, ending.signal), effects];
+    // Not waited for at the end: it changes nothing any more, and a node may be slow to answer.
+    void followHead(door, chain, log, ending.signal);
     log.info({ url, dataDir }, 'the control plane serves');
     return {
       url,

@@ -1,9 +1,10 @@
 /** The engine's settings from the configuration. */
 import { DEFAULTS } from '../scheduler/context.ts';
-import type { Settings } from '../scheduler/context.ts';
+import type { LimitSet, Limits, RetrySettings, Settings, ThreadSettings } from '../scheduler/context.ts';
+import { SealpoolError } from '../schema/problem.ts';
 import type { Config } from './config.ts';
 
-/** What the engine runs on. */
+/** What the engine runs on. Throws `configuration` where keys contradict each other. */
 export function settingsOf(config: Config): Settings {
   return {
     network: config.network,
@@ -17,16 +18,77 @@ export function settingsOf(config: Config): Settings {
       maxWaitMs: config['scheduler.retry_max_ms'],
       maxRetries: config['scheduler.max_retries'],
     },
+    retryOf: retryOf(config),
+    limits: limitsOf(config),
     stallMs: DEFAULTS.stallMs,
     maxStrikes: config['scheduler.max_strikes'],
-    miners: Object.fromEntries(
-      config.miners.map(({ id, seal_proof: sealProof, first_sector: firstSector, last_sector: lastSector, allow_cc: allowCc }) => [
-        id,
-        { sealProof, firstSector, lastSector, allowCc },
-      ]),
-    ),
-    threads: config.workers.flatMap(({ name, threads, plan, miner, auto, sealing_threads: each }) =>
-      (each ?? Array.from({ length: threads }, () => ({ plan, miner, auto }))).map((thread, index) => ({ worker: name, index, ...thread })),
-    ),
+    miners: minersOf(config),
+    threads: threadsOf(config),
   };
+}
+
+function minersOf(config: Config): Settings['miners'] {
+  return Object.fromEntries(
+    config.miners.map((miner) => [
+      miner.id,
+      {
+        sealProof: miner.seal_proof,
+        firstSector: miner.first_sector,
+        lastSector: miner.last_sector,
+        ranges: miner.ranges,
+        allowCc: miner.allow_cc,
+        autoFallback: miner.auto_fallback,
+        expectedEpochs: miner.expected_epochs,
+      },
+    ]),
+  );
+}
+
+function threadsOf({ workers, miners }: Config): ThreadSettings[] {
+  return workers.flatMap((worker) => {
+    const each = worker.sealing_threads ?? Array.from({ length: worker.threads }, () => worker);
+    return each.map((thread, index) => {
+      if (thread.auto && thread.miner === null && miners.length !== 1) {
+        throw new SealpoolError(
+          'bad_request',
+          'configuration',
+          `sealing_thread ${index} of worker ${worker.name} is auto without a miner, and ${miners.length} are configured; name its miner`,
+        );
+      }
+      return {
+        worker: worker.name,
+        index,
+        plan: thread.plan,
+        miner: thread.miner,
+        auto: thread.auto,
+        maxRetries: thread.max_retries,
+        allowCc: thread.allow_cc,
+        maxDeals: thread.max_deals,
+        minDeals: thread.min_deals,
+        skipOnchainCheck: thread.skip_onchain_check ?? thread.ignore_proof_check,
+      };
+    });
+  });
+}
+
+function retryOf(config: Config): Settings['retryOf'] {
+  const steps = Object.entries(config['scheduler.retry']).map(([step, given]) => {
+    const named: [keyof RetrySettings, number | undefined][] = [
+      ['firstWaitMs', given.first_ms],
+      ['maxWaitMs', given.max_ms],
+      ['maxRetries', given.max_retries],
+    ];
+    return [step, Object.fromEntries(named.filter(([, value]) => value !== undefined))] as const;
+  });
+  return Object.fromEntries(steps);
+}
+
+/** Undefined when no limit is set: then none costs anything. */
+function limitsOf(config: Config): Limits | undefined {
+  const all: LimitSet = { concurrent: config['scheduler.concurrent'], staggeredMs: config['scheduler.staggered_ms'] };
+  const own = config.workers.flatMap(({ name, concurrent, staggered_ms: staggeredMs }) =>
+    concurrent === undefined && staggeredMs === undefined ? [] : [[name, { concurrent, staggeredMs }] as const],
+  );
+  const none = own.length === 0 && Object.keys({ ...all.concurrent, ...all.staggeredMs }).length === 0;
+  return none ? undefined : { all, workers: Object.fromEntries(own) };
 }

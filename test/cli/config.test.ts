@@ -19,13 +19,61 @@ const load = (toml: string, env: Record<string, string> = {}, flags: Parameters<
   return loadConfig({ flags: { data, ...flags.flags }, env });
 };
 
-test('without anything it is the dev network: one miner, one worker local with one thread, loopback only', () => {
+test('without anything it is the dev network: one miner, one worker local with a thread of each plan, loopback only', () => {
   const config = load('');
   expect(config).toMatchObject({ listen: '127.0.0.1', network: 'dev', port: 5230 });
   expect(settingsOf(config)).toMatchObject({
     miners: { t01000: { sealProof: 'StackedDrg2KiBV1_1', allowCc: true } },
-    threads: [{ worker: 'local', index: 0, plan: 'sealer', miner: null, auto: false }],
+    threads: ['sealer', 'snapup', 'rebuild', 'unseal'].map((plan, index) => ({ worker: 'local', index, plan, miner: null, auto: false })),
   });
+});
+
+test('ranges, limits, retries and what a thread takes reach the engine as it counts them', () => {
+  const toml = `
+[[miners]]
+id = "t01000"
+seal_proof = "StackedDrg2KiBV1_1"
+ranges = ["5000-5999", { first = 0, last = 99 }]
+auto_fallback = true
+expected_epochs = { PC1 = 400 }
+[[workers]]
+name = "a"
+concurrent = { PC1 = 1 }
+sealing_threads = [
+  { plan = "sealer", auto = true, max_retries = 3, allow_cc = false, max_deals = 4, min_deals = 2 },
+  { plan = "snapup", auto = true, ignore_proof_check = true },
+]
+[scheduler]
+concurrent = { C2 = 2 }
+staggered_ms = { PC1 = 300000 }
+retry = { PC1 = { max_retries = 1 }, SubmitPC = { first_ms = 5 } }
+`;
+  const settings = settingsOf(load(toml));
+  expect(settings).toMatchObject({
+    miners: {
+      t01000: {
+        ranges: [
+          { first: 5000, last: 5999 },
+          { first: 0, last: 99 },
+        ],
+        autoFallback: true,
+        expectedEpochs: { PC1: 400 },
+      },
+    },
+    threads: [
+      { plan: 'sealer', auto: true, maxRetries: 3, allowCc: false, maxDeals: 4, minDeals: 2 },
+      { plan: 'snapup', auto: true, skipOnchainCheck: true },
+    ],
+    limits: { all: { concurrent: { C2: 2 }, staggeredMs: { PC1: 300_000 } }, workers: { a: { concurrent: { PC1: 1 } } } },
+    retryOf: { PC1: { maxRetries: 1 }, SubmitPC: { firstWaitMs: 5 } },
+  });
+  expect(settingsOf(load('')).limits).toBeUndefined();
+});
+
+test('auto without a miner is refused where several are configured', () => {
+  const miner = (id: string) => `[[miners]]\nid = "${id}"\nseal_proof = "StackedDrg2KiBV1_1"\n`;
+  const config = load(`${miner('t01000')}${miner('t01001')}[[workers]]\nname = "a"\nauto = true`);
+  expect(() => settingsOf(config)).toThrow(/worker a is auto without a miner, and 2 are configured; name its miner/);
 });
 
 test('flags count more than the environment, that more than the file', () => {
@@ -64,6 +112,14 @@ test.each([
   ['[[miners]]\nid = "1000"\nseal_proof = "StackedDrg2KiBV1_1"', /miners in .* \(0\.id\): a miner is written t01000/],
   ['[[miners]]\nid = "t01000"\nseal_prof = "x"', /miners in .*/],
   ['port =', /is not valid TOML/],
+  ['[[workers]]\nname = "a"\nplan = "rebuild"\nauto = true', /workers in .* \(0\.auto\): a thread with the rebuild plan cannot be auto/],
+  [
+    '[[workers]]\nname = "a"\nsealing_threads = [{ plan = "unseal", auto = true }]',
+    /\(0\.sealing_threads\.0\.auto\): a thread with the unseal plan cannot be auto/,
+  ],
+  ['[[miners]]\nid = "t01000"\nseal_proof = "StackedDrg2KiBV1_1"\nranges = ["9-3"]', /ranges\.0\): a range begins with its lowest number/],
+  ['[scheduler]\nconcurrent = { PC3 = 1 }', /scheduler\.concurrent in .*/],
+  ['[scheduler]\nretry = { PC1 = { tries = 1 } }', /scheduler\.retry in .* \(PC1\)/],
 ])('%s is refused with where and why', (toml, sentence) => {
   expect(() => load(toml)).toThrow(sentence);
 });

@@ -1,0 +1,33 @@
+/** Keeps the chain's head in the database: tickets and deposits are told by epochs. */
+import type { Logger } from 'pino';
+import type { Door } from '../api/door.ts';
+import { epochNow, setHead } from '../scheduler/head.ts';
+import type { Chain } from '../scheduler/ports.ts';
+import { sleep } from './machine.ts';
+
+/** The head is asked for once an epoch, but never more often than this. */
+const LEAST_WAIT_MS = 1_000;
+/** A node that is away is asked again after this. */
+const AWAY_WAIT_MS = 10_000;
+
+/** Asks for the head until `ending`. What follows from the head that is known is not written again. */
+export async function followHead(door: Door, chain: Pick<Chain, 'head' | 'network'>, log: Logger, ending: AbortSignal): Promise<void> {
+  let epochMs: number | undefined;
+  while (!ending.aborted) {
+    let waitMs = AWAY_WAIT_MS;
+    try {
+      const known = epochMs ?? (await chain.network()).epochMs;
+      epochMs = known;
+      const { epoch } = await chain.head();
+      if (ending.aborted) return;
+      await door.run((ctx) => {
+        const follows = epochNow(ctx);
+        if (follows === undefined || Math.abs(follows - epoch) > 1) setHead(ctx, { epoch, epochMs: known });
+      });
+      waitMs = Math.max(known, LEAST_WAIT_MS);
+    } catch (error) {
+      log.debug({ err: error }, 'the head of the chain could not be read');
+    }
+    await sleep(waitMs, ending);
+  }
+}
