@@ -91,6 +91,21 @@ test('whatever a listing is filtered by, it walks one index in the order of crea
   }
 });
 
+test('what is asked at every turn has an index of just the rows it is about', () => {
+  const first = (body: (tx: Tx) => void): string | undefined => plansOf(body)[0]?.steps[0];
+  // Deletions that wait for weeks lie behind what is due, and are not touched.
+  expect(first((tx) => tx.effectsDue(5, 9))).toBe('SEARCH effects USING INDEX effects_due (due_ms<?)');
+  expect(first((tx) => tx.nextEffectMs(5))).toBe('SEARCH effects USING COVERING INDEX effects_due (due_ms>?)');
+  expect(first((tx) => tx.jobsForThread('sealer', null, 1))).toBe('SEARCH jobs USING INDEX jobs_for_thread (plan=?)');
+  expect(first((tx) => tx.jobsForThread('sealer', MINER, 1))).toBe('SEARCH jobs USING INDEX jobs_for_thread_of_miner (plan=? AND miner=?)');
+  expect(first((tx) => tx.freeThreads())).toBe('SCAN threads USING INDEX threads_free');
+  expect(first((tx) => tx.liveJobs(9, null))).toBe('SEARCH jobs USING INDEX jobs_live (seq<?)');
+  expect(first((tx) => tx.runningByThread())).toMatch(/attempts USING INDEX attempts_(running|lease)/);
+  const snap = plansOf((tx) => tx.snapCandidates(MINER, 0, 1))[0]?.steps;
+  expect(snap?.[0]).toBe('SEARCH sector_records USING INDEX sector_records_snap (miner=? AND number>?)');
+  expect(snap?.join('\n')).toContain('SEARCH jobs USING INDEX jobs_one_live_per_sector (miner=? AND number=?)');
+});
+
 test('no other question reads or sorts a table', () => {
   const plans = plansOf((tx) => {
     tx.insertJob(job(1, { number: 1 }));

@@ -4,11 +4,32 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
+import { SectorRecord } from '../../src/schema/sector-record.ts';
 import { openNodeStore } from '../../src/store/node.ts';
 import { apiToken, attempt, attemptId, effect, event, job, jobId, MINER, piece, runner, runnerId, sectorRecord } from './rows.ts';
 
 /** Written by the first version from rows of `rows.ts`, then dumped. */
 const VERSION_1 = readFileSync(new URL('version-1.sql', import.meta.url), 'utf8');
+
+const SEALED: SectorRecord = sectorRecord(3, {
+  commD: { cid: 'bagad', hex: 'cd'.repeat(32) },
+  commR: { cid: 'bagar', hex: 'cd'.repeat(32) },
+  files: {
+    storage: 'main',
+    root: '/storage',
+    files: [{ path: 'sealed/s-t01000-3', sizeBytes: '2048', hash: `sha256:${'bb'.repeat(32)}` }],
+  },
+  preCommit: 'bafypre',
+  proveCommit: 'bafyprove',
+});
+const SEALED_WITH_DATA: SectorRecord = {
+  ...SEALED,
+  number: 4,
+  pieces: [
+    { cid: 'baga6ea4seaq', paddedSizeBytes: '1024', offsetBytes: '0' },
+    { cid: 'baga6ea4seay', paddedSizeBytes: '1024', offsetBytes: '1024', filler: true },
+  ],
+};
 
 test('a database of version 1 keeps its rows, and has what this version adds', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sealpool-upgrade-'));
@@ -25,7 +46,6 @@ test('a database of version 1 keeps its rows, and has what this version adds', a
     thread: 'local/0',
     waiting: { for: 'stage', stage: 'PC2', attempt: attemptId(2) },
   });
-  const sealed = job(2, { number: 3, state: 'Finished', waiting: { for: 'nothing' } });
   const paused = job(3, {
     paused: true,
     waiting: { for: 'operator' },
@@ -34,7 +54,8 @@ test('a database of version 1 keeps its rows, and has what this version adds', a
   const thread = { worker: 'local', plan: 'sealer' as const, miner: null, auto: false, enabled: true };
   const signed = { sender: 't3worker', nonce: 5, cid: 'bafy2bzacea', signed: '{}', pushed: true };
   const read = await store.commit((tx) => ({
-    jobs: [1, 2, 3, 4].map((n) => tx.job(jobId(n))),
+    jobs: [1, 3, 4].map((n) => tx.job(jobId(n))),
+    sealed: tx.jobOfSector(MINER, 3)?.data.stored?.files?.map(({ path }) => path),
     events: tx.eventsAfter(0, 9),
     attempts: tx.attemptsOfJob(jobId(1)),
     uploads: tx.uploadsOfAttempt(attemptId(2)),
@@ -46,7 +67,8 @@ test('a database of version 1 keeps its rows, and has what this version adds', a
     taken: tx.meta('taken:t01000'),
   }));
   expect(read).toEqual({
-    jobs: [sealing, sealed, paused, job(4)],
+    jobs: [sealing, paused, job(4)],
+    sealed: ['sealed/s-t01000-3'],
     events: [
       { seq: 1, ...event(1) },
       { seq: 2, ...event(2, { kind: 'note', from: null, to: null, event: null, detail: {} }) },
@@ -76,9 +98,8 @@ test('a database of version 1 keeps its rows, and has what this version adds', a
     next: 8,
     byThread: [{ stage: 'PC2', thread: 'local/0', count: 1 }],
   });
-  const candidates = await store.commit((tx) => {
-    for (const number of [3, 7]) tx.putSectorRecord(sectorRecord(number));
-    return tx.snapCandidates(MINER, 0, 9).map(({ number }) => number);
-  });
-  expect(candidates).toEqual([3]);
+  // Each sector that was sealed has a record now, as if it had been kept from the start.
+  const known = await store.commit((tx) => tx.sectorRecords({}, 9, null).items);
+  expect(known.map((record) => SectorRecord.parse(record))).toEqual([SEALED, SEALED_WITH_DATA]);
+  expect(await store.commit((tx) => tx.snapCandidates(MINER, 0, 9))).toEqual([SEALED]);
 });
