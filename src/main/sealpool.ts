@@ -6,6 +6,7 @@ import { EXIT, commandHelp, runCommand, tell } from '../cli/run.ts';
 import { type Values, UsageError } from '../cli/command.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { type Config, loadConfig, secretOf } from './config.ts';
+import { oldWorkerConfig } from './old-worker-config.ts';
 
 const terminal = {
   out: (text: string): void => void process.stdout.write(`${text}\n`),
@@ -28,12 +29,15 @@ function help(): string {
   return [
     'Sealpool seals Filecoin sectors on machines that are rented by the hour.',
     '',
-    'Long-running (each with --data DIR, --port P, --config FILE; prints one JSON line when it serves):',
-    ...Object.entries(DAEMONS).map(([name, { about }]) => `  sealpool ${name.padEnd(8)} ${about}`),
-    '      dev and devnet also: --accept-replay (tests only) · runner also: --url URL --join-token-file FILE',
+    'Long-running (each with --data DIR, --port P, --config FILE; prints one JSON line when it serves)',
+    ...Object.entries(DAEMONS).map(([name, { about }]) => `  ${name.padEnd(30)}${about}`),
+    `  ${'restore FILE --data DIR'.padEnd(30)}puts a backup in the place of the database, while nothing runs on it`,
+    '  dev and devnet also: --accept-replay (tests only) · runner also: --url URL --join-token-file FILE',
     '',
-    'On a control plane (each with --url URL, --token-file FILE or --data DIR, --json, --verbose):',
     ...commandHelp(),
+    'What a command takes: `sealpool help sectors`, `sealpool sectors resume --help`.',
+    'Every command also takes --url URL, --token-file FILE or --data DIR (which control plane), --config FILE,',
+    '--json (the answer as it came) and --verbose (the same call for curl). A sector is s-t01000-7 or its job, j-….',
   ].join('\n');
 }
 
@@ -69,14 +73,20 @@ function daemonConfig(name: string, args: string[]): Config {
 }
 
 /** Flags, then environment and file, then what the control plane of the data folder left there. */
-function connect(flags: Values): { url: string; token: string | undefined } {
+function connect(flags: Values): { url: string; token: string | undefined; worker: string | undefined } {
+  const old = typeof flags['config'] === 'string' ? oldWorkerConfig(flags['config']) : undefined;
   const config = loadConfig({
-    flags: { data: flags['data'], config: flags['config'], url: flags['url'], token_file: flags['token-file'] },
+    flags: {
+      data: flags['data'],
+      config: old === undefined ? flags['config'] : undefined,
+      url: flags['url'],
+      token_file: flags['token-file'],
+    },
   });
   const url = config.url ?? kept(join(config.data, 'control-plane.url')) ?? `http://127.0.0.1:${config.port}`;
   const named =
     typeof flags['token-file'] === 'string' ? secretOf(undefined, flags['token-file']) : secretOf(config.token, config.token_file);
-  return { url, token: named ?? kept(join(config.data, 'admin.token')) };
+  return { url, token: named ?? kept(join(config.data, 'admin.token')), worker: old?.worker };
 }
 
 function kept(path: string): string | undefined {
@@ -87,20 +97,30 @@ function kept(path: string): string | undefined {
   }
 }
 
+/** All help, or with words that of the commands that begin with them. */
+function tellHelp(words: readonly string[], code: number): number {
+  try {
+    terminal.out(words.length === 0 ? help() : commandHelp(words).join('\n'));
+    return code;
+  } catch (error) {
+    return tell(error, terminal);
+  }
+}
+
 async function main(argv: string[]): Promise<number> {
   const [first, ...rest] = argv;
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
-    terminal.out(help());
-    return first === undefined ? EXIT.usage : EXIT.done;
+    return tellHelp(rest, first === undefined ? EXIT.usage : EXIT.done);
   }
   const daemon = Object.hasOwn(DAEMONS, first) ? DAEMONS[first] : undefined;
-  if (daemon === undefined) return runCommand(argv, connect, terminal);
+  if (daemon === undefined && first !== 'restore') return runCommand(argv, connect, terminal);
   try {
     if (rest.includes('--help') || rest.includes('-h')) {
       terminal.out(help());
       return EXIT.done;
     }
-    await daemon.run(daemonConfig(first, rest));
+    if (daemon === undefined) await (await import('./restore.ts')).restore(rest, terminal.out);
+    else await daemon.run(daemonConfig(first, rest));
     return EXIT.done;
   } catch (error) {
     return tell(error, terminal);

@@ -2,6 +2,7 @@
 import type { Job } from '../../schema/job.ts';
 import type { SectorRecord } from '../../schema/sector-record.ts';
 import type { Plan } from '../plan.ts';
+import { knownCid } from './made.ts';
 import { sealerApplyEffect, sealerApplyStage, sealerReadFailure } from './sealer-apply.ts';
 import { sealerTodo } from './sealer-todo.ts';
 import { sealerWork } from './sealer-work.ts';
@@ -20,8 +21,8 @@ function record({ miner, number, data }: Job): SectorRecord | undefined {
     pieces: data.pieces.length === 0 ? [] : (data.layout ?? []),
     update: null,
     files: stored ?? null,
-    preCommit: data.preCommit?.cid ?? null,
-    proveCommit: data.proveCommit?.cid ?? null,
+    preCommit: knownCid(data.preCommit),
+    proveCommit: knownCid(data.proveCommit),
     replicaUpdate: null,
     source: 'sealed',
   };

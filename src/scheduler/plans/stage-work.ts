@@ -17,7 +17,7 @@ import { sealProofInfo } from '../../schema/seal-proof.ts';
 import type { PlacedPiece } from '../../schema/sector-record.ts';
 import type { ProverStage, Work } from '../../schema/stage.ts';
 import type { NamedFile, StageWork } from '../plan.ts';
-import { made, numberOf } from './made.ts';
+import { knownCid, made, numberOf } from './made.ts';
 
 /** Files under the prover's own names. */
 export const same = (names: readonly string[]): NamedFile[] => names.map((name) => ({ name, artifact: name }));
@@ -190,7 +190,7 @@ export function sectorJson(job: Job): Record<string, unknown> {
     commD: data.commD,
     commR: data.commR,
     pieces: data.pieces.length === 0 ? [] : data.layout,
-    preCommit: data.preCommit === undefined ? null : { cid: data.preCommit.cid, epoch: data.preCommit.landedEpoch ?? null },
+    preCommit: data.preCommit === undefined ? null : { cid: knownCid(data.preCommit), epoch: data.preCommit.landedEpoch ?? null },
   };
 }
 

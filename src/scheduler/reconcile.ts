@@ -1,0 +1,101 @@
+/**
+ * After a restore: the database is older than the chain. Before anything of a job is sent, the chain is looked
+ * at (`src/effects/known-sector.ts` waits until no message of the lost database is under way) and what was done
+ * meanwhile is taken over. Where that cannot be done, the job pauses and is compared again when it is resumed.
+ */
+import type { EffectId, MinerId } from '../schema/ids.ts';
+import type { Job } from '../schema/job.ts';
+import { fence, note, want, without, change } from './change.ts';
+import type { Context } from './context.ts';
+import { type EffectOutcome, type EffectRow, reconcilingKey } from './effects.ts';
+import { alone, settle } from './engine.ts';
+import { isFinal } from './machine.ts';
+import { reconcileSealer } from './reconcile-sealer.ts';
+import { reconcileSnapup } from './reconcile-snapup.ts';
+import { RECONCILE } from './restored.ts';
+import { assignThreads } from './threads.ts';
+
+/** Set by `sealpool restore` to the time of the restore (Unix milliseconds); empty once its jobs are held. */
+export const RESTORED = 'restored_ms';
+const BATCH = 200;
+const REASON = 'the database was restored from a backup';
+
+export type Reconciled = Extract<EffectOutcome, { outcome: 'reconciled' }>;
+
+/** Once at start. After a restore: ends what ran when the backup was made, and holds what may have gone on since. */
+export function holdRestored(ctx: Context): void {
+  if ((ctx.tx.meta(RESTORED) ?? '') === '') return;
+  const miners = new Set<string>(Object.keys(ctx.settings.miners));
+  for (let cursor: string | null = null, more = true; more;) {
+    const page = ctx.tx.liveJobs(BATCH, cursor);
+    for (const job of page.items) {
+      miners.add(job.miner);
+      alone(ctx, job, () => hold(ctx, job));
+    }
+    cursor = page.cursor;
+    more = cursor !== null;
+  }
+  for (const miner of miners) holdMiner(ctx, miner as MinerId);
+  ctx.tx.setMeta(RESTORED, '');
+}
+
+/** No number is given out and no message sent for the miner while messages of the lost database may be under way. */
+function holdMiner(ctx: Context, miner: MinerId): void {
+  const id = ctx.ids.next('e') as EffectId;
+  ctx.tx.setMeta(reconcilingKey(miner), id);
+  ctx.tx.insertEffect({
+    id,
+    job: null,
+    step: RECONCILE,
+    generation: 1,
+    try: 1,
+    want: { kind: 'reconcile', miner, number: null },
+    status: 'open',
+    signed: null,
+    dueMs: ctx.nowMs,
+    failures: 0,
+    lastError: null,
+    createdMs: ctx.nowMs,
+  });
+  ctx.signals.add('effects');
+}
+
+/** Plans whose later states send messages: the lost database may have got there from any state. */
+const SENDS: ReadonlySet<string> = new Set(['sealer', 'snapup']);
+
+function hold(ctx: Context, job: Job): void {
+  fence(ctx, job, REASON);
+  note(ctx, job, { actor: 'engine', kind: 'note', from: job.state, detail: { reason: REASON } });
+  // Whether the number is free is asked again: the lost database may have used it for this very job.
+  const held = change(ctx, job, { reserved: null, data: job.state === 'Empty' ? without(job.data, ['numberFree']) : job.data });
+  const compares = job.number !== null && SENDS.has(job.plan);
+  if (compares && !ctx.tx.openEffectsOfJob(job.id).some(({ want: { kind } }) => kind === 'reconcile')) {
+    want(ctx, held, RECONCILE, { kind: 'reconcile', miner: job.miner, number: job.number });
+  }
+  settle(ctx, held);
+}
+
+/** Takes over what the chain has. The effect is done already; the job may have gone back or ended meanwhile. */
+export function reconciled(ctx: Context, effect: EffectRow, seen: Reconciled): void {
+  const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
+  if (job === undefined) {
+    if (effect.job === null && effect.want.kind === 'reconcile') release(ctx, effect.want.miner);
+    return;
+  }
+  if (isFinal(job.state)) return;
+  const { preCommit, sector, taken, messages } = seen;
+  note(ctx, job, {
+    actor: 'chain',
+    kind: 'note',
+    from: job.state,
+    detail: { reason: 'compared with the chain after a restore', preCommit, sector, numberTaken: taken, messages },
+  });
+  const after = job.plan === 'snapup' ? reconcileSnapup(ctx, job, seen) : reconcileSealer(ctx, job, seen);
+  if (!after.paused) settle(ctx, after);
+}
+
+function release(ctx: Context, miner: MinerId): void {
+  ctx.tx.setMeta(reconcilingKey(miner), '');
+  ctx.signals.add('effects');
+  assignThreads(ctx);
+}
