@@ -15,22 +15,23 @@ export function jsonEntries(text: string): JsonEntries {
     open(whole.value, '', found);
     return found;
   }
-  const lines = text.split('\n').map((line, at) => ({ where: `line ${at + 1}`, text: line.trim().replace(/,$/, '') }));
-  const rows = lines.filter((line) => !['', '[', ']'].includes(line.text));
-  const single = rows.map((line) => ({ ...line, ...parsed(line.text) }));
-  if (single.some((line) => line.ok && isObject(line.value))) {
-    for (const line of single) {
-      if (line.ok) open(line.value, line.where, found);
-      else found.problems.push({ where: line.where, sentence: `this is no whole JSON value: ${quoted(line.text)}; export it again` });
-    }
-    return found;
-  }
-  for (const { where, slice } of values(text)) {
-    const value = parsed(slice);
-    if (value.ok) open(value.value, where, found);
-    else found.problems.push({ where, sentence: 'a JSON value begins here and is broken or cut off; export it again' });
+  const { slices, stray } = topLevel(text);
+  const values = slices.map((slice) => ({ where: slice.where, ...parsed(slice.text) }));
+  const sound = !stray && values.every(({ ok }) => ok);
+  // Where brackets do not match, lines are what is left to hold on to.
+  const lines = sound ? [] : linesOf(text);
+  const byLine = lines.some((line) => line.ok && isObject(line.value));
+  for (const entry of byLine ? lines : values) {
+    if (entry.ok) open(entry.value, entry.where, found);
+    else found.problems.push({ where: entry.where, sentence: 'a JSON value begins here and is broken or cut off; export it again' });
   }
   return found;
+}
+
+/** Each line on its own; those of a list lose their comma. */
+function linesOf(text: string) {
+  const lines = text.split('\n').map((line, at) => ({ where: `line ${at + 1}`, text: line.trim().replace(/,$/, '') }));
+  return lines.filter((line) => !['', '[', ']'].includes(line.text)).map((line) => ({ where: line.where, ...parsed(line.text) }));
 }
 
 function parsed(text: string): { ok: true; value: unknown } | { ok: false } {
@@ -59,23 +60,27 @@ function open(value: unknown, where: string, into: JsonEntries, depth = 0): void
   } else into.entries.push({ where: where || 'the file', value });
 }
 
-/** The top-level objects and arrays of a text, by their brackets. */
-function* values(text: string): Generator<{ where: string; slice: string }> {
-  let [depth, begin, line, beginLine, inString] = [0, -1, 1, 1, false];
+/** The top-level objects and arrays of a text, by their brackets, and whether anything else stands between them. */
+function topLevel(text: string): { slices: { where: string; text: string }[]; stray: boolean } {
+  const slices: { where: string; text: string }[] = [];
+  let [depth, begin, line, beginLine, inString, stray] = [0, 0, 1, 1, false, false];
   for (let at = 0; at < text.length; at += 1) {
-    const letter = text[at];
+    const letter = text[at] as string;
     if (letter === '\n') line += 1;
     if (inString) {
       if (letter === '\\') at += 1;
       else if (letter === '"') inString = false;
-    } else if (letter === '"') inString = depth > 0;
-    else if (letter === '{' || letter === '[') {
+    } else if (letter === '{' || letter === '[') {
       if (depth === 0) [begin, beginLine] = [at, line];
       depth += 1;
-    } else if ((letter === '}' || letter === ']') && depth > 0) {
+    } else if (depth === 0) {
+      if (!/\s/.test(letter)) stray = true;
+    } else if (letter === '"') inString = true;
+    else if (letter === '}' || letter === ']') {
       depth -= 1;
-      if (depth === 0) yield { where: `line ${beginLine}`, slice: text.slice(begin, at + 1) };
+      if (depth === 0) slices.push({ where: `line ${beginLine}`, text: text.slice(begin, at + 1) });
     }
   }
-  if (depth > 0) yield { where: `line ${beginLine}`, slice: text.slice(begin) };
+  if (depth > 0) slices.push({ where: `line ${beginLine}`, text: text.slice(begin) });
+  return { slices, stray };
 }

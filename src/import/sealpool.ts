@@ -1,4 +1,7 @@
-/** Sealpool's own form: one record a line, as JSON. Checked like any other source: it may have been edited. */
+/**
+ * Sealpool's own forms: one record a line, as JSON, or the `sector.json` that stands beside a sector's files.
+ * Checked like any other source: it may have been edited.
+ */
 import { SectorRecord } from '../schema/sector-record.ts';
 import { jsonEntries } from './json-entries.ts';
 import { Collector, type Parsed, toRecord } from './records.ts';
@@ -9,7 +12,7 @@ export function sealpoolLine(record: SectorRecord): string {
   return `${JSON.stringify(record)}\n`;
 }
 
-/** Sectors of a `sealpool export`. */
+/** Sectors of a `sealpool export`, or of `sector.json` files one after another. */
 export function parseSealpool(text: string, options: ParseOptions): Parsed {
   const into = new Collector();
   const { entries, problems } = jsonEntries(text);
@@ -21,12 +24,21 @@ export function parseSealpool(text: string, options: ParseOptions): Parsed {
   return into.done();
 }
 
-function checked(value: unknown, options: ParseOptions): SectorRecord {
-  const parsed = SectorRecord.safeParse(value);
+/** `sector.json` leaves out what is not known when a sector is stored: where, and the later messages. */
+function ofSectorJson(value: Record<string, unknown>): unknown {
+  if (value['version'] !== 1 || Object.hasOwn(value, 'source')) return value;
+  const { preCommit, ticket, update, ...rest } = value;
+  const cid = typeof preCommit === 'object' && preCommit !== null ? (preCommit as Record<string, unknown>)['cid'] : preCommit;
+  const unknown = { files: null, proveCommit: null, replicaUpdate: null, source: 'sealpool' };
+  return { ...unknown, ...rest, ticket: ticket ?? null, update: update ?? null, preCommit: cid ?? null };
+}
+
+function checked(value: Record<string, unknown>, options: ParseOptions): SectorRecord {
+  const parsed = SectorRecord.safeParse(ofSectorJson(value));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new RowRefused(
-      `it is no record of sealpool export at ${issue?.path.join('.') || 'the top'} (${issue?.message}); export it again`,
+      `it is no record of sealpool export, nor a sector.json, at ${issue?.path.join('.') || 'the top'} (${issue?.message}); export it again`,
     );
   }
   const given = parsed.data;

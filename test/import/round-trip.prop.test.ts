@@ -78,7 +78,7 @@ const record: fc.Arbitrary<SectorRecord> = fc.constantFrom(...SealProof.options)
 const records = fc.uniqueArray(record, { maxLength: 5, minLength: 1, selector: ({ miner, number }) => `${miner.slice(1)}-${number}` });
 const READ_AS = { json: 'sealpool', csv: 'csv', lotus: 'lotus', damocles: 'damocles' } as const satisfies Record<string, Source>;
 
-test.each(['json', 'csv'] as const)('%s: export, then import, gives the same records', (format) => {
+test.each(['json', 'csv'] as const)('%s: export, then import, gives the same records', { timeout: 60_000 }, (format) => {
   fc.assert(
     fc.property(records, (written) => {
       const file = headOf(format) + written.map((one) => lineOf(format, one)).join('');
@@ -91,30 +91,34 @@ test.each(['json', 'csv'] as const)('%s: export, then import, gives the same rec
   );
 });
 
-test.each(['lotus', 'damocles'] as const)('%s: the same but for the places of files, and original pieces of an upgrade', (format) => {
-  fc.assert(
-    fc.property(records, (written) => {
-      // Both programs upgrade committed capacity only.
-      const possible = written.filter(({ update, pieces, ticket }) => (update === null || pieces.length === 0) && ticket?.value !== null);
-      const file = possible.map((one) => lineOf(format, { ...one, miner: MinerId.parse(`t${one.miner.slice(1)}`) })).join('');
-      const { records: read, problems } = parseSource(READ_AS[format], file, { prefix: 't' });
-      expect(problems).toEqual([]);
-      const replicaUpdate = (one: SectorRecord) => (one.update === null && format === 'lotus' ? null : one.replicaUpdate);
-      expect(read).toEqual(
-        possible.map((one) => ({
-          ...one,
-          miner: `t${one.miner.slice(1)}`,
-          files: null,
-          source: format,
-          replicaUpdate: replicaUpdate(one),
-        })),
-      );
-    }),
-    { numRuns: 60 },
-  );
-});
+test.each(['lotus', 'damocles'] as const)(
+  '%s: the same but for the places of files, and original pieces of an upgrade',
+  { timeout: 60_000 },
+  (format) => {
+    fc.assert(
+      fc.property(records, (written) => {
+        // Both programs upgrade committed capacity only.
+        const possible = written.filter(({ update, pieces, ticket }) => (update === null || pieces.length === 0) && ticket?.value !== null);
+        const file = possible.map((one) => lineOf(format, { ...one, miner: MinerId.parse(`t${one.miner.slice(1)}`) })).join('');
+        const { records: read, problems } = parseSource(READ_AS[format], file, { prefix: 't' });
+        expect(problems).toEqual([]);
+        const replicaUpdate = (one: SectorRecord) => (one.update === null && format === 'lotus' ? null : one.replicaUpdate);
+        expect(read).toEqual(
+          possible.map((one) => ({
+            ...one,
+            miner: `t${one.miner.slice(1)}`,
+            files: null,
+            source: format,
+            replicaUpdate: replicaUpdate(one),
+          })),
+        );
+      }),
+      { numRuns: 60 },
+    );
+  },
+);
 
-test('no cell of a CSV begins like a formula, and no file changes what a spreadsheet would run', () => {
+test('no cell of a CSV begins like a formula, and no file changes what a spreadsheet would run', { timeout: 60_000 }, () => {
   fc.assert(
     fc.property(record, (one) => {
       const line = lineOf('csv', one);
@@ -125,7 +129,7 @@ test('no cell of a CSV begins like a formula, and no file changes what a spreads
   );
 });
 
-test('any text at all is answered with records and problems, never with a crash', () => {
+test('any text at all is answered with records and problems, never with a crash', { timeout: 60_000 }, () => {
   const piece = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 40 }),
     fc.constantFrom(

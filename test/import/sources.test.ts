@@ -24,7 +24,7 @@ test.each([
   expect(parseSource(source, text, NAMED)).toEqual({ records: from(source, numbers), problems: [] });
 });
 
-test('an older manager lists pieces as deals; their CIDs in lower and upper links are the same', () => {
+test('an older manager lists pieces as deals', () => {
   const { update: _update, ...eight } = from('damocles', [8])[0] as (typeof RECORDS)[number];
   expect(parseSource('damocles', fixture('damocles-deals.json'), OPTIONS)).toEqual({ records: [{ ...eight, update: null }], problems: [] });
 });
@@ -67,6 +67,19 @@ test('the text of damocles: with the seal proof named, everything but upgraded a
     expect.stringMatching(/Finalized: false/),
   ]);
   expect(parseSource('damocles', text, OPTIONS).records).toEqual([]);
+});
+
+test('sector.json files one after another are records, but for what is not in them', () => {
+  const [cc, data, upgraded] = RECORDS.map(({ preCommit, files: _f, proveCommit: _p, replicaUpdate: _r, source: _s, ...rest }) => ({
+    version: 1,
+    ...rest,
+    preCommit: { cid: preCommit, epoch: 12 },
+  }));
+  const { update: _update, ...asFirstVersion } = data as NonNullable<typeof data>;
+  const text = JSON.stringify(cc) + JSON.stringify(asFirstVersion, null, 2) + JSON.stringify(upgraded);
+  expect(detectSource(text)).toBe('sealpool');
+  const left = { proveCommit: null, replicaUpdate: null };
+  expect(parseSource('sealpool', text, OPTIONS)).toEqual({ records: RECORDS.map((record) => ({ ...record, ...left })), problems: [] });
 });
 
 test('--storage says where the files are, unless the row does', () => {
