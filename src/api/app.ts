@@ -5,6 +5,7 @@ import { SealpoolError } from '../schema/problem.ts';
 import type { ApiParts, Env } from './parts.ts';
 import { problemAnswer, refuseInvalid } from './problems.ts';
 import { agentRoutes } from './routes/agent.ts';
+import { backupRoutes } from './routes/backup.ts';
 import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -13,6 +14,7 @@ import { pieceDataRoutes } from './routes/piece-data.ts';
 import { pieceRoutes } from './routes/pieces.ts';
 import { planRoutes } from './routes/plans.ts';
 import { sectorRoutes } from './routes/sectors.ts';
+import { settingsRoutes } from './routes/settings.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { workerRoutes } from './routes/workers.ts';
 
@@ -20,6 +22,23 @@ import { workerRoutes } from './routes/workers.ts';
 const MAX_BODY_BYTES = 256 * 2 ** 10;
 /** 64 reports of some hundred outputs with their parts; 500 sectors with their pieces. */
 const MAX_LARGE_BODY_BYTES = 16 * 2 ** 20;
+
+const ROUTES = [
+  healthRoutes,
+  planRoutes,
+  // Before the routes of one sector, which `export` would be taken for.
+  inventoryRoutes,
+  sectorRoutes,
+  workerRoutes,
+  settingsRoutes,
+  fleetRoutes,
+  agentRoutes,
+  eventRoutes,
+  pieceRoutes,
+  pieceDataRoutes,
+  tokenRoutes,
+  backupRoutes,
+];
 
 const limit = (maxSize: number) =>
   bodyLimit({
@@ -54,21 +73,7 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
       new SealpoolError('not_found', 'no_such_route', `there is no ${c.req.method} ${c.req.path}; see /openapi.json`),
     ),
   );
-  for (const add of [
-    healthRoutes,
-    planRoutes,
-    // Before the routes of one sector, which `export` would be taken for.
-    inventoryRoutes,
-    sectorRoutes,
-    workerRoutes,
-    fleetRoutes,
-    agentRoutes,
-    eventRoutes,
-    pieceRoutes,
-    pieceDataRoutes,
-    tokenRoutes,
-  ])
-    add(app, parts);
+  for (const add of ROUTES) add(app, parts);
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Sealpool', version: '1' } });
   return app;

@@ -7,7 +7,15 @@ import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, Regist
 import type { JobEvent } from '../schema/job.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { ImportAnswer, SectorRecordPage } from './inventory.ts';
-import type { AbortRequest, ApiTokenRequest, JoinTokenRequest, PauseRequest, PledgeRequest, ResumeRequest } from './requests.ts';
+import type {
+  AbortRequest,
+  ApiTokenRequest,
+  JoinTokenRequest,
+  PauseRequest,
+  PledgeRequest,
+  ResumeRequest,
+  SettingsPatch,
+} from './requests.ts';
 import type {
   ActedView,
   Explanation,
@@ -18,6 +26,7 @@ import type {
   SectorDetail,
   SectorPage,
   SectorView,
+  SettingsView,
   ThreadView,
   TokenView,
   UnsealedPiece,
@@ -57,6 +66,9 @@ export type ClientOptions = {
   /** Called before each request, for `--verbose`. */
   readonly onSend?: (sent: Sent) => void;
 };
+
+/** The header with `sha256:` and 64 hex digits of a backup's bytes. */
+const BACKUP_HASH = 'x-sealpool-hash';
 
 export type SectorFilter = {
   readonly state?: string | undefined;
@@ -174,6 +186,8 @@ export function createClient(options: ClientOptions) {
     /** On: it takes sectors. Off: it finishes the one it has and takes no other. */
     switchThread: (worker: string, index: number, on: boolean) =>
       call<ThreadView>('POST', `${thread(worker, index)}/${on ? 'enable' : 'disable'}`, { body: {} }),
+    settings: () => call<SettingsView>('GET', '/v1/settings'),
+    setSettings: (body: SettingsPatch) => call<SettingsView>('PATCH', '/v1/settings', { body }),
     createJoinToken: (body: JoinTokenRequest) => call<JoinToken>('POST', '/v1/runners/tokens', { body }),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
     /** `drain`: finish what runs, take nothing new. `cordon`: the same until lifted. `ban`: its credential ends now. */
@@ -200,6 +214,12 @@ export function createClient(options: ClientOptions) {
     createToken: (body: ApiTokenRequest) => call<NewToken>('POST', '/v1/tokens', { body }),
     tokens: () => call<{ items: TokenView[] }>('GET', '/v1/tokens'),
     revokeToken: (id: string) => call<TokenView>('DELETE', `/v1/tokens/${at(id)}`),
+    /** A copy of the whole database while the control plane goes on; the body is to be compared with size and hash. */
+    backup: async () => {
+      const answer = await response('POST', '/v1/backup', { body: {} });
+      if (answer.body === null) throw new Unreachable(base, 'the backup has no body');
+      return { sizeBytes: Number(answer.headers.get('content-length')), hash: answer.headers.get(BACKUP_HASH) ?? '', body: answer.body };
+    },
     ready: () => call<{ ready: true }>('GET', '/readyz'),
   };
 }

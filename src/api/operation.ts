@@ -8,7 +8,7 @@ import type { Role } from './views.ts';
 type Body = z.ZodType;
 
 export type Operation<P extends string, Params extends z.ZodObject, Query extends z.ZodObject, B extends Body, A extends Body> = {
-  readonly method: 'get' | 'post' | 'delete';
+  readonly method: 'get' | 'post' | 'patch' | 'delete';
   readonly path: P;
   /** Least role of the token; `runner`: a registered runner's credential; `none`: anybody. */
   readonly who: Role | 'runner' | 'none';

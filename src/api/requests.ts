@@ -33,6 +33,15 @@ export type ResumeRequest = z.infer<typeof ResumeRequest>;
 export const AbortRequest = z.strictObject({ force: z.boolean().optional() });
 export type AbortRequest = z.infer<typeof AbortRequest>;
 
+/** By stage; null goes back to the configuration's. Stages are checked by the engine, which lists them. */
+const ByStage = z.record(z.string().max(40), z.number().nullable());
+const LimitsOf = z.strictObject({ concurrent: ByStage.optional(), staggeredMs: ByStage.optional() });
+
+export const SettingsPatch = z.strictObject({
+  limits: z.strictObject({ all: LimitsOf.optional(), workers: z.record(z.string().max(60), LimitsOf).optional() }).optional(),
+});
+export type SettingsPatch = z.infer<typeof SettingsPatch>;
+
 export const JoinTokenRequest = z.strictObject({
   trust: Trust,
   labels: z.array(z.string().min(1).max(60)).max(32).default([]),

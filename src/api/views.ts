@@ -68,8 +68,8 @@ export const ThreadView = z.object({
   /** The stage that runs, or that a runner is looked for. */
   stage: Stage.nullable(),
   threadState: ThreadState,
-  /** Since when it is paused, runs or waits; null without a job. */
-  sinceMs: UnixMs.nullable(),
+  /** How long it has been paused, has run or waited when this was answered; null without a job. */
+  elapsedMs: z.number().int().nonnegative().nullable(),
   paused: z.boolean(),
   error: z.string().nullable(),
 });
@@ -82,6 +82,15 @@ export const WorkerView = z.object({
   threads: z.array(ThreadView),
 });
 export type WorkerView = z.infer<typeof WorkerView>;
+
+const ByStage = z.partialRecord(Stage, z.number().int().nonnegative());
+/** damocles' `concurrent` and `staggered`: most of a stage at a time, and least time between two starts. */
+export const LimitSet = z.object({ concurrent: ByStage.optional(), staggeredMs: ByStage.optional() });
+export type LimitSet = z.infer<typeof LimitSet>;
+
+/** What changes while running. `all`: of all sealing_threads together; `workers`: of each worker's besides. */
+export const SettingsView = z.object({ limits: z.object({ all: LimitSet, workers: z.record(z.string(), LimitSet) }) });
+export type SettingsView = z.infer<typeof SettingsView>;
 
 export const RunnerView = z.object({
   id: RunnerId,

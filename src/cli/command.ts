@@ -9,6 +9,8 @@ export type Session = {
   readonly client: Client;
   readonly values: Values;
   readonly positionals: readonly string[];
+  /** The worker that a configuration of damocles' worker names (`worker -c FILE`), if one was given. */
+  readonly worker: string | undefined;
   /** Prints the answer as it came with --json, else as `text` makes it. */
   readonly show: <T>(answer: T, text: (answer: T) => string) => void;
   /** Prints one line at once, for what goes on. */

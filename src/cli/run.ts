@@ -1,32 +1,42 @@
 /** The command line: finds the command, parses its options, runs it, and tells errors in a sentence with a stable exit code. */
-import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { ApiError, type Sent, Unreachable, createClient } from '../api/client.ts';
 import { type Command, type Session, UsageError, type Values } from './command.ts';
-import { FLEET_COMMANDS } from './commands/fleet.ts';
+import { BACKUP_COMMANDS } from './commands/backup.ts';
+import { DAMOCLES_COMMANDS } from './commands/damocles.ts';
+import { FETCH_COMMANDS } from './commands/fetch.ts';
+import { PIECE_COMMANDS, RUNNER_COMMANDS, TOKEN_COMMANDS } from './commands/fleet.ts';
 import { INVENTORY_COMMANDS } from './commands/inventory.ts';
+import { PLEDGE_COMMANDS } from './commands/pledge.ts';
 import { SECTOR_COMMANDS } from './commands/sectors.ts';
+import { LIMIT_COMMAND, SETTINGS_COMMANDS } from './commands/settings.ts';
 import { WORKER_COMMANDS } from './commands/workers.ts';
 import { plain } from './text.ts';
+import { findCommand, parseCommand, wordsFirst } from './words.ts';
 
-const COMMANDS: readonly Command[] = [...SECTOR_COMMANDS, ...INVENTORY_COMMANDS, ...WORKER_COMMANDS, ...FLEET_COMMANDS];
+/** The commands as help groups them. */
+const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[] = [
+  ['Sectors', [...PLEDGE_COMMANDS, ...SECTOR_COMMANDS, ...FETCH_COMMANDS]],
+  ['Sectors of other systems', INVENTORY_COMMANDS],
+  ['Pieces', PIECE_COMMANDS],
+  ['Workers and their sealing_threads', [...WORKER_COMMANDS, LIMIT_COMMAND]],
+  ['Runners', RUNNER_COMMANDS],
+  ['Settings, tokens and backups', [...SETTINGS_COMMANDS, ...TOKEN_COMMANDS, ...BACKUP_COMMANDS]],
+  ["As damocles' manager spells it", DAMOCLES_COMMANDS],
+];
+const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);
 
 /** Stable: scripts rely on them. */
 export const EXIT = { done: 0, internal: 1, usage: 2, unreachable: 3, refused: 4, serverFailed: 5 } as const;
 
 /** Where the control plane is, from flags, environment, file or data folder. */
-export type Connect = (flags: Values) => { readonly url: string; readonly token: string | undefined };
+export type Connect = (flags: Values) => {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** The worker that the configuration file names, where that is one of damocles' worker. */
+  readonly worker?: string | undefined;
+};
 
 export type Terminal = { readonly out: (text: string) => void; readonly err: (text: string) => void };
-
-const SHARED: ParseArgsOptionsConfig = {
-  json: { type: 'boolean' },
-  verbose: { type: 'boolean', short: 'v' },
-  help: { type: 'boolean', short: 'h' },
-  url: { type: 'string' },
-  'token-file': { type: 'string' },
-  data: { type: 'string' },
-  config: { type: 'string' },
-};
 
 /** The same request as a curl command; the token stays in the variable. */
 export function asCurl({ method, url, body }: Sent): string {
@@ -36,60 +46,49 @@ export function asCurl({ method, url, body }: Sent): string {
   return `curl -X ${method} -H "Authorization: Bearer $SEALPOOL_TOKEN"${data}${raw} ${quoted(url)}`;
 }
 
-/** Lines of help for the commands of the HTTP API. */
-export function commandHelp(): string[] {
-  return COMMANDS.map(({ words, takes, about }) => `  sealpool ${`${words} ${takes}`.trim()}\n      ${about}`);
+/** Help on the commands of the HTTP API: one line each; with words, in full those that begin with them. */
+export function commandHelp(words: readonly string[] = []): string[] {
+  const typed = words.join(' ');
+  if (typed !== '') {
+    const asked = COMMANDS.filter(({ words: known }) => known === typed || known.startsWith(`${typed} `));
+    if (asked.length === 0) findCommand(words, COMMANDS);
+    return asked.flatMap(usage);
+  }
+  const width = Math.max(...COMMANDS.map((command) => command.words.length)) + 2;
+  return GROUPS.flatMap(([title, commands]) => [
+    title,
+    ...commands.map(({ words: known, about }) => `  ${known.padEnd(width)}${about}`),
+    '',
+  ]);
+}
+
+function usage({ words, takes, about }: Command): string[] {
+  return [`sealpool ${`${words} ${takes}`.trim()}`, `    ${about}`];
 }
 
 /** Runs one command of the HTTP API; answers the exit code. */
 export async function runCommand(argv: readonly string[], connect: Connect, terminal: Terminal): Promise<number> {
   try {
-    const command = findCommand(argv);
-    const { values, positionals } = parse(command, argv.slice(command.words.split(' ').length));
-    if (values['help'] === true) {
-      terminal.out(`sealpool ${`${command.words} ${command.takes}`.trim()}\n${command.about}`);
-      return EXIT.done;
-    }
-    const [least, most] = command.positionals ?? [0, 0];
-    if (positionals.length < least || positionals.length > most)
-      throw new UsageError(
-        `it takes ${least === most ? least : `${least} to ${most}`} arguments and got ${positionals.length}; type: sealpool ${command.words} ${command.takes}`,
-      );
-    await command.run(session(values, positionals, connect, terminal));
+    const typed = wordsFirst(argv, COMMANDS);
+    const command = findCommand(typed, COMMANDS);
+    const { values, positionals } = parseCommand(command, typed.slice(command.words.split(' ').length));
+    if (values['help'] === true) terminal.out(usage(command).join('\n'));
+    else await command.run(session(values, positionals, connect, terminal));
     return EXIT.done;
   } catch (error) {
     return tell(error, terminal);
   }
 }
 
-function findCommand(argv: readonly string[]): Command {
-  const typed = argv.join(' ');
-  const found = COMMANDS.find(({ words }) => typed === words || typed.startsWith(`${words} `));
-  if (found !== undefined) return found;
-  const words = argv.slice(0, argv.findIndex((word) => word.startsWith('-')) >>> 0).slice(0, 3);
-  const near = COMMANDS.filter(({ words }) => words.split(' ')[0] === argv[0]).map(({ words }) => words);
-  throw new UsageError(
-    `there is no command \`sealpool ${plain(words.join(' '))}\`; ${near.length === 0 ? '`sealpool help` lists them' : `there are: ${near.join(', ')}`}`,
-  );
-}
-
-function parse(command: Command, args: string[]): { values: Values; positionals: string[] } {
-  try {
-    const { values, positionals } = parseArgs({ args, options: { ...SHARED, ...command.options }, allowPositionals: true, strict: true });
-    return { values: values as Values, positionals };
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message.replace(/\.? ?$/, '')}; type: sealpool ${command.words} ${command.takes}`);
-  }
-}
-
 function session(values: Values, positionals: string[], connect: Connect, terminal: Terminal): Session {
-  const { url, token } = connect(values);
+  const { url, token, worker } = connect(values);
   const onSend = values['verbose'] === true ? { onSend: (sent: Sent) => terminal.err(asCurl(sent)) } : {};
   const json = values['json'] === true;
   return {
     client: createClient({ baseUrl: url, token, ...onSend }),
     values,
     positionals,
+    worker,
     json,
     show: (answer, text) => terminal.out(json ? JSON.stringify(answer, null, 2) : text(answer)),
     line: terminal.out,

@@ -24,3 +24,17 @@ export function duration(ms: number): string {
 export function time(ms: number): string {
   return new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
 }
+
+/** `17s`, `3m 4s`, `2h 5m 9s`, `1day 2h`: as damocles writes how long something has lasted. */
+export function elapsed(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const days = Math.floor(seconds / 86_400);
+  const parts = [
+    [days, days === 1 ? 'day' : 'days'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const shown = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count}${unit}`);
+  return shown.length === 0 ? '0s' : shown.join(' ');
+}

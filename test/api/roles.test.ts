@@ -112,6 +112,8 @@ const CASES: readonly Case[] = [
   thread('abort'),
   thread('disable'),
   thread('enable'),
+  plain('GET /v1/settings', 'viewer', { whole: true }),
+  plain('PATCH /v1/settings', 'operator', { body: { limits: { all: { concurrent: { PC1: 2 } } } }, whole: true }),
   plain('POST /v1/runners/tokens', 'admin', { body: { trust: 'rented' }, whole: true }),
   plain('GET /v1/runners', 'viewer', { whole: true }),
   plain('POST /v1/runners/register', 'none', { body: { token: `sp-join-${'0'.repeat(64)}` } }),

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fullAddress } from '../../src/api/worker-address.ts';
 import { ApiWorld, OURS, THEIRS } from './api-world.ts';
 
-type Thread = { job: string | null; enabled: boolean; threadState: string; stage: string | null; sinceMs: number | null };
+type Thread = { job: string | null; enabled: boolean; threadState: string; stage: string | null; elapsedMs: number | null };
 
 let world: ApiWorld;
 beforeEach(async () => {
@@ -47,7 +47,7 @@ test('a thread that is switched off keeps its sector and takes no other; switche
   const [first, , third] = await world.pledge(OURS, 3);
   expect(await admin('POST', '/v1/workers/ours/threads/0/disable')).toMatchObject({ status: 200, json: { enabled: false, job: first } });
   expect((await admin('POST', `/v1/sectors/${first}/abort`)).status).toBe(200);
-  expect(await threadsOf('ours')).toMatchObject([{ job: null, enabled: false, threadState: 'Off', sinceMs: null }]);
+  expect(await threadsOf('ours')).toMatchObject([{ job: null, enabled: false, threadState: 'Off', elapsedMs: null }]);
   expect(await admin('POST', '/v1/workers/ours/threads/0/pause')).toMatchObject({ status: 409, json: { code: 'thread_idle' } });
   expect(await admin('POST', '/v1/workers/ours/threads/0/enable')).toMatchObject({ status: 200, json: { enabled: true, job: third } });
   // Twice is no error: a script may say it again.
@@ -57,10 +57,10 @@ test('a thread that is switched off keeps its sector and takes no other; switche
 test('what a thread does and since when: waiting, paused, idle', async () => {
   const [job] = await world.pledge(OURS);
   world.nowMs += 1_000;
-  expect((await threadsOf('ours'))[0]).toMatchObject({ threadState: 'Waiting', sinceMs: world.nowMs - 1_000 });
+  expect((await threadsOf('ours'))[0]).toMatchObject({ threadState: 'Waiting', elapsedMs: 1_000 });
   await admin('POST', '/v1/workers/ours/threads/0/pause', { now: true });
   world.nowMs += 5_000;
-  expect((await threadsOf('ours'))[0]).toMatchObject({ threadState: 'Paused', sinceMs: world.nowMs - 5_000 });
+  expect((await threadsOf('ours'))[0]).toMatchObject({ threadState: 'Paused', elapsedMs: 5_000 });
   expect(await admin('POST', '/v1/workers/ours/threads/0/resume', { force: true })).toMatchObject({
     status: 200,
     json: { id: job, paused: false, notice: null },
@@ -69,7 +69,7 @@ test('what a thread does and since when: waiting, paused, idle', async () => {
     status: 200,
     json: { id: job, state: 'Aborted', notice: null },
   });
-  expect((await threadsOf('ours'))[0]).toMatchObject({ threadState: 'Idle', job: null, sinceMs: null });
+  expect((await threadsOf('ours'))[0]).toMatchObject({ threadState: 'Idle', job: null, elapsedMs: null });
 });
 
 test('fifty resumes of one paused sector at once, by sector and by thread: one wins, once in its history', async () => {

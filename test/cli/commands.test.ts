@@ -60,7 +60,7 @@ test('the commands that users of damocles type', { timeout: 60_000 }, () => {
   const at = (index: number): string => json('util', 'worker', 'info', 'local').threads[index].job;
   expect(threads.map(({ job }: { job: string }) => job)).toEqual(jobs.slice(0, 2));
   expect(sealpool('worker', 'pause', '-i', '1').status).toBe(0);
-  expect(sealpool('worker', 'list').stdout).toMatch(/local +1 +sealer.*yes/);
+  expect(sealpool('worker', 'list').stdout).toMatch(/^1 +local\/1 +sealer +\S+ +Empty +- +Paused\(.*s\)/m);
   expect(json('worker', 'resume', '--index', '1', '--state', 'Abort').state).toBe('Aborted');
   // The thread went on to the next job, which is paused and given up the older way.
   expect(at(1)).toBe(jobs[2]);
@@ -71,6 +71,61 @@ test('the commands that users of damocles type', { timeout: 60_000 }, () => {
     status: 4,
     stderr: expect.stringMatching(/there is no sealing_thread local\/7/),
   });
+});
+
+test('threads are switched off and on, and given up by their thread', { timeout: 60_000 }, () => {
+  const [first] = json('sectors', 'pledge', '--miner', 't01000', '--count', '3').items;
+  const [{ threads }] = json('worker', 'list').items;
+  const index = threads.findIndex(({ job }: { job: string }) => job === first.id);
+  expect(json('worker', 'disable', '-i', String(index))).toMatchObject({ index, enabled: false, job: first.id });
+  expect(json('worker', 'abort', '-i', String(index))).toMatchObject({ id: first.id, state: 'Aborted', notice: null });
+  expect(sealpool('worker', 'list').stdout).toMatch(new RegExp(`^${index} +local/${index} +sealer +- +Empty +- +Off`, 'm'));
+  expect(json('worker', 'enable', '-i', String(index)).job).toMatch(/^j-/);
+});
+
+test('limits are set in the words of damocles, of all and of one worker, and taken back', { timeout: 60_000 }, () => {
+  expect(sealpool('settings', 'show').stdout).toMatch(/^no limits/);
+  expect(json('settings', 'set', 'concurrent.pc1=2', 'staggered.PC1=5min', 'concurrent.tree_d=1').limits.all).toEqual({
+    concurrent: { PC1: 2, BuildTreeD: 1 },
+    staggeredMs: { PC1: 300_000 },
+  });
+  expect(sealpool('worker', 'limits', 'concurrent.snap_encode=1').stdout).toMatch(
+    /of +stage +concurrent +staggered\nlocal +SnapEncode +1 +-/,
+  );
+  expect(sealpool('settings', 'show').stdout).toMatch(/all +PC1 +2 +5m\nlocal +SnapEncode +1 +-/);
+  expect(json('settings', 'set', 'concurrent.pc1=default', 'staggered.pc1=default', 'concurrent.tree_d=default').limits.all).toEqual({
+    concurrent: {},
+    staggeredMs: {},
+  });
+  expect(sealpool('worker', 'limits', 'concurrent.snapencode=default').stdout).toMatch(/^no limits/);
+});
+
+test('requests on existing sectors say what stands against them', { timeout: 60_000 }, () => {
+  for (const args of [
+    ['snap', 's-t01000-77', '--piece', 'p-000000000000'],
+    ['rebuild', '77', '--miner', 't01000'],
+    ['unseal', 's-t01000-77', '--offset', '0', '--size', '127'],
+    ['pledge', '--plan', 'snapup', '--miner', 't01000', '--sector', '77', '--piece', 'p-000000000000'],
+  ]) {
+    expect(sealpool('sectors', ...args)).toMatchObject({
+      status: 4,
+      stderr: expect.stringMatching(/sector 77 of t01000 is not known here/),
+    });
+  }
+  expect(sealpool('sectors', 'unseal', 's-t01001-77')).toMatchObject({
+    status: 4,
+    stderr: expect.stringMatching(/there is no miner t01001/),
+  });
+});
+
+test('options may stand between the words, and help is asked for by words', { timeout: 60_000 }, () => {
+  const { status, stdout } = run(['--data', data, 'sectors', '--json', 'list', '--state', 'Finished']);
+  expect({ status, items: JSON.parse(stdout).items }).toEqual({ status: 0, items: [] });
+  const all = run(['help']).stdout.split('\n');
+  expect(all.filter((line) => line.length > 150)).toEqual([]);
+  expect(all).toContain('Workers and their sealing_threads');
+  expect(run(['help', 'worker', 'resume']).stdout).toMatch(/^sealpool worker resume \[--state S\] --index I .*\n {4}go on/);
+  expect(run(['help', 'wrker'])).toMatchObject({ status: 2, stderr: expect.stringMatching(/there is no command `sealpool wrker`/) });
 });
 
 test('tokens and runners: secrets are shown once, to whoever asked', { timeout: 60_000 }, () => {
@@ -115,12 +170,19 @@ test('--verbose prints the same call for curl, and that call does the same', { t
 });
 
 test.each([
-  [['sectors', 'lst'], 2, /there is no command `sealpool sectors lst`; there are: sectors list/],
+  [['sectors', 'lst'], 2, /there is no command `sealpool sectors lst`; there are: .*sectors list, /],
   [['nothing'], 2, /`sealpool help` lists them/],
   [['sectors', 'show'], 2, /takes 1 arguments and got 0; type: sealpool sectors show/],
   [['sectors', 'list', '--colour'], 2, /Unknown option '--colour'.*type: sealpool sectors list/],
   [['sectors', 'pledge'], 2, /--miner is missing/],
   [['sectors', 'pledge', '--miner', 't01000', '--count', 'x'], 2, /--count must be a whole number from 1 on/],
+  [['sectors', 'unseal', '7'], 2, /--miner is missing; say whose sector 7 is, or name it like s-t01000-7/],
+  [['sectors', 'unseal', 'seven'], 2, /"seven" is no sector; name one like s-t01000-7/],
+  [['sectors', 'unseal', 's-t01000-7', '--offset', '5'], 2, /--size is missing/],
+  [['sectors', 'snap'], 2, /name a sector .*or --miner/],
+  [['settings', 'set', 'concurrent.PC9=1'], 2, /there is no stage "PC9"; stages are AddPiece, /],
+  [['settings', 'set', 'staggered.PC1=5'], 2, /"5" is no time; give one like 30s, 5m or 1h/],
+  [['settings', 'set', 'PC1=5'], 2, /"PC1=5" is no setting; type: concurrent.STAGE=N/],
   [['sectors', 'show', 's-t01000-99999'], 4, /refused \(not_found\): there is no sector s-t01000-99999 here/],
   [['sectors', 'list', '--url', 'http://127.0.0.1:59999'], 3, /does not answer \(ECONNREFUSED\); start the control plane/],
   [['sectors', 'list', '--token-file', '/nowhere'], 1, /the token file \/nowhere cannot be read/],

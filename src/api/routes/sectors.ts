@@ -6,7 +6,9 @@ import type { Job } from '../../schema/job.ts';
 import { SealpoolError } from '../../schema/problem.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { explain } from '../../scheduler/explain.ts';
-import { type Pledge, abortJob, canonicalState, pauseJob, pledge, resumeJob } from '../../scheduler/operate.ts';
+import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
+import { type Pledge, pledge } from '../../scheduler/pledge.ts';
+import { canonicalState } from '../../scheduler/resume-target.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
@@ -147,7 +149,7 @@ function actions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const [{ ref }, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      const shown = await door.run((ctx) => actedView(ctx.tx, resumeJob(ctx, findJob(ctx, principal, ref).id, body, principal.actor)));
+      const shown = await door.run((ctx) => actedView(resumeJob(ctx, findJob(ctx, principal, ref).id, body, principal.actor)));
       return c.json(shown, 200);
     },
   );
@@ -155,7 +157,7 @@ function actions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     operation(parts, { ...shared, path: `${AT}/abort`, summary: 'Give the job up', body: AbortRequest, answer: ActedView }),
     async (c) => {
       const [{ ref }, { force }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      const shown = await door.run((ctx) => actedView(ctx.tx, abortJob(ctx, findJob(ctx, principal, ref).id, { force }, principal.actor)));
+      const shown = await door.run((ctx) => actedView(abortJob(ctx, findJob(ctx, principal, ref).id, { force }, principal.actor)));
       return c.json(shown, 200);
     },
   );

@@ -1,7 +1,9 @@
 /** Rows of the database as the API shows them. Secrets' hashes, object keys of pieces and signed bytes stay inside. */
 import { sectorName } from '../../schema/ids.ts';
 import type { Job } from '../../schema/job.ts';
+import type { Context } from '../../scheduler/context.ts';
 import type { EffectRow } from '../../scheduler/effects.ts';
+import type { Operated } from '../../scheduler/operate.ts';
 import type { ApiTokenRow, PieceRow, RunnerRow, ThreadRow, Tx } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import type { ActedView, MessageView, PieceView, RunnerView, SectorDetail, SectorView, ThreadView, TokenView } from '../views.ts';
@@ -14,15 +16,7 @@ export function sectorView(job: Job): SectorView {
 }
 
 /** The job after an action, with the message that is out and cannot be called back. */
-export function actedView(tx: Tx, job: Job): ActedView {
-  const out = tx
-    .openEffectsOfJob(job.id)
-    .flatMap(({ signed, want }) => (signed === null || want.kind !== 'message' ? [] : [{ ...signed, ...want }]));
-  const [message] = out;
-  const notice =
-    message === undefined
-      ? null
-      : `message ${message.cid} (${message.message.method}, nonce ${message.nonce} of ${message.sender}) is signed and on its way: it may still land; no other one is sent for this job`;
+export function actedView({ job, notice }: Operated): ActedView {
   return { ...sectorView(job), notice };
 }
 
@@ -54,21 +48,22 @@ export function sectorDetail(tx: Tx, job: Job): SectorDetail {
   };
 }
 
-/** What the thread's job does, since when, and in which stage. */
-function doing(tx: Tx, job: Job): Pick<ThreadView, 'threadState' | 'stage' | 'sinceMs'> {
+/** What the thread's job does, for how long, and in which stage. */
+function doing({ tx, nowMs }: Context, job: Job): Pick<ThreadView, 'threadState' | 'stage' | 'elapsedMs'> {
   const { waiting } = job;
   const stage = waiting.for === 'runner' || waiting.for === 'stage' ? waiting.stage : null;
+  const since = (ms: number | undefined): number => Math.max(0, nowMs - (ms ?? job.updatedMs));
   if (job.paused) {
     const paused = tx.eventsOfJob(job.id, 0, EVENTS_SHOWN).findLast(({ kind }) => kind === 'paused');
-    return { threadState: 'Paused', stage, sinceMs: paused?.atMs ?? job.updatedMs };
+    return { threadState: 'Paused', stage, elapsedMs: since(paused?.atMs) };
   }
-  if (waiting.for === 'stage') return { threadState: 'Running', stage, sinceMs: tx.attempt(waiting.attempt)?.grantedMs ?? job.updatedMs };
-  return { threadState: 'Waiting', stage, sinceMs: waiting.for === 'runner' ? waiting.sinceMs : job.updatedMs };
+  if (waiting.for === 'stage') return { threadState: 'Running', stage, elapsedMs: since(tx.attempt(waiting.attempt)?.grantedMs) };
+  return { threadState: 'Waiting', stage, elapsedMs: since(waiting.for === 'runner' ? waiting.sinceMs : undefined) };
 }
 
 /** A thread; a job of a miner that the token is not for stays hidden. */
-export function threadView(tx: Tx, thread: ThreadRow, principal: Principal): ThreadView {
-  const found = thread.job === null ? undefined : tx.job(thread.job);
+export function threadView(ctx: Context, thread: ThreadRow, principal: Principal): ThreadView {
+  const found = thread.job === null ? undefined : ctx.tx.job(thread.job);
   const job = found !== undefined && mayMiner(principal, found.miner) ? found : undefined;
   const { index, plan, miner, auto, enabled } = thread;
   return {
@@ -80,7 +75,7 @@ export function threadView(tx: Tx, thread: ThreadRow, principal: Principal): Thr
     job: job?.id ?? null,
     sector: job === undefined ? null : sectorView(job).sector,
     state: job?.state ?? null,
-    ...(job === undefined ? ({ threadState: enabled ? 'Idle' : 'Off', stage: null, sinceMs: null } as const) : doing(tx, job)),
+    ...(job === undefined ? ({ threadState: enabled ? 'Idle' : 'Off', stage: null, elapsedMs: null } as const) : doing(ctx, job)),
     paused: job?.paused ?? false,
     error: job?.error?.message ?? null,
   };

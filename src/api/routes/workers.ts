@@ -5,7 +5,7 @@ import type { JobId } from '../../schema/ids.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
 import type { ThreadRow } from '../../scheduler/ports.ts';
-import { assignThreads, jobOfThread, threadId } from '../../scheduler/threads.ts';
+import { jobOfThread, setThreadEnabled, threadId } from '../../scheduler/threads.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
@@ -25,12 +25,16 @@ function threadsOf(ctx: Context, principal: Principal): ThreadRow[] {
   return ctx.tx.threads().filter(({ miner }) => miner === null || mayMiner(principal, miner));
 }
 
+function addressOf({ workerAddresses: known = {} }: ApiParts, worker: string): string | null {
+  return Object.hasOwn(known, worker) ? (known[worker] ?? null) : null;
+}
+
 function workers(parts: ApiParts, ctx: Context, principal: Principal): WorkerView[] {
   const byName = new Map<string, WorkerView>();
   for (const thread of threadsOf(ctx, principal)) {
     const { worker } = thread;
-    const view = byName.get(worker) ?? { worker, address: parts.workerAddresses?.[worker] ?? null, threads: [] };
-    view.threads.push(threadView(ctx.tx, thread, principal));
+    const view = byName.get(worker) ?? { worker, address: addressOf(parts, worker), threads: [] };
+    view.threads.push(threadView(ctx, thread, principal));
     byName.set(worker, view);
   }
   return [...byName.values()];
@@ -110,10 +114,7 @@ function jobActions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const [at, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      return c.json(
-        await door.run((ctx) => actedView(ctx.tx, resumeJob(ctx, jobIn(parts, ctx, principal, at), body, principal.actor))),
-        200,
-      );
+      return c.json(await door.run((ctx) => actedView(resumeJob(ctx, jobIn(parts, ctx, principal, at), body, principal.actor))), 200);
     },
   );
   app.openapi(
@@ -126,18 +127,9 @@ function jobActions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const [at, { force }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      return c.json(
-        await door.run((ctx) => actedView(ctx.tx, abortJob(ctx, jobIn(parts, ctx, principal, at), { force }, principal.actor))),
-        200,
-      );
+      return c.json(await door.run((ctx) => actedView(abortJob(ctx, jobIn(parts, ctx, principal, at), { force }, principal.actor))), 200);
     },
   );
-}
-
-function setEnabled(ctx: Context, thread: ThreadRow, enabled: boolean): ThreadRow {
-  ctx.tx.putThread({ ...thread, enabled });
-  if (enabled) assignThreads(ctx);
-  return ctx.tx.thread(thread.id) ?? thread;
 }
 
 /** A thread that is switched off finishes its sector and takes no other. */
@@ -160,8 +152,8 @@ function switches(app: OpenAPIHono<Env>, parts: ApiParts): void {
       async (c) => {
         const [at, principal] = [c.req.valid('param'), c.get('principal')];
         const shown = await parts.door.run((ctx) => {
-          const thread = threadAt(parts, ctx, principal, at);
-          return threadView(ctx.tx, setEnabled(ctx, thread, enabled), principal);
+          const { worker, index } = threadAt(parts, ctx, principal, at);
+          return threadView(ctx, setThreadEnabled(ctx, worker, index, enabled, principal.actor), principal);
         });
         return c.json(shown, 200);
       },

@@ -63,7 +63,7 @@ async function addPiece({ client, values, positionals, show }: Session): Promise
   show(await client.addPiece(needed(values, 'miner'), body, found.size), (piece) => pieceTable([piece]));
 }
 
-export const FLEET_COMMANDS: readonly Command[] = [
+export const RUNNER_COMMANDS: readonly Command[] = [
   {
     words: 'runners token',
     takes: '[--trust own|rented] [--labels A,B] [--minutes N]',
@@ -80,6 +80,9 @@ export const FLEET_COMMANDS: readonly Command[] = [
   action('drain', 'finish what runs, take nothing new'),
   action('cordon', 'grant nothing to it'),
   action('ban', 'end its credential and take its stages away'),
+];
+
+export const TOKEN_COMMANDS: readonly Command[] = [
   {
     words: 'tokens create',
     takes: '--name N [--role viewer|operator|admin] [--miners M,M]',
@@ -114,6 +117,9 @@ export const FLEET_COMMANDS: readonly Command[] = [
     run: async ({ client, positionals, show }) =>
       show(await client.revokeToken(argument(positionals, 0)), ({ id }) => `token ${id} is revoked`),
   },
+];
+
+export const PIECE_COMMANDS: readonly Command[] = [
   {
     words: 'pieces add',
     takes: 'FILE --miner M',

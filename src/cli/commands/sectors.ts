@@ -1,8 +1,8 @@
 /** `sealpool sectors …` */
-import type { MinerId } from '../../schema/ids.ts';
-import type { PieceId } from '../../schema/ids.ts';
-import { type Command, type Session, UsageError, argument, needed, text, whole } from '../command.ts';
+import type { ActedView, SectorView } from '../../api/client.ts';
+import { type Command, type Session, UsageError, argument, text, whole } from '../command.ts';
 import { eventLine, sectorDetailText, sectorTable } from '../sector-text.ts';
+import { plain } from '../text.ts';
 
 const REF = 'SECTOR (s-t01000-7 or j-…)';
 
@@ -46,20 +46,10 @@ async function watch({ client, line, json }: Session, job: string, after: number
   }
 }
 
-async function pledge({ client, values, show }: Session): Promise<void> {
-  const count = whole(text(values, 'count') ?? '1', '--count', 1);
-  const pieces = text(values, 'piece')?.split(',') as PieceId[] | undefined;
-  const answer = await client.pledge({
-    plan: text(values, 'plan') ?? 'sealer',
-    miner: needed(values, 'miner') as MinerId,
-    count,
-    ...(pieces === undefined ? {} : { pieces }),
-  });
-  show(answer, ({ items }) => sectorTable(items));
-}
-
-const done = (session: Session, job: Awaited<ReturnType<Session['client']['pause']>>): void =>
-  session.show(job, (shown) => sectorTable([shown]));
+const done = (session: Session, job: SectorView): void => session.show(job, (shown) => sectorTable([shown]));
+/** The job after it went on or was given up, and below it what could not be called back. */
+export const acted = (session: Session, job: ActedView): void =>
+  session.show(job, (shown) => sectorTable([shown]) + (shown.notice === null ? '' : `\n${plain(shown.notice)}`));
 
 export const SECTOR_COMMANDS: readonly Command[] = [
   {
@@ -86,13 +76,6 @@ export const SECTOR_COMMANDS: readonly Command[] = [
     run: show_,
   },
   {
-    words: 'sectors pledge',
-    takes: '--miner M [--count N] [--plan P] [--piece ID,ID…]',
-    about: 'queue sector jobs',
-    options: { miner: { type: 'string' }, count: { type: 'string' }, plan: { type: 'string' }, piece: { type: 'string' } },
-    run: pledge,
-  },
-  {
     words: 'sectors pause',
     takes: `${REF} [--now]`,
     about: 'pause it in its state; --now stops a running stage',
@@ -110,7 +93,7 @@ export const SECTOR_COMMANDS: readonly Command[] = [
     run: async (session) => {
       const state = text(session.values, 'state');
       if (state === '') throw new UsageError('--state is empty; name a state, or leave it out');
-      done(
+      acted(
         session,
         await session.client.resume(argument(session.positionals, 0), {
           ...(state === undefined ? {} : { state }),
@@ -126,7 +109,7 @@ export const SECTOR_COMMANDS: readonly Command[] = [
     options: { force: { type: 'boolean' } },
     positionals: [1, 1],
     run: async (session) =>
-      done(session, await session.client.abort(argument(session.positionals, 0), { force: session.values['force'] === true })),
+      acted(session, await session.client.abort(argument(session.positionals, 0), { force: session.values['force'] === true })),
   },
   {
     words: 'sectors explain',
