@@ -13,6 +13,8 @@ export class VirtualClock {
   nowMs = BEGIN_MS;
   /** Work under way that no timer of ours will end: transactions in the queue of the store. */
   busy = 0;
+  /** Of the time that passed, what passed in one jump. */
+  stalledMs = 0;
   /** Timers fired. */
   steps = 0;
   #heap: Timer[] = [];
@@ -80,6 +82,7 @@ export class VirtualClock {
   /** Time passes and nothing fires: the machine was suspended. What became due meanwhile comes late. */
   stall(ms: number): void {
     this.nowMs += ms;
+    this.stalledMs += ms;
   }
 
   /** Forgets all timers: what a world that is over had still planned. */

@@ -6,7 +6,7 @@ import type { EventRow } from './reader.ts';
 import type { Told } from './oracle-history.ts';
 import type { Fault } from './script.ts';
 
-export const cellKey = (plan: string, state: string, event: string, fault: Fault): string => `${plan} ${state} ${event} ${fault}`;
+export const cellKey = (plan: string, state: string, event: string, fault: Fault | 'any'): string => `${plan} ${state} ${event} ${fault}`;
 
 export class Coverage {
   readonly cells = new Map<string, number>();
@@ -27,7 +27,7 @@ export class Coverage {
     const name = nameOf(row);
     if (name === undefined) return;
     const struck = this.#struck.get(job.id) ?? new Set<Fault>();
-    for (const fault of struck.size === 0 ? (['none'] as const) : struck) {
+    for (const fault of name.startsWith('(') ? (['any'] as const) : struck.size === 0 ? (['none'] as const) : struck) {
       const key = cellKey(job.plan, before, name, fault);
       this.cells.set(key, (this.cells.get(key) ?? 0) + 1);
     }

@@ -6,6 +6,7 @@ import type { MessageWant, SignedMessage } from '../../src/scheduler/effects.ts'
 import type { Chain, MessageState } from '../../src/scheduler/ports.ts';
 import type { MinerId } from '../../src/schema/ids.ts';
 import { ChainError } from '../../src/chain/errors.ts';
+import { BEGIN_MS } from './clock.ts';
 import { CHALLENGE_DELAY, Ledger, type Receipt, type Sent, sectorKey } from './ledger.ts';
 import { randomness, sha } from './replica.ts';
 
@@ -34,6 +35,8 @@ export class FakeChain {
   readonly #now: () => number;
   /** Told of each push as it arrives, before anything is done with it. */
   onPush: (push: Push) => void = () => undefined;
+  /** Told when a message ended with an exit code that a script forced, or lost its nonce to other software. */
+  onBadLuck: (kind: 'message_fails' | 'nonce_race', number: number) => void = () => undefined;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -45,7 +48,8 @@ export class FakeChain {
 
   /** The next epoch: a tipset with what can be executed, or a null round. */
   mine(): void {
-    this.epoch += 1;
+    // After a jump in time the epochs in between had no blocks for us.
+    this.epoch = Math.max(this.epoch + 1, FIRST_EPOCH + Math.floor((this.#now() - BEGIN_MS) / EPOCH_MS));
     if (this.#nullRounds > 0) {
       this.#nullRounds -= 1;
       return;
@@ -56,6 +60,7 @@ export class FakeChain {
       if (one.message.nonce < next) this.#mempool.delete(one.message.cid);
       if (one.message.nonce !== next) continue;
       this.#receipts.set(one.message.cid, this.#ledger.execute(one, this.epoch));
+      if (one.want !== null && (one.forcedExit ?? 0) !== 0) this.onBadLuck('message_fails', one.want.number);
       this.#mempool.delete(one.message.cid);
       sent.push(one);
     }
@@ -142,7 +147,7 @@ export class FakeChain {
   port(lag: () => number): Chain {
     const seen = (): { epoch: number; ledger: Ledger; receipts: Map<string, Receipt> } => this.#view(lag());
     const preCommit = async (miner: MinerId, number: number) => seen().ledger.preCommits.get(sectorKey(miner, number));
-    const full: Chain & Record<string, unknown> = {
+    return {
       head: async () => ({ epoch: seen().epoch }),
       network: async () => ({ epochMs: EPOCH_MS, challengeDelay: CHALLENGE_DELAY, name: 'simulated' }),
       ticket: async () => {
@@ -175,7 +180,6 @@ export class FakeChain {
       pendingMessages: async (sender: string) => this.mempool().filter((message) => message.sender === sender),
       allocated: async (miner, numbers) => numbers.filter((number) => seen().ledger.allocated.has(sectorKey(miner, number))),
     };
-    return full;
   }
 
   #view(lag: number): { epoch: number; ledger: Ledger; receipts: Map<string, Receipt> } {
@@ -203,8 +207,11 @@ export class FakeChain {
     const cid = `bafymessage${(this.#signed += 1)}`;
     this.#wants.set(cid, { want, forcedExit });
     const nonce = Math.max(this.nodeNonce(sender), floor);
-    if (this.raceNextSign) this.foreign(sender);
-    this.raceNextSign = false;
+    if (this.raceNextSign) {
+      this.raceNextSign = false;
+      this.foreign(sender);
+      this.onBadLuck('nonce_race', want.number);
+    }
     return { sender, nonce, cid, signed: '{"Message":{"Value":"1500000000000000000"}}', pushed: false };
   }
 

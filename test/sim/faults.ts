@@ -30,7 +30,8 @@ export class Faults {
   }
 
   take(port: Port): Armed | undefined {
-    const found = this.#armed.find((fault) => fault.port === port);
+    const any = `${port.slice(0, port.indexOf('.'))}.*`;
+    const found = this.#armed.find((fault) => fault.port === port || fault.port === any);
     if (found === undefined) return undefined;
     found.left -= 1;
     if (found.left <= 0) this.#armed.splice(this.#armed.indexOf(found), 1);

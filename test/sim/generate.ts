@@ -1,7 +1,8 @@
 /** A seed's script: weighted operations and faults, some at random times, some aimed at a state of a job. */
 import { planTables } from '../../src/scheduler/plans/all.ts';
 import { Rng } from './prng.ts';
-import type { Action, Item, Port, PortFault, Script, SettingsChange, StageFault, When } from './script.ts';
+import { FAULTS } from './script.ts';
+import type { Action, Fault, Item, Port, PortFault, Script, SettingsChange, StageFault, When } from './script.ts';
 
 const STAGE_FAULTS: readonly (readonly [number, StageFault])[] = [
   [4, 'internal'],
@@ -29,6 +30,9 @@ const STAGE_FAULTS: readonly (readonly [number, StageFault])[] = [
   [2, 'hang'],
   [4, 'die'],
 ];
+
+const LIES = STAGE_FAULTS.slice(12, 22).map(([, how]) => how);
+const FAILS = STAGE_FAULTS.slice(0, 12).map(([, how]) => how);
 
 const CHAIN: readonly Port[] = [
   'chain.network',
@@ -99,6 +103,19 @@ export function generate(seed: number): Script {
     const moment = when(job);
     for (const action of one(rng, job, 'state' in moment ? moment.state : undefined, states))
       items.push({ when: moment, ...action } as Item);
+  }
+  for (let at = rng.int(3); at > 0; at -= 1) {
+    const state = rng.pick(states);
+    const moment = {
+      job: 0,
+      state,
+      afterMs: rng.weighted([
+        [4, 0],
+        [3, rng.between(1, 300)],
+        [2, rng.between(300, 3_000)],
+      ]),
+    };
+    for (const action of aimed(rng, rng.pick(FAULTS), states)) items.push({ when: moment, ...action } as Item);
   }
   return {
     seed,
@@ -266,6 +283,66 @@ function one(rng: Rng, job: number, state: string | undefined, states: readonly 
       return [{ do: 'rot', what: rng.pick(['object', 'stored']) }];
     default:
       return state === undefined ? [{ do: 'piece', sizeBytes: 512 }] : [{ do: 'join', trust: rng.pick(['own', 'rented']) }];
+  }
+}
+
+/** One fault of a kind, so that every kind meets every state. */
+function aimed(rng: Rng, fault: Fault, states: readonly string[]): Action[] {
+  const job = 0;
+  const ms = rng.between(500, 20_000);
+  const port = (name: Port, how: PortFault): Action[] => [{ do: 'port', port: name, how, count: 1, ms }];
+  switch (fault) {
+    case 'crash':
+      return rng.chance(50)
+        ? port(rng.pick(['chain.*', 'objects.*', 'store.commit']), rng.pick(['crash_before', 'crash_after']))
+        : [{ do: 'restart', awayMs: ms, crash: true }];
+    case 'restart':
+      return [{ do: 'restart', awayMs: ms, crash: false }];
+    case 'stall':
+      return [{ do: 'stall', ms: ms * 4 }];
+    case 'disk_full':
+      return port('store.commit', 'full');
+    case 'chain_error':
+      return port('chain.*', rng.pick(['error', 'lost', 'twice', 'delay']));
+    case 'chain_refuses':
+      return port('chain.*', 'permanent');
+    case 'chain_lags':
+      return [{ do: 'port', port: 'chain.*', how: 'stale', count: rng.between(1, 6), ms }];
+    case 'object_error':
+      return port('objects.*', rng.pick(['error', 'permanent', 'lost', 'twice', 'delay']));
+    case 'network':
+      return port(rng.pick(['net.next', 'net.heartbeat']), rng.pick(['error', 'lost', 'twice', 'delay']));
+    case 'reorg':
+      return [{ do: 'chain', what: rng.pick(['reorg', 'null_rounds']), depth: rng.between(1, 4), lose: rng.chance(30) }];
+    case 'mempool_loss':
+      return [{ do: 'chain', what: 'mempool_loss', depth: 1, lose: false }];
+    case 'nonce_race':
+      return [{ do: 'chain', what: 'foreign', depth: 1, lose: false }];
+    case 'message_fails':
+      return [
+        { do: 'exit_code', method: rng.pick(['PreCommitSectorBatch2', 'ProveCommitSectors3']), code: rng.pick([6, 7, 16, 18, 19, 20]) },
+      ];
+    case 'runner_lost':
+      return rng.chance(50) ? [{ do: 'stage', job, how: rng.pick(['die', 'hang']) }] : runner(rng);
+    case 'runner_fails':
+      return [{ do: 'stage', job, how: rng.pick(FAILS) }];
+    case 'runner_lies':
+      return [{ do: 'stage', job, how: rng.pick(LIES) }];
+    case 'rot':
+      return [{ do: 'rot', what: rng.pick(['object', 'stored']) }];
+    case 'pause':
+      return [
+        { do: 'pause', job, now: rng.chance(50) },
+        { do: 'resume', job, force: rng.chance(50) },
+      ];
+    case 'resume':
+      return [{ do: 'resume', job, force: true }];
+    case 'resume_back':
+      return [{ do: 'resume', job, state: rng.pick(states), force: true }];
+    case 'operator_refused':
+      return [{ do: 'resume', job, state: 'Nonsense', force: false }];
+    default:
+      return [];
   }
 }
 

@@ -153,7 +153,7 @@ export async function act(world: World, action: Action): Promise<void> {
       return;
     case 'exit_code':
       chain.forceExit(action.method, action.code);
-      world.strike('message_fails', `${action.method} will end with exit code ${action.code}`);
+      world.note(`! ${action.method} will end with exit code ${action.code}`);
       return;
     case 'chain':
       onChain(world, action);
@@ -201,7 +201,7 @@ function onChain(world: World, action: Extract<Action, { do: 'chain' }>): void {
       chain.loseMempool();
       return;
     case 'foreign':
-      world.strike('nonce_race', 'other software will take the next nonce');
+      world.note('! other software will take the next nonce');
       chain.raceNextSign = true;
       return;
     case 'taken': {

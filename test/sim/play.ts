@@ -12,6 +12,8 @@ import { BrokenPromise, World } from './world.ts';
 
 /** Within so much virtual time after the last fault every job must have ended or wait for a person. */
 export const LIVENESS_BOUND_MS = 6 * 3_600_000;
+/** Longer than a pre-commit lives (30 days and a little). */
+const EXPIRY_MS = 32 * 86_400_000;
 /** Steps without end are a loop. */
 const MOST_STEPS = 400_000;
 
@@ -58,7 +60,7 @@ export async function play(script: Script, path: string, withTimeline = false): 
     broken: broken === undefined ? undefined : broken instanceof BrokenPromise ? broken.message : `simulator: ${broken.stack}`,
     promise: broken === undefined ? undefined : broken instanceof BrokenPromise ? broken.promise : 'simulator',
     steps: world.clock.steps,
-    virtualMs: world.clock.nowMs - BEGIN_MS,
+    virtualMs: world.clock.nowMs - BEGIN_MS - world.clock.stalledMs,
     cells: world.coverage.cells,
     ...counts,
     log,
@@ -145,6 +147,9 @@ async function withGoodWill(world: World): Promise<void> {
     if (job === undefined) throw new BrokenPromise('abort', `${id} cannot be given up, not even with force`);
   }
   // Deletions, and messages that are out, still run their course.
+  // What a forced abort kept goes once its pre-commit has expired.
+  if (world.reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => world.reader.openEffects() === 0);
+  if (world.reader.openEffects() > 0) world.clock.stall(EXPIRY_MS);
   const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);
   // Whoever still holds an open grant gives it back.

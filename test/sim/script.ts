@@ -7,9 +7,11 @@ import type { SealProof } from '../../src/schema/seal-proof.ts';
 /** A time after the begin, or a time after the `job`-th job first reached a state. */
 export type When = { readonly atMs: number } | { readonly job: number; readonly state: string; readonly afterMs: number };
 
-/** Every call that leaves the control plane, or its database. */
+/** Every call that leaves the control plane, or its database; `.*`: whichever is next. */
 export type Port =
   | 'store.commit'
+  | 'chain.*'
+  | 'objects.*'
   | 'chain.network'
   | 'chain.ticket'
   | 'chain.seed'

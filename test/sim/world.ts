@@ -14,7 +14,7 @@ import { FakeObjects } from './fake-objects.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { ChainOracle } from './oracle-chain.ts';
-import { artifactsWhole, unsettled } from './oracle-end.ts';
+import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
 import { Rng } from './prng.ts';
 import { Reader } from './reader.ts';
@@ -74,6 +74,10 @@ export class World {
     this.history = new HistoryOracle(planTables(), broken);
     this.chainOracle = new ChainOracle(this.chain, broken);
     this.faults.onStrike = (fault, what) => this.strike(fault, what);
+    this.chain.onBadLuck = (kind, number) => {
+      const job = this.reader.jobs().findLast((row) => row.number === number);
+      this.strike(kind, `message of sector ${number}: ${kind}`, job?.id);
+    };
     this.fleet = new Fleet(this);
   }
 
@@ -188,10 +192,12 @@ export class World {
     if (this.#broken !== undefined) throw this.#broken;
   }
 
+  /** A fault struck: this job, or those that wait for what it hit. */
   strike(fault: Fault, what: string, job?: string): void {
     this.note(`! ${what}${job === undefined ? '' : ` (${job})`}`);
-    const live = [...this.history.jobs.values()].filter(({ state }) => state !== 'Finished' && state !== 'Aborted').map(({ id }) => id);
-    this.coverage.strike(fault, job === undefined ? live : [job]);
+    const hit = WAITING[fault];
+    const live = this.reader.jobs().filter(({ state, waiting_for }) => !ended(state) && (hit === undefined || hit.includes(waiting_for)));
+    this.coverage.strike(fault, job === undefined ? live.map(({ id }) => id) : [job]);
   }
 
   /** The fault that this attempt is to suffer, if a script says so. */
@@ -232,6 +238,18 @@ const LIES: ReadonlySet<StageFault> = new Set([
   'wrong_size',
   'unparsable',
 ]);
+
+/** Jobs that a fault of this kind can touch, by what they wait for; others touch everybody. */
+const WAITING: Partial<Record<Fault, readonly string[]>> = {
+  chain_error: ['effect'],
+  chain_refuses: ['effect'],
+  chain_lags: ['effect'],
+  nonce_race: ['effect'],
+  mempool_loss: ['effect'],
+  object_error: ['stage', 'runner'],
+  network: ['stage', 'runner'],
+  runner_lost: ['stage', 'runner'],
+};
 
 /** Only rented runners lie; own ones break. */
 function isLie(how: StageFault): boolean {
