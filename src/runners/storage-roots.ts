@@ -1,6 +1,6 @@
 /** Miner storage: which root takes a sector, and where in it a file may be. */
 import { readdir, realpath, stat, statfs } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { StageFailure, errnoOf } from './failure.ts';
 import type { StorageRoot } from './options.ts';
 
@@ -91,14 +91,15 @@ export async function findStored(root: StorageRoot, path: string): Promise<{ pat
 /** Throws `bad_request` when the folder for a stored file lies outside of the storage, because a link on the way leads there. */
 export async function checkFolder(root: StorageRoot, path: string): Promise<void> {
   const levels: string[] = [];
-  for (let at = dirname(storedFilePath(root, path)); at !== root.path && at !== dirname(at); at = dirname(at)) levels.unshift(at);
+  const top = resolve(root.path);
+  for (let at = dirname(resolve(storedFilePath(root, path))); at !== top; at = dirname(at)) levels.unshift(at);
   for (const level of levels) {
     const real = await realpath(level).catch(ifAbsent);
     if (real === undefined) return;
     if (await isInside(root, real)) continue;
     throw new StageFailure(
       'bad_request',
-      `${relative(root.path, level)} in storage ${root.id} is a link that leads out of it; make it a folder, or give its target to the runner as a storage of its own`,
+      `${relative(top, level)} in storage ${root.id} is a link that leads out of it; make it a folder, or give its target to the runner as a storage of its own`,
     );
   }
 }
