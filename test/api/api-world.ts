@@ -11,10 +11,12 @@ import type { Role } from '../../src/api/views.ts';
 import { randomIds, sleep } from '../../src/main/machine.ts';
 import { type LocalObjects, openLocalObjects } from '../../src/objects/local.ts';
 import { DEFAULTS, type Settings } from '../../src/scheduler/context.ts';
+import type { Backup } from '../../src/api/parts.ts';
 import type { Store } from '../../src/scheduler/ports.ts';
 import { restarted } from '../../src/scheduler/tick.ts';
 import { MinerId } from '../../src/schema/ids.ts';
 import type { RegisterAnswer } from '../../src/schema/runner.ts';
+import { openBackups } from '../../src/store/backup.ts';
 import { openNodeStore } from '../../src/store/node.ts';
 
 export const OURS = MinerId.parse('t01000');
@@ -35,7 +37,7 @@ export class ApiWorld {
   readonly app: ReturnType<typeof createApp>;
   admin = '';
 
-  private constructor(folder: string, store: Store, objects: LocalObjects) {
+  private constructor(folder: string, store: Store, objects: LocalObjects, backup: () => Promise<Backup>) {
     this.folder = folder;
     this.store = store;
     this.objects = objects;
@@ -54,6 +56,7 @@ export class ApiWorld {
       door: this.door,
       objects,
       settings,
+      backup,
       workerAddresses: { ours: '10.0.0.7', theirs: '10.0.0.8:17999' },
       log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
       requestId: () => randomIds.hex(8),
@@ -73,7 +76,8 @@ export class ApiWorld {
       },
     });
     const objects = await openLocalObjects({ dataDir: folder, publicUrl: objectsUrl, now: () => Date.now() });
-    const world = new ApiWorld(folder, store, objects);
+    const backups = await openBackups({ source: store, folder, minFreeBytes: 0 });
+    const world = new ApiWorld(folder, store, objects, backups.make);
     await world.door.run(restarted);
     world.admin = await world.token('admin');
     return world;

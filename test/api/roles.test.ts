@@ -132,6 +132,7 @@ const CASES: readonly Case[] = [
   }),
   plain('POST /v1/tokens', 'admin', { body: { name: 'made', role: 'viewer' }, whole: true }),
   plain('GET /v1/tokens', 'admin', { whole: true }),
+  plain('POST /v1/backup', 'admin', { whole: true }),
   {
     route: 'DELETE /v1/tokens/{id}',
     who: 'admin',
