@@ -104,6 +104,9 @@ test('hashes of stored files are not lost to an import that knows the storage on
   await sealedHere({ ...CC, files });
   expect(await taken([{ ...CC, files: { ...files, files: null } }])).toMatchObject({ unchanged: 1 });
   expect((await known(7))?.files).toEqual(files);
+  expect(await taken([{ ...CC, files: { storage: 'store-1', root: '/mnt/other', files: null } }])).toMatchObject({ imported: 1 });
+  expect((await known(7))?.files).toEqual({ ...files, root: '/mnt/other' });
+  expect(await taken([{ ...CC, files: { storage: 'store-1', root: '', files: null } }])).toMatchObject({ unchanged: 1 });
 });
 
 test.each<[string, (record: any) => void, RegExp]>([
