@@ -83,17 +83,23 @@ function difference(known: SectorRecord, given: SectorRecord): string | undefine
 /** What is known stays; what was not known is filled in. What the import says of places wins: files do move. */
 function merged(known: SectorRecord, given: SectorRecord): SectorRecord {
   const { ticket } = known;
-  const moved = given.files !== null && (given.files.files !== null || given.files.storage !== known.files?.storage);
   return {
     ...known,
     ticket: ticket === null ? given.ticket : { ...ticket, value: ticket.value ?? given.ticket?.value ?? null },
     commD: known.commD ?? given.commD,
     update: known.update ?? given.update,
-    files: moved ? given.files : known.files,
+    files: placed(known.files, given.files),
     preCommit: known.preCommit ?? given.preCommit,
     proveCommit: known.proveCommit ?? given.proveCommit,
     replicaUpdate: known.replicaUpdate ?? given.replicaUpdate,
   };
+}
+
+/** Within one storage, hashes that only we have stay. */
+function placed(known: SectorRecord['files'], given: SectorRecord['files']): SectorRecord['files'] {
+  if (known === null || given === null) return given ?? known;
+  if (given.storage !== known.storage) return given;
+  return { storage: known.storage, root: given.root === '' ? known.root : given.root, files: given.files ?? known.files };
 }
 
 /** Why a record contradicts itself, if it does: a rebuild from it would fail hours later. */
