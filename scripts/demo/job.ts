@@ -40,7 +40,7 @@ async function watch({ client, dataDir }: Demo, job: string, stop: AbortSignal):
     since ??= event.atMs;
     if (event.kind === 'transition') {
       printLine(
-        `${String(event.from).padEnd(20)} ${String(event.event).padEnd(21)} → ${String(event.to).padEnd(20)} ${seconds(event.atMs - since)}`,
+        `${String(event.from).padEnd(20)} ${String(event.event).padEnd(22)} → ${String(event.to).padEnd(20)} ${seconds(event.atMs - since)}`,
       );
       since = event.atMs;
       if (event.to === 'Finished') return;

@@ -1,4 +1,4 @@
-/** An honest replay prover that waits in a stage: `node holding-prover.ts FOLDER run` stays while FOLDER/hold is there. */
+/** An honest replay prover that waits in a stage: `node holding-prover.ts FOLDER run` stays while FOLDER/hold-STAGE is there. */
 import { existsSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ProverRequest, perform } from '../replay-prover/replay-prover.ts';
@@ -6,7 +6,7 @@ import { type ProverRequest, perform } from '../replay-prover/replay-prover.ts';
 const [folder] = process.argv.slice(2) as [string];
 const text = readFileSync(0, 'utf8');
 const { stage } = JSON.parse(text) as ProverRequest;
-const hold = join(folder, 'hold');
+const hold = join(folder, `hold-${stage}`);
 
 if (existsSync(hold)) {
   await new Promise<void>((resolve) => {

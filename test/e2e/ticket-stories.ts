@@ -37,7 +37,10 @@ export async function overslept(options: DeploymentOptions, sectors: number): Pr
 }
 
 /** The same, once the runner is there and the sector is paused. */
-async function expired(options: DeploymentOptions, sectors: number): Promise<{ deployment: Deployment; jobs: string[]; detail: SectorDetail }> {
+async function expired(
+  options: DeploymentOptions,
+  sectors: number,
+): Promise<{ deployment: Deployment; jobs: string[]; detail: SectorDetail }> {
   const { deployment, jobs } = await overslept(options, sectors);
   await deployment.addRunner('pc2', { stages: ['PC2'] });
   return { deployment, jobs, detail: await deployment.until(jobs[0] as string, ({ job }) => job.paused) };
