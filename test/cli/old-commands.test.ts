@@ -3,7 +3,7 @@
  * program's name changed, against a real control plane, dev chain and runner. The effect is read through the API.
  */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Client, ThreadView } from '../../src/api/client.ts';
@@ -43,19 +43,15 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => deployment.end());
 
-/** The one `sed` that an old script needs. */
-function renamed(line: string): string {
-  return line
-    .replace(/^(damocles|venus)-worker /, 'sealpool-worker ')
-    .replace(/^(damocles-manager|venus-sector-manager) /, 'sealpool-manager ');
-}
+/** The one `sed` that an old script needs, as docs/from-damocles.md gives it. */
+const SED = /^sed -i ('.*') \*\.sh$/m.exec(readFileSync(join(ROOT, 'docs/from-damocles.md'), 'utf8'))?.[1];
 
-/** Types an old command line into a shell. */
+/** An old script of one line: the line goes through the `sed` and is run as it comes out. */
 function typed(line: string): { status: number | null; stdout: string; stderr: string } {
   const { PATH = '', ...env } = cleanEnvironment();
-  return spawnSync('sh', ['-c', renamed(line)], {
+  return spawnSync('sh', ['-c', `eval "$(printf '%s' "$OLD" | sed ${SED})"`], {
     cwd: deployment.folder,
-    env: { ...env, PATH: `${join(ROOT, 'bin')}:${PATH}`, SEALPOOL_DATA: join(deployment.folder, 'data') },
+    env: { ...env, OLD: line, PATH: `${join(ROOT, 'bin')}:${PATH}`, SEALPOOL_DATA: join(deployment.folder, 'data') },
     encoding: 'utf8',
     timeout: 30_000,
   });
