@@ -26,7 +26,7 @@ function unsealJob(ctx: Context, principal: Principal, ref: SectorRef): Job {
     if (job.plan === 'unseal') return job;
     throw conflict(
       'not_unsealed',
-      `job ${job.id} runs the plan ${job.plan} and unseals nothing; queue a job of the plan unseal, or name its sector`,
+      `job ${job.id} runs the plan ${job.plan} and unseals nothing; unseal its sector (sealpool sectors unseal), or name the job that did`,
     );
   }
   const { miner: typed, number } = parseSectorName(byName.data);
@@ -38,14 +38,15 @@ function unsealJob(ctx: Context, principal: Principal, ref: SectorRef): Job {
   if (ctx.tx.sectorRecord(miner, number) === undefined && ctx.tx.jobOfSector(miner, number) === undefined) throw notFound(`sector ${ref}`);
   throw conflict(
     'not_unsealed',
-    `sector ${ref} was not unsealed yet; queue a job of the plan unseal for it, and ask again when it has finished`,
+    `sector ${ref} was not unsealed yet; unseal it (sealpool sectors unseal ${ref}), and ask again when that has finished`,
   );
 }
 
 /** The piece of a finished job. Throws 409 while there is none, 410 when it was deleted. */
 function pieceOf(job: Job): NonNullable<Job['data']['artifacts'][string]> {
   const { id, state, error } = job;
-  if (state === 'Aborted') throw conflict('not_unsealed', `job ${id} was aborted and has no data; queue another job of the plan unseal`);
+  if (state === 'Aborted')
+    throw conflict('not_unsealed', `job ${id} was aborted and has no data; unseal the sector again (sealpool sectors unseal)`);
   if (state !== 'Finished') {
     const why = error === null ? 'ask again when it has finished' : `its last error: ${error.message}`;
     throw conflict('not_unsealed_yet', `job ${id} is in ${state} and has no data yet; ${why}`);
