@@ -26,6 +26,8 @@ const CLOSE_MS = 5_000;
 
 export type ControlPlane = {
   readonly url: string;
+  /** Where it listens, which public_url may stand before. */
+  readonly listening: string;
   /** The first admin token, mode 0600. */
   readonly tokenFile: string;
   /** Ends: no new requests, long polls answered, effects under way finished, database closed. */
@@ -84,7 +86,8 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     );
     const server = await listen(app.fetch, config.listen, config.port);
     const host = config.listen.includes(':') ? `[${config.listen}]` : config.listen;
-    const url = config.public_url ?? `http://${host}:${server.port}`;
+    const listening = `http://${host}:${server.port}`;
+    const url = config.public_url ?? listening;
     publicUrl = url.replace(/\/+$/, '');
     const onError = (error: unknown): void => log.error({ err: error }, 'an effect could not be recorded');
     const effects = performEffects({ door, chain, objects, engine: { effectSigned, effectDone }, onError, ending: ending.signal });
@@ -94,6 +97,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     log.info({ url, dataDir }, 'the control plane serves');
     return {
       url,
+      listening,
       tokenFile,
       failed,
       async close() {

@@ -44,16 +44,50 @@ function daemonOf(deployment: Deployment, victim: Victim): Daemon {
   return [...deployment.runners.values()][0] as Daemon;
 }
 
-/** One pre-commit and one prove-commit per sector on the chain, each result applied once, each transition once. */
+/**
+ * Kills every kind of process side by side, each in its own rhythm, until `kills` were made; a runner is any of them.
+ * It lives for up to `liveMs` and `liveStarts` times what its start took: on a busy machine work is slower as well.
+ */
+export async function killSideBySide(
+  deployment: Deployment,
+  random: () => number,
+  plan: { kills: number; liveMs: number; liveStarts: number; killed: (victim: Victim, count: number) => void },
+): Promise<void> {
+  let begun = 0;
+  let count = 0;
+  const one = async (victim: Victim): Promise<void> => {
+    let startMs = 0;
+    while ((begun += 1) <= plan.kills) {
+      await new Promise((resolve) => setTimeout(resolve, random() * (plan.liveMs + plan.liveStarts * startMs)));
+      const runners = [...deployment.runners.values()];
+      const daemon = victim === 'runner' ? (runners[Math.floor(random() * runners.length)] as Daemon) : daemonOf(deployment, victim);
+      expect(await daemon.end('SIGKILL')).toBe('SIGKILL');
+      plan.killed(victim, (count += 1));
+      const fromMs = performance.now();
+      await daemon.start();
+      startMs = performance.now() - fromMs;
+    }
+  };
+  await Promise.all((['chain', 'control plane', 'runner'] as const).map(one));
+}
+
+/** Methods of the miner actor whose messages a job of the plan sends: each lands once. */
+const METHODS: Readonly<Record<string, readonly number[]>> = { sealer: [28, 34], snapup: [35], rebuild: [], unseal: [] };
+
+/** One message per sector and step on the chain, nonces without gaps, each result applied once, each transition once. */
 export async function nothingTwice(deployment: Deployment, details: readonly SectorDetail[]): Promise<void> {
   const messages = await deployment.messages();
-  expect(messages.filter(({ method }) => method === 28)).toHaveLength(details.length);
-  expect(messages.filter(({ method }) => method === 34)).toHaveLength(details.length);
+  const wanted = details.flatMap(({ job }) => METHODS[job.plan] ?? []);
+  expect(messages.map(({ method }) => method).sort()).toEqual([...wanted].sort());
+  for (const sender of new Set(messages.map(({ from }) => from))) {
+    const nonces = messages.filter((message) => message.from === sender).map(({ nonce }) => nonce);
+    expect(nonces.sort((a, b) => a - b)).toEqual(nonces.map((_, at) => at));
+  }
   for (const { job, events, attempts } of details) {
     expect(job).toMatchObject({ state: 'Finished', generation: 1 });
-    for (const message of [job.data.preCommit, job.data.proveCommit]) {
-      expect(messages.filter(({ cid }) => cid === message?.cid)).toEqual([expect.objectContaining({ exitCode: 0 })]);
-    }
+    const own = [job.data.preCommit, job.data.proveCommit, job.data.replicaUpdate].filter((message) => message !== undefined);
+    const landed = own.map(({ cid }) => messages.filter((message) => message.cid === cid));
+    expect(landed.flat().map(({ method, exitCode }) => [method, exitCode])).toEqual((METHODS[job.plan] ?? []).map((method) => [method, 0]));
     const done = attempts
       .filter(({ status }) => status === 'done')
       .map(({ stage, state, generation }) => `${stage} in ${state} of ${generation}`);

@@ -13,31 +13,42 @@ export const ENTRY = join(ROOT, 'src/main/sealpool.ts');
 export const REPLAY_PROVER = join(ROOT, 'test/replay-prover/sealpool-prover');
 export const MINER = MinerId.parse('t01000');
 
-export type Ready = { readonly url: string; readonly tokenFile: string };
+export type Ready = { readonly url: string; readonly listening?: string; readonly tokenFile: string };
 
 /** One `sealpool …` process; started again it gets the same arguments and port. */
 export class Daemon {
   readonly #args: readonly string[];
   readonly #env: Record<string, string>;
   readonly #log: string;
+  readonly #prefix: readonly string[];
   #port = 0;
   #child: ChildProcess | undefined;
   #gone: Promise<void> = Promise.resolve();
 
-  constructor(args: readonly string[], env: Record<string, string>, log: string) {
+  /** `prefix`: a program and its arguments that run it, such as strace -D. */
+  constructor(args: readonly string[], env: Record<string, string>, log: string, prefix: readonly string[] = []) {
     this.#args = args;
     this.#env = env;
     this.#log = log;
+    this.#prefix = prefix;
   }
 
   get pid(): number | undefined {
     return this.#child?.pid;
   }
 
+  /** Resolves with the exit code or signal once it has ended by itself. */
+  async ended(): Promise<number | string | null> {
+    await this.#gone;
+    return this.#child?.exitCode ?? this.#child?.signalCode ?? null;
+  }
+
   /** Starts it; resolves once it serves, rejects with its log when it ends before. */
   async start(): Promise<Ready> {
     const log = openSync(this.#log, 'a');
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ENTRY, ...this.#args, '--port', String(this.#port)], {
+    const command = [process.execPath, '--disable-warning=ExperimentalWarning', ENTRY, ...this.#args, '--port', String(this.#port)];
+    const [program = '', ...rest] = [...this.#prefix, ...command];
+    const child = spawn(program, rest, {
       env: { ...cleanEnvironment(), ...this.#env },
       stdio: ['ignore', 'pipe', log],
     });
@@ -55,7 +66,7 @@ export class Daemon {
       );
     });
     const ready = JSON.parse(line) as Ready;
-    this.#port = Number(new URL(ready.url).port);
+    this.#port = Number(new URL(ready.listening ?? ready.url).port);
     return ready;
   }
 
@@ -64,8 +75,7 @@ export class Daemon {
     const child = this.#child;
     if (child === undefined) return null;
     child.kill(signal);
-    await this.#gone;
-    return child.exitCode ?? child.signalCode;
+    return this.ended();
   }
 }
 
@@ -83,6 +93,8 @@ export type DeploymentOptions = {
   readonly dataDir?: string;
   /** Settings of the control plane in their environment spelling. */
   readonly settings?: Record<string, string>;
+  /** Length of an epoch of the dev chain: a ticket is good for 2,880 of them. */
+  readonly epochMs?: number;
 };
 
 /** Quick leases, so that a killed runner costs a test a second and not twenty. */
@@ -100,14 +112,16 @@ export class Deployment {
   readonly controlPlane: Daemon;
   readonly runners = new Map<string, Daemon>();
   readonly #prover: string;
+  readonly #serve: readonly [args: readonly string[], env: Record<string, string>];
   chainUrl = '';
   url = '';
   token = '';
 
-  private constructor(folder: string, chain: Daemon, controlPlane: Daemon, prover: string) {
+  private constructor(folder: string, chain: Daemon, serve: readonly [readonly string[], Record<string, string>], prover: string) {
     this.folder = folder;
     this.chain = chain;
-    this.controlPlane = controlPlane;
+    this.controlPlane = new Daemon(...serve, join(folder, 'serve.log'));
+    this.#serve = serve;
     this.#prover = prover;
   }
 
@@ -118,22 +132,27 @@ export class Deployment {
     const replay = (options.acceptReplay ?? true) ? ['--accept-replay'] : [];
     const chain = new Daemon(
       ['devnet', '--data', join(folder, 'devnet'), ...replay],
-      { SEALPOOL_PROVER: REAL_PROVER, SEALPOOL_DEVNET_EPOCH_MS: '50' },
+      { SEALPOOL_PROVER: REAL_PROVER, SEALPOOL_DEVNET_EPOCH_MS: String(options.epochMs ?? 50) },
       join(folder, 'devnet.log'),
     );
     const { url: chainUrl, tokenFile } = await chain.start();
     const env = { SEALPOOL_CHAIN_URL: `${chainUrl}/rpc/v1`, SEALPOOL_CHAIN_TOKEN_FILE: tokenFile, ...QUICK, ...options.settings };
-    const deployment = new Deployment(
-      folder,
-      chain,
-      new Daemon(['serve', '--data', options.dataDir ?? join(folder, 'data')], env, join(folder, 'serve.log')),
-      prover,
-    );
+    const args = ['serve', '--data', options.dataDir ?? join(folder, 'data')];
+    const deployment = new Deployment(folder, chain, [args, env], prover);
     deployment.chainUrl = chainUrl;
-    const ready = await deployment.controlPlane.start();
-    deployment.url = ready.url;
+    // A control plane that does not start must not leave its chain behind.
+    const ready = await deployment.controlPlane.start().catch(async (error: unknown) => {
+      await chain.end('SIGKILL');
+      throw error;
+    });
+    deployment.url = ready.listening ?? ready.url;
     deployment.token = readFileSync(ready.tokenFile, 'utf8').trim();
     return deployment;
+  }
+
+  /** A further control plane on the same data folder, as if somebody started one by mistake; its log is `again.log`. */
+  anotherControlPlane(): Daemon {
+    return new Daemon(...this.#serve, join(this.folder, 'again.log'));
   }
 
   get client(): Client {
@@ -192,8 +211,16 @@ export class Deployment {
     );
   }
 
+  /** Asks the dev chain's control: its clock, balances, randomness. */
+  async control(request: object): Promise<void> {
+    const token = readFileSync(join(this.folder, 'devnet/devnet.token'), 'utf8').trim();
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+    const answer = await fetch(`${this.chainUrl}/control`, { method: 'POST', headers, body: JSON.stringify(request) });
+    if (!answer.ok) throw new Error(`the dev chain refused ${JSON.stringify(request)}: ${await answer.text()}`);
+  }
+
   /** Every message the chain was ever given. */
-  async messages(): Promise<{ cid: string; method: number; nonce: number; state: string; exitCode: number | null }[]> {
+  async messages(): Promise<{ cid: string; method: number; from: string; nonce: number; state: string; exitCode: number | null }[]> {
     const text = await (await fetch(`${this.chainUrl}/messages`)).text();
     return text
       .split('\n')

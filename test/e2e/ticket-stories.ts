@@ -20,19 +20,13 @@ export function type(deployment: Deployment, ...words: string[]): { status: numb
   });
 }
 
-/** Moves the dev chain's clock on. */
-export async function advance(deployment: Deployment, epochs: number): Promise<void> {
-  const answer = await fetch(`${deployment.chainUrl}/control`, { method: 'POST', body: JSON.stringify({ advance: epochs }) });
-  expect(answer.status, await answer.text()).toBe(200);
-}
-
 /** A deployment whose first sector waits for PC2, for which there is no runner yet, while its ticket runs out. */
 export async function overslept(options: DeploymentOptions, sectors: number): Promise<{ deployment: Deployment; jobs: string[] }> {
   const deployment = await Deployment.start(options);
   await deployment.addRunner('most', { stages: Stage.options.filter((stage) => stage !== 'PC2') });
   const jobs = await deployment.pledge(sectors);
   await deployment.until(jobs[0] as string, ({ job: { waiting } }) => waiting.for === 'runner' && waiting.stage === 'PC2');
-  await advance(deployment, A_DAY_EPOCHS);
+  await deployment.control({ advance: A_DAY_EPOCHS });
   return { deployment, jobs };
 }
 
