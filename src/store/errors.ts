@@ -35,6 +35,13 @@ export function isFatal(code: string | undefined): boolean {
   return code !== undefined && /^SQLITE_(IOERR|CORRUPT|NOTADB|CANTOPEN|READONLY)/.test(code);
 }
 
+/** What a fatal error says to whoever reads the log of the process that it ends. */
+export function fatalError(error: unknown): Error {
+  const cause = error instanceof Error ? error : new Error(String(error));
+  if (!isFatal(sqliteCode(error))) return cause;
+  return new Error(`${cause.message}; look at the disk of the database, then start again: everything that was answered is kept`, { cause });
+}
+
 /** A full disk and a broken uniqueness as problems; any other error as it came. */
 export function asProblem(error: unknown): unknown {
   if (error instanceof SealpoolError) return error;

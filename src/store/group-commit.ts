@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers';
 import type { Database } from 'better-sqlite3';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Store, Tx } from '../scheduler/ports.ts';
-import { asProblem, isFatal, sqliteCode } from './errors.ts';
+import { asProblem, fatalError, isFatal, sqliteCode } from './errors.ts';
 import type { Guard } from './guard.ts';
 
 type Request = {
@@ -91,7 +91,7 @@ export function groupCommit(parts: GroupCommitParts): { commit: Store['commit'];
       'database_failed',
       'the database failed and the control plane stops; restart it, it goes on from what was committed',
     );
-    parts.onFatal(error instanceof Error ? error : new Error(String(error)));
+    parts.onFatal(fatalError(error));
     return refuse;
   }
 

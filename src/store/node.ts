@@ -58,12 +58,34 @@ function openProblem(error: unknown, path: string): unknown {
       `${path} cannot be opened; make its folder and give this user the right to write there`,
     );
   }
+  if (code?.startsWith('SQLITE_READONLY') === true) {
+    return new SealpoolError(
+      'unprocessable',
+      'read_only_database',
+      `${path} cannot be written, it or its disk is read-only; give this user the right to write it, then start again`,
+    );
+  }
+  if (code?.startsWith('SQLITE_IOERR') === true) {
+    return new SealpoolError(
+      'unavailable',
+      'database_failed',
+      `${path} cannot be opened, its disk failed (${code}); look at the disk, then start again: everything that was answered is kept`,
+    );
+  }
+  if (code === 'SQLITE_BUSY') {
+    return new SealpoolError(
+      'conflict',
+      'database_in_use',
+      `another program is writing to ${path}; stop it first, or give this control plane a data folder of its own`,
+    );
+  }
   return asProblem(error);
 }
 
 /**
  * Opens the database at `path`, applies missing migrations and takes it over from any earlier process.
- * Throws `database_in_use`, `newer_database`, `not_a_database` or `cannot_open_database`.
+ * Throws `database_in_use`, `newer_database`, `not_a_database`, `cannot_open_database`,
+ * `read_only_database`, `database_failed` or `storage_full`.
  */
 export function openNodeStore(options: NodeStoreOptions): Store & CopySource {
   const { path } = options;
