@@ -1,0 +1,63 @@
+/** Which call fails: every N of a short run, or some drawn by a seed. And what must come of each. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { seededRandom } from '../e2e/killing.ts';
+import { type Fault, type Played, playWrites, restartFinds } from './faulty-serve.ts';
+
+const NEVER = '65535';
+
+/** How many of these calls the short run makes without any fault: N goes from 1 to this. */
+export async function callsOf(folder: string, prepared: string, calls: string): Promise<number> {
+  const played = await playWrites(join(folder, 'without'), prepared, { calls, error: 'EIO', when: NEVER });
+  expect(played).toMatchObject({ started: true, endedWith: undefined, writes: { answered: 10, refused: 0 } });
+  await restartFinds(played);
+  rmSync(join(folder, 'without'), { recursive: true });
+  return played.calls.length;
+}
+
+/** 1, then `count` numbers of 2…`most` by the seed, the same for the same seed; all of them without a `count`. */
+export function drawn(seed: number, most: number, count = most): number[] {
+  const random = seededRandom(seed);
+  const rest = Array.from({ length: most - 1 }, (_, at) => at + 2);
+  const some = Array.from({ length: Math.min(count, rest.length) }, () => rest.splice(Math.floor(random() * rest.length), 1)[0] as number);
+  return [1, ...some.sort((a, b) => a - b)];
+}
+
+/** One run with the fault at the N-th call, then a restart; answers how it went. */
+export async function faultAt(folder: string, prepared: string, fault: Fault, judge: (played: Played) => void): Promise<Played> {
+  const at = join(folder, `${fault.error}-${fault.when}`);
+  const played = await playWrites(at, prepared, fault);
+  const story = `${fault.calls} ${fault.when} with ${fault.error}`;
+  try {
+    judge(played);
+    await restartFinds(played);
+  } catch (error) {
+    throw new Error(`${story}: ${(error as Error).message}\n${played.log.slice(-1_500)}`, { cause: error });
+  }
+  rmSync(at, { recursive: true });
+  return played;
+}
+
+/** After an I/O error the process is gone with a sentence: what it could still answer might not be on the disk. */
+export function endsItself({ calls, started, endedWith, writes, log }: Played): void {
+  const failed = calls.find(({ injected }) => injected);
+  if (failed === undefined) throw new Error('the fault was not injected: the run made fewer calls than before');
+  if (!started) {
+    expect(endedWith).toBe(1);
+    expect(log).toMatch(/sealpool failed: .+; .+/);
+  } else if (failed.file === '-wal' && writes.answered < 10) {
+    expect(endedWith).toBe(1);
+    expect(log).toMatch(/the control plane ends: disk I\/O error/);
+  }
+}
+
+/** A disk without room for a few writes: refused while serving, all answered in the end, and it lives on. */
+export function healsItself({ calls, started, endedWith, writes, log }: Played): void {
+  if (!calls.some(({ injected }) => injected)) throw new Error('the fault was not injected: the run made fewer calls than before');
+  if (started) expect({ endedWith, answered: writes.answered }).toEqual({ endedWith: undefined, answered: 10 });
+  else {
+    expect(endedWith).toBe(1);
+    expect(log).toMatch(/sealpool failed: .*free space/);
+  }
+}

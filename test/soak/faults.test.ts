@@ -1,0 +1,41 @@
+/** Every N-th fsync and write of a short run fails, one at a time: what test/faults draws some of. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hasStrace, preparedFolder } from '../faults/faulty-serve.ts';
+import { callsOf, drawn, endsItself, faultAt, healsItself } from '../faults/sweep.ts';
+
+const TELL_EVERY = 25;
+
+let folder: string;
+let prepared: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sealpool-faults-'));
+  if (hasStrace) prepared = await preparedFolder(folder);
+}, 60_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test.runIf(hasStrace).each([
+  ['fsync,fdatasync', 'EIO', endsItself],
+  ['fsync,fdatasync', 'ENOSPC', endsItself],
+  ['pwrite64', 'EIO', endsItself],
+  ['pwrite64', 'ENOSPC', healsItself],
+] as const)('every %s with %s', async (calls, error, judge) => {
+  const most = await callsOf(folder, prepared, calls);
+  const startedMs = performance.now();
+  let ended = 0;
+  let refused = 0;
+  for (const n of drawn(0, most)) {
+    const when = judge === healsItself ? `${n}..${n + 2}` : String(n);
+    const { endedWith, writes } = await faultAt(folder, prepared, { calls, error, when }, judge);
+    if (endedWith !== undefined) ended += 1;
+    refused += writes.refused;
+    if (n % TELL_EVERY === 0 || n === most) {
+      console.log(
+        `${n} of ${most} ${calls} with ${error}: ${ended} ended it, ${refused} answers 503, ${Math.round((performance.now() - startedMs) / 1_000)} s`,
+      );
+    }
+  }
+  expect(judge === healsItself ? refused : ended).toBeGreaterThan(0);
+});
