@@ -35,6 +35,8 @@ export class FakeChain {
   readonly #now: () => number;
   /** Told of each push as it arrives, before anything is done with it. */
   onPush: (push: Push) => void = () => undefined;
+  /** Told of each message that is asked for. */
+  onSign: (want: MessageWant) => void = () => undefined;
   /** Told when a message ended with an exit code that a script forced, or lost its nonce to other software. */
   onBadLuck: (kind: 'message_fails' | 'nonce_race', number: number) => void = () => undefined;
 
@@ -194,6 +196,7 @@ export class FakeChain {
   }
 
   #sign(want: MessageWant, floor: number): SignedMessage {
+    this.onSign(want);
     const sender = this.sender(want.miner);
     const forcedExit = this.#forced.get(want.method);
     // Gas is estimated by running the message: what would fail now is not signed.

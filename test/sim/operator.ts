@@ -159,7 +159,7 @@ export async function act(world: World, action: Action): Promise<void> {
       onChain(world, action);
       return;
     case 'rot':
-      rot(world, action.what);
+      rot(world, action.what, action.match ?? '');
       return;
   }
 }
@@ -213,9 +213,10 @@ function onChain(world: World, action: Extract<Action, { do: 'chain' }>): void {
 }
 
 /** Bytes go bad: in object storage, or in the miner's. */
-function rot(world: World, what: 'object' | 'stored'): void {
+function rot(world: World, what: 'object' | 'stored', match: string): void {
   const files = what === 'object' ? world.objects.objects : undefined;
-  const paths = what === 'object' ? [...world.objects.objects.keys()].filter((key) => key.startsWith('jobs/')) : [...world.storage.keys()];
+  const all = what === 'object' ? [...world.objects.objects.keys()].filter((key) => key.startsWith('jobs/')) : [...world.storage.keys()];
+  const paths = all.filter((path) => path.includes(match));
   if (paths.length === 0) return;
   const path = world.rng.pick(paths);
   world.spoilt.add(path);

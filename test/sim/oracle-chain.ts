@@ -4,7 +4,9 @@
  * deposit is paid for a true CommR only.
  */
 import type { FakeChain, Push } from './fake-chain.ts';
-import { commDOf, commROf, hexOfCid, randomness, replicaId } from './replica.ts';
+import type { MessageWant } from '../../src/scheduler/effects.ts';
+import { CHALLENGE_DELAY } from './ledger.ts';
+import { commDOf, commROf, hexOfCid, proofOf, randomness, replicaId } from './replica.ts';
 
 export class ChainOracle {
   readonly #chain: FakeChain;
@@ -20,6 +22,7 @@ export class ChainOracle {
     this.#chain = chain;
     this.#broken = broken;
     chain.onPush = (push) => this.#look(push);
+    chain.onSign = (want) => this.#paid(want);
   }
 
   /** An abort was answered: messages of this sector that are out were named. */
@@ -41,11 +44,23 @@ export class ChainOracle {
     const live = before.find(({ sent }) => !this.#dead(sent.message.cid, sent.message));
     if (live !== undefined) this.#broken('one message', `${step}: ${message.cid} was sent while ${live.sent.message.cid} may still land`);
     this.#steps.set(step, [...before, push]);
+  }
+
+  /** What money is paid for is true: judged when the message is asked for, whether it is sent or not. */
+  #paid(want: MessageWant): void {
+    const sector = { miner: want.miner, number: want.number };
+    const name = `sector ${want.number} of ${want.miner}`;
     if (want.method === 'PreCommitSectorBatch2') {
       const commD = want.commD ?? commDOf([]).cid;
-      const true_ = commROf(replicaId({ miner: want.miner, number: want.number }, randomness('ticket', want.ticketEpoch), commD));
-      if (want.commR !== true_.cid)
-        this.#broken('deposit', `${step}: CommR ${hexOfCid(want.commR)} is not of this sector, ticket and data`);
+      const { cid } = commROf(replicaId(sector, randomness('ticket', want.ticketEpoch), commD));
+      if (want.commR !== cid) this.#broken('deposit', `${name}: CommR ${hexOfCid(want.commR)} is not of this sector, ticket and data`);
+    }
+    if (want.method === 'ProveCommitSectors3') {
+      const committed = this.#chain.ledger.preCommits.get(`${want.miner}/${want.number}`);
+      // A reorg may have moved the pre-commit a little, and its seed with it.
+      const epochs = Array.from({ length: 61 }, (_, at) => (committed?.epoch ?? 0) + CHALLENGE_DELAY + at - 30);
+      const holds = epochs.some((epoch) => want.proofBase64 === proofOf(committed?.commR ?? '', randomness('seed', epoch)));
+      if (committed !== undefined && !holds) this.#broken('gas', `${name}: a proof is sent that does not verify`);
     }
   }
 

@@ -46,6 +46,15 @@ export function artifactsWhole(reader: Reader, objects: FakeObjects, spoilt: Rea
   }
 }
 
+/** What a forced abort kept is there as long as its pre-commit may be rescued. */
+export function keptWhole(reader: Reader, objects: FakeObjects, broken: Broken): void {
+  for (const job of reader.jobs()) {
+    if (job.state !== 'Aborted') continue;
+    const { artifacts } = JSON.parse(job.data) as Data;
+    for (const { key } of Object.values(artifacts)) if (!objects.objects.has(key)) broken('objects', `${key}, kept for ${job.id}, is gone`);
+  }
+}
+
 /** After the faults: each job ended, or waits for a person with a reason. */
 export function alive(reader: Reader, history: HistoryOracle, broken: Broken): void {
   for (const job of unsettled(reader))

@@ -16,6 +16,10 @@ export type Told = {
   state: string;
   generation: number;
   paused: boolean;
+  /** The furthest state of this run, by its place in the table. */
+  furthest: number;
+  /** It got further, and nothing failed since. */
+  fresh: boolean;
   /** Who paused it last. */
   pausedBy: string;
   /** Attempts that may still report, by id. */
@@ -65,6 +69,8 @@ export class HistoryOracle {
         plan: String(detail.plan),
         state: 'Empty',
         generation: 1,
+        furthest: 0,
+        fresh: false,
         paused: false,
         pausedBy: '',
         running: new Map(),
@@ -99,6 +105,9 @@ export class HistoryOracle {
       case 'resumed':
         job.paused = false;
         break;
+      case 'error':
+        job.fresh = false;
+        break;
       case 'attempt':
         this.#attempt(job, event, detail, fail);
         break;
@@ -121,6 +130,9 @@ export class HistoryOracle {
     if (job.paused) fail('paused', `${event.event} happened while the job was paused`);
     if (job.running.size > 0) fail('fencing', `${event.event} happened while an attempt ran`);
     job.state = event.to_state ?? job.state;
+    const place = Object.keys(this.#tables[job.plan] ?? {}).indexOf(job.state);
+    job.fresh = place > job.furthest;
+    job.furthest = Math.max(job.furthest, place);
   }
 
   #jump(job: Told, event: EventRow, fail: (promise: string, what: string) => void): void {
@@ -165,6 +177,7 @@ export class HistoryOracle {
       this.#broken('fold', `row ${row.id} has no history`);
       return;
     }
+    if (told.fresh && row.retries !== 0) this.#broken('retries', `${row.id} got to ${row.state} and still counts ${row.retries} failures`);
     // A job that ended is not paused any more, whatever paused it before.
     const paused = told.state === 'Finished' || told.state === 'Aborted' ? false : told.paused;
     if (row.state !== told.state) this.#broken('fold', `${row.id} is in ${row.state}, its history in ${told.state}`);

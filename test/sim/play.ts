@@ -4,7 +4,7 @@
  * after every step and at each of these ends.
  */
 import { createHash } from 'node:crypto';
-import { alive, cleared, ended } from './oracle-end.ts';
+import { alive, cleared, ended, keptWhole } from './oracle-end.ts';
 import { abort, act, resume } from './operator.ts';
 import type { Item, Script } from './script.ts';
 import { BEGIN_MS } from './clock.ts';
@@ -149,6 +149,7 @@ async function withGoodWill(world: World): Promise<void> {
   // Deletions, and messages that are out, still run their course.
   // What a forced abort kept goes once its pre-commit has expired.
   if (world.reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => world.reader.openEffects() === 0);
+  keptWhole(world.reader, world.objects, (promise, what) => world.breach(promise, what));
   if (world.reader.openEffects() > 0) world.clock.stall(EXPIRY_MS);
   const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);

@@ -21,6 +21,7 @@ export type JobRow = {
   readonly state: string;
   readonly generation: number;
   readonly paused: number;
+  readonly retries: number;
   readonly error_code: string | null;
   readonly error_message: string | null;
   readonly waiting_for: string;

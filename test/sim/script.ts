@@ -88,7 +88,7 @@ export type Action =
       readonly lose: boolean;
     }
   | { readonly do: 'exit_code'; readonly method: 'PreCommitSectorBatch2' | 'ProveCommitSectors3'; readonly code: number }
-  | { readonly do: 'rot'; readonly what: 'object' | 'stored' };
+  | { readonly do: 'rot'; readonly what: 'object' | 'stored'; readonly match?: string };
 
 export type SettingsChange = {
   readonly allowCc?: boolean;

@@ -1,0 +1,163 @@
+/** Bugs planted one at a time, each a change of the text of one source file. */
+
+export type Mutant = {
+  readonly name: string;
+  /** Below src/. */
+  readonly file: string;
+  /** Stands there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+};
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'fence removed: a report counts whatever became of its attempt',
+    file: 'scheduler/reports.ts',
+    find: "job === undefined || attempt.status !== 'running' || attempt.epoch !== report.epoch || attempt.generation !== job.generation",
+    replace: 'job === undefined',
+  },
+  {
+    name: 'a message is sent before it is stored',
+    file: 'effects/messages.ts',
+    find: '      if (!(await run((ctx) => engine.effectSigned(ctx, id, fresh)))) return undefined;',
+    replace: '      await chain.push(fresh);\n      if (!(await run((ctx) => engine.effectSigned(ctx, id, fresh)))) return undefined;',
+  },
+  {
+    name: 'stored bytes are signed anew instead of pushed again',
+    file: 'effects/messages.ts',
+    find: 'if (signed === null) {',
+    replace: 'if (signed === null || true) {',
+  },
+  {
+    name: 'a withdrawn message is pushed all the same',
+    file: 'effects/messages.ts',
+    find: 'if (!(await run((ctx) => engine.effectSigned(ctx, id, fresh)))) return undefined;',
+    replace: 'await run((ctx) => engine.effectSigned(ctx, id, fresh));',
+  },
+  {
+    name: 'nonces of messages on their way are not counted',
+    file: 'effects/messages.ts',
+    find: 'const floor = tx.lastNonce(sender) + 1;',
+    replace: 'const floor = 0;',
+  },
+  {
+    name: 'a later nonce passes an earlier one that was refused',
+    file: 'effects/messages.ts',
+    find: "if (failureOf(error).code === 'nonce_taken') continue;",
+    replace: "if (failureOf(error).category !== 'temporary') continue;",
+  },
+  {
+    name: 'a paused job signs its message',
+    file: 'scheduler/outbox.ts',
+    find: 'job !== undefined && (job.paused || isFinal(job.state) || effect.generation !== job.generation)',
+    replace: 'job === undefined',
+  },
+  {
+    name: 'going back forgets the message that is out',
+    file: 'scheduler/change.ts',
+    find: 'for (const { field, message } of liveMessages(job)) kept[field] = message;',
+    replace: 'for (const { field } of liveMessages(job)) delete kept[field];',
+  },
+  {
+    name: 'going back draws another ticket although the pre-commit is out',
+    file: 'scheduler/change.ts',
+    find: 'if (job.data.ticket !== undefined) kept.ticket = job.data.ticket;',
+    replace: '',
+  },
+  {
+    name: 'lost wake-up: a stage whose runner is lost is not granted anew',
+    file: 'scheduler/fleet.ts',
+    find: 'if (job.generation === attempt.generation) settle(ctx, job);',
+    replace: '',
+  },
+  {
+    name: 'lost wake-up: what is due again is not looked at',
+    file: 'scheduler/tick.ts',
+    find: 'for (const job of due)',
+    replace: 'for (const job of due.slice(1))',
+  },
+  {
+    name: 'retries are never counted from zero again',
+    file: 'scheduler/change.ts',
+    find: 'retries: further ? 0 : job.retries, error: null',
+    replace: 'retries: job.retries, error: null',
+  },
+  {
+    name: 'lease time in the wrong unit',
+    file: 'scheduler/grants.ts',
+    find: 'return ctx.settings.leaseMs + (ctx.settings.graceMs[stage] ?? 0);',
+    replace: 'return (ctx.settings.leaseMs + (ctx.settings.graceMs[stage] ?? 0)) / 1000;',
+  },
+  {
+    name: 'an artifact is collected too early',
+    file: 'scheduler/reports.ts',
+    find: '    if (before !== undefined && before.hash === hash) {\n      superseded.push(key);',
+    replace: '    if (before !== undefined && before.hash === hash) {\n      superseded.push(before.key);',
+  },
+  {
+    name: 'files of a sector that may be rescued are collected at once',
+    file: 'scheduler/change.ts',
+    find: "want(ctx, aborted, DELETE_KEPT, { kind: 'delete', keys }, filesGoMs(ctx, job.data.preCommit))",
+    replace: "want(ctx, aborted, DELETE_KEPT, { kind: 'delete', keys })",
+  },
+  {
+    name: 'what a refused result uploaded is left behind',
+    file: 'scheduler/reports.ts',
+    find: "  discardOutputs(ctx, job, attempt);\n  again(ctx, job, attempt, reason);\n  return answer('refused'",
+    replace: "  again(ctx, job, attempt, reason);\n  return answer('refused'",
+  },
+  {
+    name: 'resume skips the check of the state',
+    file: 'scheduler/resume-target.ts',
+    find: 'if (valid.includes(state)) return state;',
+    replace: 'return state;',
+  },
+  {
+    name: 'event without row: a pause is written down and not done',
+    file: 'scheduler/operate.ts',
+    find: "paused: true, waiting: { for: 'operator' }",
+    replace: "waiting: { for: 'operator' }",
+  },
+  {
+    name: 'row without event: a transition is done and not written down',
+    file: 'scheduler/change.ts',
+    find: "note(ctx, changed, { actor: 'engine', kind: 'transition', from: job.state, to, event });",
+    replace: "if (to !== 'PC1Done') note(ctx, changed, { actor: 'engine', kind: 'transition', from: job.state, to, event });",
+  },
+  {
+    name: 'going back keeps the generation',
+    file: 'scheduler/change.ts',
+    find: 'const back = change(ctx, job, { state, generation: job.generation + 1,',
+    replace: 'const back = change(ctx, job, { state, generation: job.generation,',
+  },
+  {
+    name: 'the deposit is paid before the challenge was verified',
+    file: 'scheduler/plans/sealer-todo.ts',
+    find: "data.challenge.passed ? preCommitWant(job) : stage('Verify')",
+    replace: 'preCommitWant(job)',
+  },
+  {
+    name: 'a proof is sent that nobody verified',
+    file: 'scheduler/plans/sealer-todo.ts',
+    find: "return data.proofChecked === true ? advance('C2') : stage('Verify');",
+    replace: "return advance('C2');",
+  },
+  {
+    name: 'a finished job keeps its thread',
+    file: 'scheduler/change.ts',
+    find: 'ctx.tx.putThread({ ...thread, job: null });',
+    replace: 'ctx.tx.putThread({ ...thread });',
+  },
+  {
+    name: 'a refusal keeps half of what it wrote',
+    file: 'store/group-commit.ts',
+    find: '      undo.run();\n',
+    replace: '',
+  },
+  {
+    name: 'a message is believed without confidence',
+    file: 'effects/landed.ts',
+    find: 'const CONFIDENCE_EPOCHS = 5;',
+    replace: 'const CONFIDENCE_EPOCHS = 0;',
+  },
+];

@@ -1,0 +1,74 @@
+/**
+ * Plants each bug in a copy of the sources and counts how many seeds it takes to be caught. Prints a table;
+ * ends with 1 when one is not caught within the seeds given. `--seeds N` (2,000), `--only TEXT`, `--jobs N`.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { MUTANTS, type Mutant } from './planted.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+
+const { values } = parseArgs({
+  options: { seeds: { type: 'string', default: '2000' }, only: { type: 'string', default: '' }, jobs: { type: 'string' } },
+});
+
+type Caught = { readonly seeds: number; readonly promise: string };
+
+/** A tree with the bug in it. Throws when the text is not there exactly once: the source has changed, so must the mutant. */
+function plant(mutant: Mutant): string {
+  const tree = mkdtempSync(join(tmpdir(), 'sealpool-mutant-'));
+  cpSync(join(ROOT, 'src'), join(tree, 'src'), { recursive: true });
+  mkdirSync(join(tree, 'test'));
+  cpSync(join(ROOT, 'test/sim'), join(tree, 'test/sim'), { recursive: true });
+  cpSync(join(ROOT, 'package.json'), join(tree, 'package.json'));
+  symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'));
+  const path = join(tree, 'src', mutant.file);
+  const text = readFileSync(path, 'utf8');
+  if (text.split(mutant.find).length !== 2)
+    throw new Error(`${mutant.name}: src/${mutant.file} does not have the text exactly once; write the mutant anew`);
+  writeFileSync(
+    path,
+    text.replace(mutant.find, () => mutant.replace),
+  );
+  return tree;
+}
+
+function catchIt(tree: string): Promise<Caught | undefined> {
+  const args = [
+    'test/sim/run.ts',
+    '--seeds',
+    `1..${values.seeds}`,
+    '--first',
+    ...(values.jobs === undefined ? [] : ['--jobs', values.jobs]),
+  ];
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: tree, stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.on('error', reject);
+    child.on('close', () => {
+      const promise = /^seed \d+: (.*?):/m.exec(said)?.[1];
+      const seeds = /^(\d+) seeds, /m.exec(said)?.[1];
+      if (seeds === undefined) reject(new Error(`the simulator did not end with its counts: ${said.slice(-400)}`));
+      else resolve(promise === undefined ? undefined : { seeds: Number(seeds), promise });
+    });
+  });
+}
+
+let escaped = 0;
+for (const mutant of MUTANTS.filter(({ name }) => name.includes(values.only))) {
+  const tree = plant(mutant);
+  try {
+    const caught = await catchIt(tree);
+    if (caught === undefined) escaped += 1;
+    const result = caught === undefined ? `ESCAPED ${values.seeds} seeds` : `${String(caught.seeds).padStart(5)} seeds  ${caught.promise}`;
+    process.stdout.write(`${mutant.name.padEnd(76)} ${result}\n`);
+  } finally {
+    rmSync(tree, { recursive: true, force: true });
+  }
+}
+process.stdout.write(`${escaped} planted bugs were not caught\n`);
+process.exitCode = escaped === 0 ? 0 : 1;

@@ -1,0 +1,50 @@
+/** Seeds against the real engine, store and effects: no broken promise, and no corner that was reached before goes unvisited. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { coverageTable, newEmptyCells } from './coverage-table.ts';
+import { generate } from './generate.ts';
+import { play } from './play.ts';
+import { countsLine, playSeeds } from './pool.ts';
+import { scratchFolder } from './scratch.ts';
+import { keptStories } from './stories.ts';
+
+/** At least 2,000 where all of `make test` runs; fewer show what a change broke. */
+const SEEDS = Number(process.env.SEALPOOL_SIM_SEEDS ?? 2_000);
+/** So many reach every cell that is not on the list. */
+const ENOUGH_FOR_COVERAGE = 2_000;
+const MOST_MS = 15 * 60_000;
+
+function scratch(): string {
+  const folder = scratchFolder();
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, 'simulated.sqlite');
+}
+
+test(
+  `${SEEDS} seeds break no promise`,
+  async () => {
+    const summary = await playSeeds(1, SEEDS);
+    process.stdout.write(`${coverageTable(summary.cells)}\n${countsLine(summary)}\n`);
+    expect(summary.broken).toEqual([]);
+    expect(summary.seeds).toBe(SEEDS);
+    // Every cell that is never reached stands in unreached.json with its reason.
+    if (SEEDS >= ENOUGH_FOR_COVERAGE) expect(newEmptyCells(summary.cells)).toEqual([]);
+  },
+  MOST_MS,
+);
+
+test('the same seed gives the same log, byte for byte', async () => {
+  const path = scratch();
+  const first = await play(generate(7), path, true);
+  const second = await play(generate(7), path, true);
+  expect(second.log).toBe(first.log);
+  expect(second.timeline).toEqual(first.timeline);
+});
+
+describe('stories that once broke a promise', () => {
+  test.each(keptStories())('$name', async ({ story }) => {
+    const outcome = await play(story.script, scratch(), true);
+    expect(outcome.broken, outcome.timeline?.join('\n')).toBeUndefined();
+  });
+});
