@@ -70,6 +70,13 @@ function usage({ words, takes, about }: Command): string[] {
 export async function runCommand(argv: readonly string[], connect: Connect, terminal: Terminal): Promise<number> {
   try {
     const typed = wordsFirst(argv, COMMANDS);
+    const flags = typed.findIndex((word) => word === '--help' || word === '-h');
+    const words = typed.slice(0, Math.max(0, flags)).join(' ');
+    // The first words of commands, as in `sealpool worker --help`.
+    if (COMMANDS.some((command) => command.words.startsWith(`${words} `))) {
+      terminal.out(commandHelp(words.split(' ')).join('\n'));
+      return EXIT.done;
+    }
     const command = findCommand(typed, COMMANDS);
     const { values, positionals } = parseCommand(command, typed.slice(command.words.split(' ').length));
     if (values['help'] === true) terminal.out(usage(command).join('\n'));

@@ -1,6 +1,8 @@
 /** sealing_threads over HTTP: named by worker or old address, switched on and off, acted on with all options. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fullAddress } from '../../src/api/worker-address.ts';
+import type { JobId } from '../../src/schema/ids.ts';
+import type { Job } from '../../src/schema/job.ts';
 import { ApiWorld, OURS, THEIRS } from './api-world.ts';
 
 type Thread = { job: string | null; enabled: boolean; threadState: string; stage: string | null; elapsedMs: number | null };
@@ -83,4 +85,23 @@ test('fifty resumes of one paused sector at once, by sector and by thread: one w
   for (const { json } of refused) expect(json).toMatchObject({ code: 'not_paused', detail: expect.stringMatching(/; pause it first/) });
   const { events } = (await admin('GET', `/v1/sectors/${job}`)).json as { events: { kind: string }[] };
   expect(events.filter(({ kind }) => kind === 'resumed')).toHaveLength(1);
+});
+
+test('an abort with a pre-commit out is refused with what it costs; forced, the answer names the message', async () => {
+  const [job] = await world.pledge(OURS);
+  await world.door.run((ctx) => {
+    const row = ctx.tx.job(job as JobId) as Job;
+    const preCommit = { cid: 'bafy2bzaceout', nonce: 7, try: 1 };
+    ctx.tx.updateJob({ ...row, state: 'PCSubmitted', number: 5, paused: true, data: { ...row.data, preCommit } });
+  });
+  for (const path of ['/v1/workers/ours/threads/0/abort', `/v1/sectors/${job}/abort`]) {
+    expect(await admin('POST', path)).toMatchObject({
+      status: 409,
+      json: { code: 'live_pre_commit', detail: expect.stringMatching(/deposit.*epochs.*abort with force/) },
+    });
+  }
+  expect(await admin('POST', '/v1/workers/ours/threads/0/abort', { force: true })).toMatchObject({
+    status: 200,
+    json: { id: job, state: 'Aborted', notice: expect.stringMatching(/bafy2bzaceout \(nonce 7\) is out and cannot be called back/) },
+  });
 });

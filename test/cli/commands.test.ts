@@ -125,6 +125,8 @@ test('options may stand between the words, and help is asked for by words', { ti
   expect(all.filter((line) => line.length > 150)).toEqual([]);
   expect(all).toContain('Workers and their sealing_threads');
   expect(run(['help', 'worker', 'resume']).stdout).toMatch(/^sealpool worker resume \[--state S\] --index I .*\n {4}go on/);
+  expect(run(['worker', '--help']).stdout).toBe(run(['help', 'worker']).stdout);
+  expect(run(['worker', 'resume', '-h']).stdout).toBe(run(['help', 'worker', 'resume']).stdout);
   expect(run(['help', 'wrker'])).toMatchObject({ status: 2, stderr: expect.stringMatching(/there is no command `sealpool wrker`/) });
 });
 
