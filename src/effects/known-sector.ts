@@ -1,6 +1,7 @@
 /** Questions about sectors that exist: their ticket, and what the chain has that a restored database does not know. */
 import type { ChainPreCommit, EffectOutcome, EffectRow, EffectWant } from '../scheduler/effects.ts';
-import type { Chain } from '../scheduler/ports.ts';
+import type { Chain, ObjectStore } from '../scheduler/ports.ts';
+import type { Job } from '../schema/job.ts';
 import { type EffectContext, type EffectDoor, recording } from './door.ts';
 import { exitCodeOf } from './landed.ts';
 import type { Standing } from './settled-sender.ts';
@@ -24,26 +25,42 @@ type Reconcile = Extract<EffectWant, { kind: 'reconcile' }>;
 export async function reconcile<C extends EffectContext>(
   effect: Pick<EffectRow, 'job'>,
   want: Reconcile,
-  parts: { readonly door: EffectDoor<C>; readonly chain: Chain; readonly settled: (sender: string) => Promise<Standing> },
+  parts: {
+    readonly door: EffectDoor<C>;
+    readonly chain: Chain;
+    readonly objects: Pick<ObjectStore, 'head'>;
+    readonly settled: (sender: string) => Promise<Standing>;
+  },
 ): Promise<EffectOutcome> {
   const { chain } = parts;
   // Whoever signs for the miner now, and whoever signed for this job before: they differ after a change of addresses.
-  const sent = await recording(parts.door)(({ tx }) =>
-    effect.job === null ? [] : tx.effectsOfJob(effect.job).flatMap(({ signed }) => signed ?? []),
-  );
+  const { sent, artifacts } = await recording(parts.door)(({ tx }) => {
+    if (effect.job === null) return { sent: [], artifacts: {} };
+    const sent = tx.effectsOfJob(effect.job).flatMap(({ signed }) => signed ?? []);
+    return { sent, artifacts: tx.job(effect.job)?.data.artifacts ?? {} };
+  });
   for (const sender of new Set([await chain.sender(want.miner), ...sent.map((message) => message.sender)])) {
     const standing = await parts.settled(sender);
     if (standing.settled) continue;
     const { epochMs } = await chain.network();
     return { outcome: 'wait', forMs: standing.epochs * epochMs, reason: standing.reason };
   }
-  if (want.number === null) return { outcome: 'reconciled', preCommit: null, sector: null, taken: false, messages: [] };
+  if (want.number === null) return { outcome: 'reconciled', preCommit: null, sector: null, taken: false, messages: [], missing: [] };
   const cids = sent.map(({ cid }) => cid);
-  return look(want.miner, want.number, cids, chain);
+  const [missing, seen] = await Promise.all([gone(artifacts, parts.objects), look(want.miner, want.number, cids, chain)]);
+  return { ...seen, missing };
 }
 
+/** The artifacts whose objects are not there: the lost database deleted them, having gone on or given up. */
+async function gone(artifacts: Job['data']['artifacts'], objects: Pick<ObjectStore, 'head'>): Promise<string[]> {
+  const found = await Promise.all(Object.entries(artifacts).map(async ([name, { key }]) => ({ name, there: await objects.head(key) })));
+  return found.flatMap(({ name, there }) => (there === undefined ? [name] : []));
+}
+
+type Seen = Omit<Extract<EffectOutcome, { outcome: 'reconciled' }>, 'missing'>;
+
 /** What the chain has of the sector, and what became of the messages that are known. */
-async function look(miner: Reconcile['miner'], number: number, cids: readonly string[], chain: Chain): Promise<EffectOutcome> {
+async function look(miner: Reconcile['miner'], number: number, cids: readonly string[], chain: Chain): Promise<Seen> {
   const [found, sector, taken] = await Promise.all([
     chain.preCommit(miner, number),
     chain.sector(miner, number),

@@ -26,7 +26,7 @@ export type PerformerParts<C extends EffectContext> = {
   readonly door: EffectDoor<C>;
   readonly engine: EffectEngine<C>;
   readonly chain: Chain;
-  readonly objects: Pick<ObjectStore, 'delete' | 'abortUpload'>;
+  readonly objects: Pick<ObjectStore, 'delete' | 'abortUpload' | 'head'>;
   /** Told what the engine is not: failures of the database. */
   readonly onError: (error: unknown) => void;
   /** Wait after the database took no change. */

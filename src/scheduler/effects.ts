@@ -136,6 +136,8 @@ export type EffectOutcome =
       readonly taken: boolean;
       /** The job's own messages that landed; an exit code of 0 holds for its sector too. */
       readonly messages: readonly { readonly cid: string; readonly epoch: number; readonly exitCode: number }[];
+      /** Artifacts of the job whose objects are gone. */
+      readonly missing: readonly string[];
     }
   | { readonly outcome: 'seed'; readonly value: string; readonly epoch: number }
   | { readonly outcome: 'pushed' }

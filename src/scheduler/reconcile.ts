@@ -5,11 +5,12 @@
  */
 import type { EffectId, MinerId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
-import { fence, note, want, without, change } from './change.ts';
+import { change, fence, goBack, note, want, without } from './change.ts';
 import type { Context } from './context.ts';
 import { type EffectOutcome, type EffectRow, reconcilingKey } from './effects.ts';
 import { alone, settle } from './engine.ts';
 import { isFinal } from './machine.ts';
+import { planOf } from './plans/all.ts';
 import { reconcileSealer } from './reconcile-sealer.ts';
 import { reconcileSnapup } from './reconcile-snapup.ts';
 import { RECONCILE } from './restored.ts';
@@ -83,15 +84,27 @@ export function reconciled(ctx: Context, effect: EffectRow, seen: Reconciled): v
     return;
   }
   if (isFinal(job.state)) return;
-  const { preCommit, sector, taken, messages } = seen;
+  const { preCommit, sector, taken, messages, missing } = seen;
   note(ctx, job, {
     actor: 'chain',
     kind: 'note',
     from: job.state,
-    detail: { reason: 'compared with the chain after a restore', preCommit, sector, numberTaken: taken, messages },
+    detail: { reason: 'compared with the chain after a restore', preCommit, sector, numberTaken: taken, messages, missing },
   });
   const after = job.plan === 'snapup' ? reconcileSnapup(ctx, job, seen) : reconcileSealer(ctx, job, seen);
-  if (!after.paused) settle(ctx, after);
+  const whole = after.paused ? after : backToMissing(ctx, after, seen.missing);
+  if (!whole.paused) settle(ctx, whole);
+}
+
+/** What the lost database deleted is made again, from the earliest state on; a job that only has to end needs none of it. */
+function backToMissing(ctx: Context, job: Job, missing: readonly string[]): Job {
+  const { proveCommit, replicaUpdate, artifacts } = job.data;
+  if (proveCommit?.exitCode === 0 || replicaUpdate?.exitCode === 0) return job;
+  const { order } = planOf(job.plan);
+  const lost = missing.flatMap((name) => artifacts[name] ?? []).map(({ madeIn }) => order.indexOf(madeIn));
+  const state = order[Math.min(...lost)];
+  if (state === undefined) return job;
+  return goBack(ctx, job, state, 'engine', `${missing.join(', ')} were deleted after the backup was made`);
 }
 
 function release(ctx: Context, miner: MinerId): void {

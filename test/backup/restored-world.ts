@@ -16,7 +16,7 @@ export const OTHER_COMM_R = commitmentOfHex('sealed', 'ab'.repeat(32));
 export const OTHER_TICKET = { value: 'cd'.repeat(32), epoch: 9_000 };
 
 /** Nothing of the sector on the chain. */
-export const NOTHING: Reconciled = { outcome: 'reconciled', preCommit: null, sector: null, taken: false, messages: [] };
+export const NOTHING: Reconciled = { outcome: 'reconciled', preCommit: null, sector: null, taken: false, messages: [], missing: [] };
 
 /** A pre-commit of ours, as far as not told otherwise. */
 export function preCommitted(change: Partial<NonNullable<Reconciled['preCommit']>> = {}): Reconciled {

@@ -208,3 +208,26 @@ test('a pre-commit of the number of a job without work binds that job too', asyn
   expect(job).toMatchObject({ number: 1, data: { preCommit: { found: true } } });
   expect(world.sent).toEqual(['SubmitProof']);
 });
+
+test('files that were deleted since are made again, from the earliest on; with nothing on chain under a ticket that stays', async () => {
+  const { id } = await world.backedUpIn('PC2Done');
+  await world.restore({ ...NOTHING, missing: ['sealed', 'p_aux'] });
+  expect(await world.job(id)).toMatchObject({ state: 'PC1Done', generation: 2, paused: false, data: { ticket: TICKET } });
+  await finished(id);
+  expect(world.sent).toEqual(['SubmitPC', 'SubmitProof']);
+});
+
+test('files that were deleted since, of a sector that is pre-committed: the same replica is made', async () => {
+  const { id } = await world.backedUpIn('PCLanded');
+  const layer = Object.entries((await world.job(id)).data.artifacts).find(([, { madeIn }]) => madeIn === 'TicketAssigned')?.[0];
+  await world.restore({ ...preCommitted(), missing: ['sealed', layer as string] });
+  expect(await world.job(id)).toMatchObject({ state: 'TicketAssigned', data: { ticket: TICKET, boundCommR: OUR_COMM_R } });
+  await finished(id);
+  expect(world.sent).toEqual(['SubmitProof']);
+});
+
+test('a sector that only has to end needs none of its deleted files', async () => {
+  const { id } = await world.backedUpIn('SeedAssigned');
+  await world.restore({ ...proven(), missing: Object.keys((await world.job(id)).data.artifacts) });
+  await finished(id);
+});

@@ -54,7 +54,7 @@ class Process {
       door,
       engine: outbox.engine,
       chain: faulty,
-      objects: { delete: () => Promise.resolve(), abortUpload: () => Promise.resolve() },
+      objects: { delete: () => Promise.resolve(), abortUpload: () => Promise.resolve(), head: () => Promise.resolve(undefined) },
       onError: () => undefined,
       notRecordedWaitMs: 1,
       ending: this.ending.signal,

@@ -20,7 +20,7 @@ function parts(
     door: outbox.door,
     engine: outbox.engine,
     chain: { ...fake.port(), ...chain },
-    objects: { delete: () => Promise.resolve(), abortUpload: () => Promise.resolve() },
+    objects: { delete: () => Promise.resolve(), abortUpload: () => Promise.resolve(), head: () => Promise.resolve(undefined) },
   };
 }
 
@@ -78,6 +78,7 @@ test('deletes every key; an object store that is away is a temporary error', asy
           return key === fail ? Promise.reject(new SealpoolError('unavailable', 's3_unavailable', 'away')) : Promise.resolve();
         },
         abortUpload: () => Promise.resolve(),
+        head: () => Promise.resolve(undefined),
       },
     })(effect(1, { want }));
   expect(await deleting('b')).toMatchObject({ outcome: 'error', category: 'temporary', code: 's3_unavailable' });

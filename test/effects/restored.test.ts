@@ -3,8 +3,9 @@ import { expect, test } from 'vitest';
 import { performer } from '../../src/effects/performer.ts';
 import type { EffectOutcome, SignedMessage } from '../../src/scheduler/effects.ts';
 import { reconcilingKey } from '../../src/scheduler/effects.ts';
-import type { Chain } from '../../src/scheduler/ports.ts';
-import { effect, effectId, MINER } from '../store/rows.ts';
+import type { RunnerId } from '../../src/schema/ids.ts';
+import type { Chain, ObjectStore } from '../../src/scheduler/ports.ts';
+import { effect, effectId, job, MINER } from '../store/rows.ts';
 import { chainSector, EPOCH_MS, FakeChain, TICKET_EPOCH, ticketValue } from './fake-chain.ts';
 import { COMM_R, messageEffect, type Outbox, openOutbox } from './outbox.ts';
 
@@ -12,8 +13,8 @@ const SENDER = `t3-worker-of-${MINER}`;
 const reconcileEffect = (n: number, number: number | null = 7) =>
   effect(n, { step: 'Reconcile', want: { kind: 'reconcile', miner: MINER, number } });
 
-function performing(outbox: Outbox, fake: FakeChain, chain: Partial<Chain> = {}) {
-  const objects = { delete: () => Promise.resolve(), abortUpload: () => Promise.resolve() };
+function performing(outbox: Outbox, fake: FakeChain, chain: Partial<Chain> = {}, head: ObjectStore['head'] = async () => undefined) {
+  const objects = { delete: () => Promise.resolve(), abortUpload: () => Promise.resolve(), head };
   return performer({ door: outbox.door, engine: outbox.engine, chain: { ...fake.port(), ...chain }, objects });
 }
 
@@ -44,6 +45,7 @@ test('the sector is read five epochs after the mempool was found empty: a messag
     sector: null,
     taken: true,
     messages: [],
+    missing: [],
   });
 });
 
@@ -66,7 +68,14 @@ test('a message nobody here signed is waited for, one of ours is not', async () 
   const from = fake.epoch;
   const { outcome, epoch } = await untilSettled(() => perform(reconcileEffect(1)), fake);
   expect(epoch).toBe(from + 5);
-  expect(outcome).toEqual({ outcome: 'reconciled', preCommit: null, sector: chainSector(COMM_R, epoch), taken: false, messages: [] });
+  expect(outcome).toEqual({
+    outcome: 'reconciled',
+    preCommit: null,
+    sector: chainSector(COMM_R, epoch),
+    taken: false,
+    messages: [],
+    missing: [],
+  });
 });
 
 test('other software that goes on sending from the address holds nothing up', async () => {
@@ -121,11 +130,25 @@ test('many sectors of one sender cost one look at the mempool per epoch; a node 
   expect(looks).toBe(2);
 });
 
+test("which of the job's artifacts are gone is told along", async () => {
+  const outbox = openOutbox();
+  const artifact = (key: string) => ({ key, sizeBytes: '1', hash: 'sha256:aa', madeIn: 'PC1Done', madeBy: 'r-1' as RunnerId });
+  await outbox.store.commit((tx) => {
+    const row = job(1);
+    tx.insertJob({ ...row, data: { ...row.data, artifacts: { sealed: artifact('k/there'), p_aux: artifact('k/gone') } } });
+  });
+  const fake = new FakeChain();
+  const head = async (key: string) => (key === 'k/there' ? { sizeBytes: 1 } : undefined);
+  const perform = performing(outbox, fake, {}, head);
+  const { outcome } = await untilSettled(() => perform(reconcileEffect(1)), fake);
+  expect(outcome).toMatchObject({ outcome: 'reconciled', missing: ['p_aux'] });
+});
+
 test('without a number only the messages under way count', async () => {
   const fake = new FakeChain();
   const perform = performing(openOutbox(), fake);
   const { outcome } = await untilSettled(() => perform(reconcileEffect(1, null)), fake);
-  expect(outcome).toEqual({ outcome: 'reconciled', preCommit: null, sector: null, taken: false, messages: [] });
+  expect(outcome).toEqual({ outcome: 'reconciled', preCommit: null, sector: null, taken: false, messages: [], missing: [] });
 });
 
 test('nothing is signed or pushed while a job of the sender, or the whole miner, is being compared with the chain', async () => {
