@@ -26,17 +26,22 @@ export type Reconciled = Extract<EffectOutcome, { outcome: 'reconciled' }>;
 /** Once at start. After a restore: ends what ran when the backup was made, and holds what may have gone on since. */
 export function holdRestored(ctx: Context): void {
   if ((ctx.tx.meta(RESTORED) ?? '') === '') return;
-  const miners = new Set<string>(Object.keys(ctx.settings.miners));
+  const miners = new Set<string>();
+  const holdOnce = (miner: string): void => {
+    if (!miners.has(miner)) holdMiner(ctx, miner as MinerId);
+    miners.add(miner);
+  };
+  // Before its jobs: one that goes on at once must find its miner held.
+  for (const miner of Object.keys(ctx.settings.miners)) holdOnce(miner);
   for (let cursor: string | null = null, more = true; more;) {
     const page = ctx.tx.liveJobs(BATCH, cursor);
     for (const job of page.items) {
-      miners.add(job.miner);
+      holdOnce(job.miner);
       alone(ctx, job, () => hold(ctx, job));
     }
     cursor = page.cursor;
     more = cursor !== null;
   }
-  for (const miner of miners) holdMiner(ctx, miner as MinerId);
   ctx.tx.setMeta(RESTORED, '');
 }
 

@@ -126,6 +126,14 @@ test('no number is given out before the messages of the lost database have come 
   expect(await world.job(id)).toMatchObject({ state: 'Finished', number: 1 });
 });
 
+test('a job that was about to take a number when the backup was made waits as well', async () => {
+  const id = await world.ask();
+  const job = await world.job(id);
+  await world.run((ctx) => ctx.tx.updateJob({ ...job, number: null, waiting: { for: 'retry', untilMs: 1 } }));
+  await world.markRestored();
+  expect(await world.job(id)).toMatchObject({ number: null, error: { code: 'reconciling' } });
+});
+
 test('many jobs are held in one start', async () => {
   for (let at = 0; at < 450; at += 1) await world.ask();
   await world.run((ctx) => {

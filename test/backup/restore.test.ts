@@ -9,7 +9,7 @@ import { RESTORED } from '../../src/scheduler/reconcile.ts';
 import { openBackups } from '../../src/store/backup.ts';
 import { MIGRATIONS } from '../../src/store/migrations.gen.ts';
 import { openNodeStore } from '../../src/store/node.ts';
-import { job } from '../store/rows.ts';
+import { job, jobId } from '../store/rows.ts';
 import { fileOf, freshFolder, sha256 } from './files.ts';
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -105,6 +105,7 @@ const broken: [string, (file: string) => void, string][] = [
   ['is empty', (file) => writeFileSync(file, ''), 'foreign_database'],
   ['is cut off', (file) => cut(file), 'damaged_backup'],
   ['has a damaged page', (file) => scribble(file), 'damaged_backup'],
+  ['has an index that tells another story than its table', (file) => contradict(file), 'damaged_backup'],
   ['is of another program', (file) => foreign(file), 'foreign_database'],
   ['is of a newer version', (file) => newer(file), 'newer_database'],
 ];
@@ -118,6 +119,14 @@ function scribble(file: string): void {
   const bytes = readFileSync(backup);
   // Not the first page, which holds the schema: an index or a table further on.
   for (let page = 5; page < bytes.length / 4096; page += 1) bytes.fill(0xff, page * 4096, page * 4096 + 200);
+  writeFileSync(file, bytes);
+}
+
+function contradict(file: string): void {
+  const bytes = readFileSync(backup);
+  // The id stands in the table and in its index: one of the two now says something else, and every page can be read.
+  const at = bytes.indexOf(jobId(1));
+  bytes.write('j-other', at);
   writeFileSync(file, bytes);
 }
 
