@@ -83,7 +83,14 @@ export class HonestChain {
       case 'sector':
         return { outcome: 'sector', sector: this.sectors.get(want.number) ?? null };
       case 'reconcile':
-        return { outcome: 'reconciled', preCommit: null, sector: this.sectors.get(want.number ?? -1) ?? null, taken: false, messages: [], missing: [] };
+        return {
+          outcome: 'reconciled',
+          preCommit: null,
+          sector: this.sectors.get(want.number ?? -1) ?? null,
+          taken: false,
+          messages: [],
+          missing: [],
+        };
       case 'seed':
         return { outcome: 'seed', value: digest('seed'), epoch: 11_000 };
       case 'message':
