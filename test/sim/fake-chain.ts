@@ -7,7 +7,7 @@ import type { Chain, MessageState } from '../../src/scheduler/ports.ts';
 import type { MinerId } from '../../src/schema/ids.ts';
 import { ChainError } from '../../src/chain/errors.ts';
 import { BEGIN_MS } from './clock.ts';
-import { CHALLENGE_DELAY, Ledger, type Receipt, type Sent, sectorKey } from './ledger.ts';
+import { type Active, CHALLENGE_DELAY, Ledger, type Receipt, type Sent, sectorKey } from './ledger.ts';
 import { randomness, sha } from './replica.ts';
 
 export const EPOCH_MS = 4_000;
@@ -22,10 +22,12 @@ export class FakeChain {
   epoch = FIRST_EPOCH;
   readonly pushes: Push[] = [];
   readonly given = new Set<string>();
+  /** Sectors from before the begin. */
+  readonly proven: ReadonlyMap<string, Active>;
   readonly #wants = new Map<string, { want: MessageWant; forcedExit: number | undefined }>();
   #tipsets: Tipset[] = [];
   #mempool = new Map<string, Sent>();
-  #ledger = new Ledger(this.given);
+  #ledger: Ledger;
   #receipts = new Map<string, Receipt>();
   #nullRounds = 0;
   #forced = new Map<string, number>();
@@ -40,8 +42,10 @@ export class FakeChain {
   /** Told when a message ended with an exit code that a script forced, or lost its nonce to other software. */
   onBadLuck: (kind: 'message_fails' | 'nonce_race', number: number) => void = () => undefined;
 
-  constructor(now: () => number) {
+  constructor(now: () => number, proven: ReadonlyMap<string, Active> = new Map()) {
     this.#now = now;
+    this.proven = proven;
+    this.#ledger = new Ledger(this.given, proven);
   }
 
   sender(miner: string): string {
@@ -74,7 +78,7 @@ export class FakeChain {
     const from = this.epoch - depth;
     const undone = this.#tipsets.filter(({ epoch }) => epoch > from);
     this.#tipsets = this.#tipsets.filter(({ epoch }) => epoch <= from);
-    this.#ledger = new Ledger(this.given);
+    this.#ledger = new Ledger(this.given, this.proven);
     this.#receipts = new Map();
     for (const { epoch, sent } of this.#tipsets) {
       for (const one of sent) this.#receipts.set(one.message.cid, this.#ledger.execute(one, epoch));
@@ -186,7 +190,7 @@ export class FakeChain {
 
   #view(lag: number): { epoch: number; ledger: Ledger; receipts: Map<string, Receipt> } {
     if (lag === 0) return { epoch: this.epoch, ledger: this.#ledger, receipts: this.#receipts };
-    const ledger = new Ledger(this.given);
+    const ledger = new Ledger(this.given, this.proven);
     const receipts = new Map<string, Receipt>();
     for (const { epoch, sent } of this.#tipsets) {
       if (epoch > this.epoch - lag) break;

@@ -1,89 +1,45 @@
-/** A seed's script: weighted operations and faults, some at random times, some aimed at a state of a job. */
+/** A seed's script: jobs, machines, and operations and faults, some at random times, most aimed at a state of a job. */
 import { planTables } from '../../src/scheduler/plans/all.ts';
+import { aimed, anything } from './actions.ts';
 import { Rng } from './prng.ts';
-import { FAULTS } from './script.ts';
-import type { Action, Fault, Item, Port, PortFault, Script, SettingsChange, StageFault, When } from './script.ts';
-
-const STAGE_FAULTS: readonly (readonly [number, StageFault])[] = [
-  [4, 'internal'],
-  [2, 'out_of_memory'],
-  [1, 'out_of_disk'],
-  [2, 'interrupted'],
-  [1, 'bad_request'],
-  [2, 'input_invalid'],
-  [2, 'input_differs'],
-  [2, 'proof_invalid'],
-  [1, 'parameters_missing'],
-  [1, 'program_missing'],
-  [2, 'storage_full'],
-  [2, 'transfer_failed'],
-  [3, 'wrong_comm_r'],
-  [2, 'wrong_comm_d'],
-  [4, 'garbage'],
-  [3, 'garbage_hash'],
-  [3, 'forged'],
-  [3, 'bad_proof'],
-  [2, 'missing_output'],
-  [1, 'extra_output'],
-  [2, 'wrong_size'],
-  [2, 'unparsable'],
-  [2, 'hang'],
-  [4, 'die'],
-];
-
-const LIES = STAGE_FAULTS.slice(12, 22).map(([, how]) => how);
-const FAILS = STAGE_FAULTS.slice(0, 12).map(([, how]) => how);
-
-const CHAIN: readonly Port[] = [
-  'chain.network',
-  'chain.ticket',
-  'chain.seed',
-  'chain.sender',
-  'chain.sign',
-  'chain.push',
-  'chain.message',
-  'chain.preCommit',
-  'chain.sector',
-  'chain.allocated',
-];
-const OBJECTS: readonly Port[] = [
-  'objects.createUpload',
-  'objects.completeUpload',
-  'objects.abortUpload',
-  'objects.getUrl',
-  'objects.delete',
-];
+import { type Action, type Existing, FAULTS, type Item, type Script, type When } from './script.ts';
 
 const FAULTS_MS = 15 * 60_000;
+/** Beyond the numbers that the sealer plan takes. */
+const FIRST_EXISTING = 901;
+
+type Planned = { readonly plan: string; readonly item: Item };
 
 export function generate(seed: number): Script {
   const rng = Rng.named(seed, 'script');
-  const plans = Object.keys(planTables()).filter((plan) => plan === 'sealer');
-  const jobs = rng.weighted([
-    [6, 1],
-    [3, 2],
-    [1, 3],
+  const sectors: Existing[] = [];
+  const planned = Array.from(
+    {
+      length: rng.weighted([
+        [6, 1],
+        [3, 2],
+        [1, 3],
+      ]),
+    },
+    (_, at) => job(rng, at, sectors),
+  );
+  const items = planned.map(({ item }) => item);
+  const statesOf = (at: number): string[] => {
+    const table = planTables()[planned[at]?.plan ?? ''] ?? {};
+    return Object.keys(table).filter((state) => Object.keys(table[state] ?? {}).length > 0);
+  };
+  const count = rng.weighted([
+    [1, 0],
+    [4, 3],
+    [4, 6],
+    [2, 10],
   ]);
-  const items: Item[] = [];
-  for (let job = 0; job < jobs; job += 1) {
-    const pieces = rng.weighted([
-      [7, 0],
-      [2, 1],
-      [1, 2],
-    ]);
-    items.push({
-      when: { atMs: rng.between(100, 5_000) },
-      do: 'pledge',
-      plan: rng.pick(plans),
-      count: 1,
-      ...(pieces === 0 ? {} : { pieces }),
-    });
-  }
-  const states = Object.keys(planTables().sealer ?? {}).filter((state) => state !== 'Finished' && state !== 'Aborted');
-  const when = (job: number): When =>
-    rng.chance(75)
+  for (let left = count; left > 0; left -= 1) {
+    const at = rng.int(planned.length);
+    const states = statesOf(at);
+    const when: When = rng.chance(75)
       ? {
-          job,
+          job: at,
           state: rng.pick(states),
           afterMs: rng.weighted([
             [3, 0],
@@ -92,30 +48,20 @@ export function generate(seed: number): Script {
           ]),
         }
       : { atMs: rng.between(0, 300_000) };
-  const count = rng.weighted([
-    [1, 0],
-    [4, 3],
-    [4, 6],
-    [2, 10],
-  ]);
-  for (let at = 0; at < count; at += 1) {
-    const job = rng.int(jobs);
-    const moment = when(job);
-    for (const action of one(rng, job, 'state' in moment ? moment.state : undefined, states))
-      items.push({ when: moment, ...action } as Item);
+    put(items, when, anything(rng, at, 'state' in when ? when.state : undefined, states));
   }
-  for (let at = rng.int(3); at > 0; at -= 1) {
-    const state = rng.pick(states);
-    const moment = {
+  for (let left = rng.between(1, 3); left > 0; left -= 1) {
+    const states = statesOf(0);
+    const when = {
       job: 0,
-      state,
+      state: rng.pick(states),
       afterMs: rng.weighted([
         [4, 0],
         [3, rng.between(1, 300)],
         [2, rng.between(300, 3_000)],
       ]),
     };
-    for (const action of aimed(rng, rng.pick(FAULTS), states)) items.push({ when: moment, ...action } as Item);
+    put(items, when, aimed(rng, rng.pick(FAULTS), states));
   }
   return {
     seed,
@@ -131,241 +77,50 @@ export function generate(seed: number): Script {
         slots: rng.between(1, 2),
       })),
     ],
+    ...(sectors.length === 0 ? {} : { sectors }),
     items,
     faultsMs: FAULTS_MS,
   };
 }
 
-function one(rng: Rng, job: number, state: string | undefined, states: readonly string[]): Action[] {
-  const ms = rng.weighted([
-    [3, rng.between(100, 3_000)],
-    [2, rng.between(3_000, 40_000)],
+function put(items: Item[], when: When, actions: readonly Action[]): void {
+  for (const action of actions) items.push({ when, ...action });
+}
+
+/** One job, and the sector it works on where its plan wants one. Jobs are asked for in their order, so that they keep their index. */
+function job(rng: Rng, at: number, sectors: Existing[]): Planned {
+  const plan = rng.weighted([
+    [5, 'sealer'],
+    [2, 'snapup'],
+    [3, 'rebuild'],
+    [1, 'unseal'],
   ]);
-  const kind = rng.weighted([
-    [14, 'stage'],
-    [14, 'chain_port'],
-    [8, 'object_port'],
-    [8, 'net'],
-    [10, 'store'],
-    [8, 'crash_port'],
-    [8, 'runner'],
-    [6, 'pause'],
-    [8, 'resume'],
-    [3, 'abort'],
-    [4, 'restart'],
-    [2, 'stall'],
-    [8, 'chain'],
-    [4, 'exit_code'],
-    [2, 'rot'],
-    [2, 'join'],
-  ]);
-  switch (kind) {
-    case 'stage':
-      return [{ do: 'stage', job, how: rng.weighted(STAGE_FAULTS) }];
-    case 'chain_port':
-      return [
-        {
-          do: 'port',
-          port: rng.pick(CHAIN),
-          how: rng.weighted<PortFault>([
-            [4, 'error'],
-            [2, 'permanent'],
-            [4, 'lost'],
-            [2, 'twice'],
-            [3, 'delay'],
-            [3, 'stale'],
-          ]),
-          count: rng.weighted([
-            [3, 1],
-            [2, 3],
-            [1, 12],
-          ]),
-          ms,
-        },
-      ];
-    case 'object_port':
-      return [
-        {
-          do: 'port',
-          port: rng.pick(OBJECTS),
-          how: rng.weighted<PortFault>([
-            [4, 'error'],
-            [2, 'permanent'],
-            [4, 'lost'],
-            [2, 'twice'],
-            [3, 'delay'],
-          ]),
-          count: rng.weighted([
-            [3, 1],
-            [2, 3],
-          ]),
-          ms,
-        },
-      ];
-    case 'net':
-      return [
-        {
-          do: 'port',
-          port: rng.pick(['net.next', 'net.next', 'net.heartbeat']),
-          how: rng.weighted<PortFault>([
-            [3, 'error'],
-            [5, 'lost'],
-            [4, 'twice'],
-            [3, 'delay'],
-          ]),
-          count: rng.weighted([
-            [3, 1],
-            [2, 4],
-          ]),
-          ms,
-        },
-      ];
-    case 'store':
-      return [
-        {
-          do: 'port',
-          port: 'store.commit',
-          how: rng.weighted<PortFault>([
-            [5, 'full'],
-            [3, 'crash_before'],
-            [3, 'crash_after'],
-            [1, 'io_error'],
-          ]),
-          count: rng.weighted([
-            [3, 1],
-            [1, 20],
-          ]),
-          ms,
-        },
-      ];
-    case 'crash_port':
-      return [{ do: 'port', port: rng.pick([...CHAIN, ...OBJECTS]), how: rng.pick(['crash_before', 'crash_after']), count: 1, ms }];
-    case 'runner':
-      return runner(rng);
-    case 'pause':
-      return [{ do: 'pause', job, now: rng.chance(40) }, ...(rng.chance(60) ? [resume(rng, job, states)] : [])];
-    case 'resume':
-      return [resume(rng, job, states)];
-    case 'abort':
-      return [{ do: 'abort', job, force: rng.chance(50) }];
-    case 'restart': {
-      const change: SettingsChange = rng.pick<SettingsChange>([
-        {},
-        { allowCc: rng.chance(50) },
-        { threads: rng.between(0, 3) },
-        { lastSector: rng.between(1, 3) },
-        { maxRetries: rng.between(0, 6) },
-      ]);
-      return [{ do: 'restart', awayMs: rng.between(0, 60_000), crash: rng.chance(50), change }];
+  const when = { atMs: at * 2_000 + rng.between(100, 1_500) };
+  const pledge = (more: Partial<Extract<Action, { do: 'pledge' }>>): Planned => ({
+    plan,
+    item: { when, do: 'pledge', plan, count: 1, ...more },
+  });
+  if (plan === 'sealer') {
+    const pieces = rng.weighted([
+      [7, 0],
+      [2, 1],
+      [1, 2],
+    ]);
+    return pledge(pieces === 0 ? {} : { pieces });
+  }
+  const number = FIRST_EXISTING + sectors.length;
+  const ticket = rng.chance(60);
+  switch (plan) {
+    case 'snapup':
+      sectors.push({ number, holds: 'nothing', ticket, lost: false });
+      return pledge({ pieces: 1, ...(rng.chance(70) ? { sector: number } : {}), ...(rng.chance(15) ? { skipOnchainCheck: true } : {}) });
+    case 'rebuild': {
+      const holds = rng.pick(['nothing', 'data', 'upgraded', 'upgraded'] as const);
+      sectors.push({ number, holds, ticket, lost: true });
+      return pledge({ sector: number, ...(holds === 'nothing' ? {} : { pieces: 1, ownData: true }) });
     }
-    case 'stall':
-      return [{ do: 'stall', ms: rng.between(5_000, 120_000) }];
-    case 'chain':
-      return [
-        {
-          do: 'chain',
-          what: rng.weighted([
-            [4, 'reorg'],
-            [2, 'null_rounds'],
-            [3, 'mempool_loss'],
-            [2, 'foreign'],
-            [1, 'taken'],
-          ]),
-          depth: rng.between(1, 4),
-          lose: rng.chance(30),
-        },
-      ];
-    case 'exit_code':
-      return [
-        { do: 'exit_code', method: rng.pick(['PreCommitSectorBatch2', 'ProveCommitSectors3']), code: rng.pick([6, 7, 16, 18, 19, 20]) },
-      ];
-    case 'rot':
-      return [{ do: 'rot', what: rng.pick(['object', 'stored']) }];
     default:
-      return state === undefined ? [{ do: 'piece', sizeBytes: 512 }] : [{ do: 'join', trust: rng.pick(['own', 'rented']) }];
+      sectors.push({ number, holds: rng.pick(['data', 'upgraded'] as const), ticket, lost: false });
+      return pledge({ sector: number });
   }
-}
-
-/** One fault of a kind, so that every kind meets every state. */
-function aimed(rng: Rng, fault: Fault, states: readonly string[]): Action[] {
-  const job = 0;
-  const ms = rng.between(500, 20_000);
-  const port = (name: Port, how: PortFault): Action[] => [{ do: 'port', port: name, how, count: 1, ms }];
-  switch (fault) {
-    case 'crash':
-      return rng.chance(50)
-        ? port(rng.pick(['chain.*', 'objects.*', 'store.commit']), rng.pick(['crash_before', 'crash_after']))
-        : [{ do: 'restart', awayMs: ms, crash: true }];
-    case 'restart':
-      return [{ do: 'restart', awayMs: ms, crash: false }];
-    case 'stall':
-      return [{ do: 'stall', ms: ms * 4 }];
-    case 'disk_full':
-      return port('store.commit', 'full');
-    case 'chain_error':
-      return port('chain.*', rng.pick(['error', 'lost', 'twice', 'delay']));
-    case 'chain_refuses':
-      return port('chain.*', 'permanent');
-    case 'chain_lags':
-      return [{ do: 'port', port: 'chain.*', how: 'stale', count: rng.between(1, 6), ms }];
-    case 'object_error':
-      return port('objects.*', rng.pick(['error', 'permanent', 'lost', 'twice', 'delay']));
-    case 'network':
-      return port(rng.pick(['net.next', 'net.heartbeat']), rng.pick(['error', 'lost', 'twice', 'delay']));
-    case 'reorg':
-      return [{ do: 'chain', what: rng.pick(['reorg', 'null_rounds']), depth: rng.between(1, 4), lose: rng.chance(30) }];
-    case 'mempool_loss':
-      return [{ do: 'chain', what: 'mempool_loss', depth: 1, lose: false }];
-    case 'nonce_race':
-      return [{ do: 'chain', what: 'foreign', depth: 1, lose: false }];
-    case 'message_fails':
-      return [
-        { do: 'exit_code', method: rng.pick(['PreCommitSectorBatch2', 'ProveCommitSectors3']), code: rng.pick([6, 7, 16, 18, 19, 20]) },
-      ];
-    case 'runner_lost':
-      return rng.chance(50) ? [{ do: 'stage', job, how: rng.pick(['die', 'hang']) }] : runner(rng);
-    case 'runner_fails':
-      return [{ do: 'stage', job, how: rng.pick(FAILS) }];
-    case 'runner_lies':
-      return [{ do: 'stage', job, how: rng.pick(LIES) }];
-    case 'rot':
-      return [{ do: 'rot', what: rng.pick(['object', 'stored']) }];
-    case 'pause':
-      return [
-        { do: 'pause', job, now: rng.chance(50) },
-        { do: 'resume', job, force: rng.chance(50) },
-      ];
-    case 'resume':
-      return [{ do: 'resume', job, force: true }];
-    case 'resume_back':
-      return [{ do: 'resume', job, state: rng.pick(states), force: true }];
-    case 'operator_refused':
-      return [{ do: 'resume', job, state: 'Nonsense', force: false }];
-    default:
-      return [];
-  }
-}
-
-function resume(rng: Rng, job: number, states: readonly string[]): Action {
-  const state = rng.weighted([
-    [4, undefined],
-    [5, rng.pick(states)],
-    [1, 'Aborted'],
-    [1, 'Nonsense'],
-  ]);
-  return { do: 'resume', job, ...(state === undefined ? {} : { state }), force: rng.chance(60) };
-}
-
-function runner(rng: Rng): Action[] {
-  const at = rng.int(3);
-  const what = rng.weighted([
-    [3, 'leave'],
-    [3, 'reboot'],
-    [4, 'freeze'],
-    [1, 'drain'],
-    [1, 'cordon'],
-    [1, 'ban'],
-    [1, 'ready'],
-  ] as const);
-  return [{ do: 'runner', runner: at, act: what, ms: rng.between(1_000, 150_000) }];
 }

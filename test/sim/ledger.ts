@@ -1,6 +1,6 @@
 /** The chain's state: what executing messages in order makes of it. Small enough to be computed anew after a reorg. */
 import type { MessageWant, SignedMessage } from '../../src/scheduler/effects.ts';
-import { proofOf, randomness } from './replica.ts';
+import { commDOf, proofOf, randomness, updateProofOf } from './replica.ts';
 
 /** Epochs between pre-commit and seed. */
 export const CHALLENGE_DELAY = 10;
@@ -32,12 +32,13 @@ export const sectorKey = (miner: string, number: number): string => `${miner}/${
 export class Ledger {
   readonly nonces = new Map<string, number>();
   readonly preCommits = new Map<string, PreCommitted>();
-  readonly sectors = new Map<string, Active>();
+  readonly sectors: Map<string, Active>;
   readonly allocated: Set<string>;
 
-  /** `given`: numbers that other software took. */
-  constructor(given: ReadonlySet<string>) {
-    this.allocated = new Set(given);
+  /** `given`: numbers that other software took; `proven`: sectors from before the begin. */
+  constructor(given: ReadonlySet<string>, proven: ReadonlyMap<string, Active>) {
+    this.allocated = new Set([...given, ...proven.keys()]);
+    this.sectors = new Map(proven);
   }
 
   nonce(sender: string): number {
@@ -69,6 +70,11 @@ export class Ledger {
         if (epoch <= seedEpoch) return 18;
         return want.proofBase64 === proofOf(committed.commR, randomness('seed', seedEpoch)) ? 0 : 16;
       }
+      case 'ProveReplicaUpdates3': {
+        const sector = this.sectors.get(key);
+        if (sector === undefined || sector.keyCommR !== null) return 16;
+        return want.proofBase64 === updateProofOf(sector.commR, want.commR, commDOf(want.pieces).cid) ? 0 : 16;
+      }
       default:
         return 21;
     }
@@ -84,6 +90,9 @@ export class Ledger {
       const { commR, sealProof } = this.preCommits.get(key) as PreCommitted;
       this.preCommits.delete(key);
       this.sectors.set(key, { commR, keyCommR: null, activationEpoch: epoch, sealProof });
+    } else {
+      const sector = this.sectors.get(key) as Active;
+      this.sectors.set(key, { ...sector, commR: want.commR, keyCommR: sector.commR });
     }
   }
 }

@@ -6,17 +6,18 @@ import type { Job } from '../../src/schema/job.ts';
 import type { JobId, PieceId } from '../../src/schema/ids.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
 import { EPOCH_MS } from './fake-chain.ts';
+import { dataOf } from './existing.ts';
 import { hashOf, sha } from './replica.ts';
 import type { Action } from './script.ts';
 import { ACTOR, MINER, type World } from './world.ts';
 
 /** Client data sent in, as the route of pieces does it: the object first, then the row. */
-async function addPiece(world: World, sizeBytes: number): Promise<PieceId | undefined> {
+async function addPiece(world: World, sizeBytes: number, data?: string): Promise<PieceId | undefined> {
   const { plane, objects, clock } = world;
   if (plane === undefined) return undefined;
   const id = world.ids.next('p') as PieceId;
   const key = `pieces/${MINER}/${id}`;
-  const content = `piece ${id} ${sha(id)}`;
+  const content = data ?? `piece ${id} ${sha(id)}`;
   objects.objects.set(key, { content, sizeBytes: content.length });
   try {
     await plane.run((ctx) =>
@@ -106,10 +107,18 @@ export async function act(world: World, action: Action): Promise<void> {
     case 'pledge': {
       const pieces: PieceId[] = [];
       for (let at = 0; at < (action.pieces ?? 0); at += 1) {
-        const id = await addPiece(world, 512);
+        const id = await addPiece(world, 512, action.ownData === true ? dataOf(action.sector ?? 0) : undefined);
         if (id !== undefined) pieces.push(id);
       }
-      const request = { plan: action.plan as PlanName, miner: MINER, count: action.count, ...(pieces.length === 0 ? {} : { pieces }) };
+      const { sector, skipOnchainCheck } = action;
+      const request = {
+        plan: action.plan as PlanName,
+        miner: MINER,
+        count: action.count,
+        ...(pieces.length === 0 ? {} : { pieces }),
+        sector,
+        skipOnchainCheck,
+      };
       await plane?.run((ctx) => pledge(ctx, request, ACTOR)).catch((error: Error) => world.note(`pledge: ${error.message}`));
       return;
     }

@@ -6,7 +6,7 @@
 import type { FakeChain, Push } from './fake-chain.ts';
 import type { MessageWant } from '../../src/scheduler/effects.ts';
 import { CHALLENGE_DELAY } from './ledger.ts';
-import { commDOf, commROf, hexOfCid, proofOf, randomness, replicaId } from './replica.ts';
+import { commDOf, commROf, hexOfCid, proofOf, randomness, replicaId, updateId, updateProofOf } from './replica.ts';
 
 export class ChainOracle {
   readonly #chain: FakeChain;
@@ -55,6 +55,7 @@ export class ChainOracle {
       const { cid } = commROf(replicaId(sector, randomness('ticket', want.ticketEpoch), commD));
       if (want.commR !== cid) this.#broken('deposit', `${name}: CommR ${hexOfCid(want.commR)} is not of this sector, ticket and data`);
     }
+    if (want.method === 'ProveReplicaUpdates3') this.#updatePaid(want);
     if (want.method === 'ProveCommitSectors3') {
       const committed = this.#chain.ledger.preCommits.get(`${want.miner}/${want.number}`);
       // A reorg may have moved the pre-commit a little, and its seed with it.
@@ -62,6 +63,17 @@ export class ChainOracle {
       const holds = epochs.some((epoch) => want.proofBase64 === proofOf(committed?.commR ?? '', randomness('seed', epoch)));
       if (committed !== undefined && !holds) this.#broken('gas', `${name}: a proof is sent that does not verify`);
     }
+  }
+
+  #updatePaid(want: Extract<MessageWant, { method: 'ProveReplicaUpdates3' }>): void {
+    const sector = this.#chain.ledger.sectors.get(`${want.miner}/${want.number}`);
+    if (sector === undefined || sector.keyCommR !== null) return;
+    const commD = commDOf(want.pieces).cid;
+    const name = `sector ${want.number} of ${want.miner}`;
+    if (want.commR !== commROf(updateId(sector.commR, commD)).cid)
+      this.#broken('gas', `${name}: an update is sent whose CommR is not of this data`);
+    if (want.proofBase64 !== updateProofOf(sector.commR, want.commR, commD))
+      this.#broken('gas', `${name}: an update's proof is sent that does not verify`);
   }
 
   #dead(cid: string, message: Push['sent']['message']): boolean {

@@ -15,7 +15,13 @@ type Data = {
   readonly pieces: { key: string }[];
   readonly stored?: { files: { path: string; sizeBytes: string; hash: string }[] };
   readonly commR?: { cid: string };
+  readonly snapCommR?: { cid: string };
+  readonly asked?: { skipOnchainCheck?: boolean };
+  readonly record?: { commD: { cid: string } | null; update: { commD: { cid: string } } | null };
 };
+/** What only the world outside can end: a deal, a sector to put it into, another job of the sector. */
+const OUTSIDE: ReadonlySet<string> = new Set(['no_deals', 'no_candidate', 'sector_busy']);
+
 type Broken = (promise: string, what: string) => void;
 
 export const ended = (state: string): boolean => state === 'Finished' || state === 'Aborted';
@@ -26,7 +32,7 @@ export function unsettled(reader: Reader): JobRow[] {
   return reader.jobs().filter((job) => {
     if (ended(job.state) || job.paused === 1) return false;
     if (job.waiting_for === 'thread') return free.some(({ plan, miner }) => plan === job.plan && (miner === null || miner === job.miner));
-    return !(job.waiting_for === 'retry' && job.error_code === 'no_deals');
+    return !(job.waiting_for === 'retry' && OUTSIDE.has(job.error_code ?? ''));
   });
 }
 
@@ -81,6 +87,8 @@ export function cleared(
     const data = JSON.parse(job.data) as Data;
     // A forced abort keeps its files as long as the pre-commit may be rescued.
     for (const { key } of Object.values(data.artifacts)) wanted.add(key);
+    // Nobody looked whether the message landed: what a new try would need stays.
+    if (data.asked?.skipOnchainCheck === true) for (const { key } of data.pieces) wanted.add(key);
     if (job.state === 'Finished') finished(parts, job, data, broken);
     else if (job.state !== 'Aborted') broken('liveness', `${job.id} is in ${job.state} after its abort`);
   }
@@ -91,18 +99,30 @@ export function cleared(
 }
 
 function finished(
-  parts: { storage: MinerStorage; chain: FakeChain; spoilt: ReadonlySet<string> },
+  parts: { storage: MinerStorage; chain: FakeChain; objects: FakeObjects; spoilt: ReadonlySet<string> },
   job: JobRow,
   data: Data,
   broken: Broken,
 ): void {
   const sector = parts.chain.ledger.sectors.get(sectorKey(job.miner, job.number ?? -1));
-  if (sector === undefined || sector.commR !== data.commR?.cid)
+  const onChain = job.plan === 'sealer' ? data.commR?.cid : job.plan === 'snapup' ? data.snapCommR?.cid : sector?.commR;
+  // An update may have come over a sealed sector since.
+  const has = sector !== undefined && (sector.commR === onChain || (job.plan === 'sealer' && sector.keyCommR === onChain));
+  if (!has && data.asked?.skipOnchainCheck !== true)
     broken('chain', `${job.id} is Finished, and the chain does not have sector ${job.number} with its CommR`);
+  if (job.plan === 'unseal') {
+    const piece = parts.objects.objects.get(data.artifacts.piece?.key ?? '');
+    const commD = data.record?.update?.commD.cid ?? data.record?.commD?.cid ?? '';
+    if (piece === undefined || (!parts.spoilt.has(data.artifacts.piece?.key ?? '') && !piece.content.endsWith(` of ${commD}`)))
+      broken('objects', `${job.id} is Finished without the piece that was asked for`);
+    return;
+  }
   if (data.stored === undefined) broken('stored files', `${job.id} is Finished without stored files`);
   for (const { path, hash } of data.stored?.files ?? []) {
     const content = parts.storage.get(path);
-    if (!parts.spoilt.has(path) && (content === undefined || hashOf(content) !== hash))
+    // A later job of the same sector writes its record beside the files anew.
+    const rewritten = path.endsWith('sector.json');
+    if (!rewritten && !parts.spoilt.has(path) && (content === undefined || hashOf(content) !== hash))
       broken('stored files', `${path} of ${job.id} is not whole`);
   }
 }

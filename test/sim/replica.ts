@@ -40,6 +40,25 @@ export const commROf = (replica: string): Comm => comm('bagboea4b5abc', `comm-r 
 /** The content of file `name` of a sound replica. */
 export const fileOf = (name: string, replica: string): string => `${name}|${replica}|sound`;
 
+/** What an update makes of a sector: its old CommR and the new CommD. */
+export function updateId(commROld: string, commD: string): string {
+  return sha(`update ${commROld} ${commD}`).slice(0, 32);
+}
+
+/** The replica that a sound file is of; undefined for any other content. */
+export function replicaOf(content: string): string | undefined {
+  return /\|([0-9a-f]{32})\|sound$/.exec(content)?.[1];
+}
+
+export const pieceOfRange = (commD: string, offsetBytes: string, sizeBytes: string): string =>
+  `range ${offsetBytes}+${sizeBytes} of ${commD}`;
+export const updateVanillaOf = (commROld: string, commRNew: string, commD: string): string =>
+  `update-vanilla|${commROld}|${commRNew}|${commD}|sound`;
+
+export function updateProofOf(commROld: string, commRNew: string, commD: string): string {
+  return Buffer.from(sha(`update proof ${commROld} ${commRNew} ${commD}`).repeat(3)).toString('base64');
+}
+
 export const unsealedOf = (commD: string): string => `unsealed|${commD}`;
 export const treeDOf = (commD: string): string => `tree-d|${commD}`;
 export const vanillaOf = (commR: string, seed: string): string => `vanilla|${commR}|${seed}|sound`;

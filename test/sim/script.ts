@@ -14,6 +14,7 @@ export type Port =
   | 'objects.*'
   | 'chain.network'
   | 'chain.ticket'
+  | 'chain.ticketAt'
   | 'chain.seed'
   | 'chain.sender'
   | 'chain.sign'
@@ -65,7 +66,15 @@ export type StageFault =
   | 'die';
 
 export type Action =
-  | { readonly do: 'pledge'; readonly plan: string; readonly count: number; readonly pieces?: number }
+  | {
+      readonly do: 'pledge';
+      readonly plan: string;
+      readonly count: number;
+      readonly pieces?: number;
+      readonly sector?: number;
+      readonly ownData?: boolean;
+      readonly skipOnchainCheck?: boolean;
+    }
   | { readonly do: 'piece'; readonly sizeBytes: number }
   | { readonly do: 'pause'; readonly job: number; readonly now: boolean }
   | { readonly do: 'resume'; readonly job: number; readonly state?: string; readonly force: boolean }
@@ -87,7 +96,11 @@ export type Action =
       readonly depth: number;
       readonly lose: boolean;
     }
-  | { readonly do: 'exit_code'; readonly method: 'PreCommitSectorBatch2' | 'ProveCommitSectors3'; readonly code: number }
+  | {
+      readonly do: 'exit_code';
+      readonly method: 'PreCommitSectorBatch2' | 'ProveCommitSectors3' | 'ProveReplicaUpdates3';
+      readonly code: number;
+    }
   | { readonly do: 'rot'; readonly what: 'object' | 'stored'; readonly match?: string };
 
 export type SettingsChange = {
@@ -99,12 +112,21 @@ export type SettingsChange = {
 
 export type Item = { readonly when: When } & Action;
 
+/** A sector that is there already. `ticket`: the database knows its value; else it is drawn again. */
+export type Existing = {
+  readonly number: number;
+  readonly holds: 'nothing' | 'data' | 'upgraded';
+  readonly ticket: boolean;
+  readonly lost: boolean;
+};
+
 /** One story. */
 export type Script = {
   readonly seed: number;
   readonly sealProof: SealProof;
   readonly threads: number;
   readonly runners: readonly { readonly trust: 'own' | 'rented'; readonly slots: number }[];
+  readonly sectors?: readonly Existing[];
   readonly items: readonly Item[];
   /** Faults end at the latest after this long. */
   readonly faultsMs: number;

@@ -5,6 +5,7 @@ import { planTables } from '../../src/scheduler/plans/all.ts';
 import type { Ids } from '../../src/scheduler/ports.ts';
 import type { AttemptId } from '../../src/schema/ids.ts';
 import { MinerId } from '../../src/schema/ids.ts';
+import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import { PlanName } from '../../src/schema/job.ts';
 import { Coverage } from './coverage.ts';
 import { BEGIN_MS, VirtualClock } from './clock.ts';
@@ -12,6 +13,8 @@ import { ControlPlane } from './control-plane.ts';
 import { EPOCH_MS, FakeChain } from './fake-chain.ts';
 import { FakeObjects } from './fake-objects.ts';
 import { Faults } from './faults.ts';
+import { knownSector, putFiles } from './existing.ts';
+import { sectorKey } from './ledger.ts';
 import { Fleet } from './fleet.ts';
 import { ChainOracle } from './oracle-chain.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
@@ -36,7 +39,7 @@ export class BrokenPromise extends Error {
 export class World {
   readonly clock = new VirtualClock();
   readonly faults = new Faults();
-  readonly chain = new FakeChain(() => this.clock.nowMs);
+  readonly chain: FakeChain;
   readonly objects = new FakeObjects();
   readonly storage: MinerStorage = new Map();
   /** Objects and stored files that a fault damaged. */
@@ -61,6 +64,7 @@ export class World {
   readonly #uninstall: () => void;
   #change: SettingsChange = {};
   #broken: BrokenPromise | undefined;
+  readonly #known: readonly SectorRecord[];
   #jobsAsleep: boolean | undefined;
   #ids = 0;
   #lives = 0;
@@ -68,6 +72,13 @@ export class World {
   constructor(script: Script, path: string) {
     this.script = script;
     this.#path = path;
+    const known = (script.sectors ?? []).map((existing) => ({ existing, known: knownSector(MINER, script.sealProof, existing) }));
+    this.#known = known.map(({ known: { record } }) => record);
+    for (const one of known) putFiles(this.storage, one.known, one.existing.lost);
+    this.chain = new FakeChain(
+      () => this.clock.nowMs,
+      new Map(known.map(({ existing, known: { active } }) => [sectorKey(MINER, existing.number), active])),
+    );
     this.rng = Rng.named(script.seed, 'latency');
     this.#uninstall = this.clock.install();
     const broken = (promise: string, what: string): void => this.breach(promise, what);
@@ -95,6 +106,9 @@ export class World {
     };
     this.clock.at(EPOCH_MS, mine);
     await this.clock.rest();
+    await this.plane?.run((ctx) => {
+      for (const record of this.#known) ctx.tx.putSectorRecord(record);
+    });
     for (const { trust, slots } of this.script.runners) this.fleet.join(trust, slots);
   }
 
