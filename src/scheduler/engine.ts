@@ -183,9 +183,12 @@ export function fail(ctx: Context, job: Job, error: Omit<JobError, 'atMs'>, coun
   });
 }
 
-/** The stage or step the job is at: its retry policy counts. */
+/** The stage or step the job is at, or whose message has just failed on chain: its retry policy counts. */
 function stepName(job: Job): string | undefined {
-  const todo = planOf(job.plan).todo(job);
+  const plan = planOf(job.plan);
+  const failed = Object.entries(plan.messages).find(([, { field }]) => (job.data[field]?.exitCode ?? 0) !== 0);
+  if (failed !== undefined) return failed[0];
+  const todo = plan.todo(job);
   return todo.do === 'stage' || todo.do === 'reserve' ? todo.stage : todo.do === 'effect' ? todo.step : undefined;
 }
 

@@ -2,7 +2,7 @@
 import type { EffectId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import { numberTaken } from './allocate.ts';
-import { DELETE_KEPT, change, goBack, note, without } from './change.ts';
+import { DELETE_KEPT, change, note, without } from './change.ts';
 import type { Context } from './context.ts';
 import type { EffectOutcome, EffectRow, MessageField, SignedMessage } from './effects.ts';
 import { expireTicket, fail, settle } from './engine.ts';
@@ -129,19 +129,21 @@ function died(ctx: Context, effect: EffectRow, job: Job | undefined, message: st
 /** Where the seed of the pre-commit is drawn. */
 const SEED_STATE = 'PersistanceSubmitted';
 
-/** The chain shows no pre-commit although its message had landed: the message is followed once more, and decides. */
-function lookAgain(ctx: Context, job: Job, message: string): void {
+/**
+ * The chain shows no pre-commit although its message had landed. Where the seed is drawn the message is followed
+ * once more, and decides; later a proof is at stake, so that only an operator throws it away.
+ */
+function preCommitGone(ctx: Context, job: Job, message: string): void {
   const { preCommit } = job.data;
-  if (preCommit === undefined) return;
-  const { retries } = job;
-  const there = job.state === SEED_STATE ? job : goBack(ctx, job, SEED_STATE, 'engine', message);
+  const code = 'no_pre_commit';
+  if (job.state !== SEED_STATE || preCommit === undefined) {
+    const then = `it is tried again by itself; when the job pauses over this and the chain has no sector ${job.number} either, resume at ${SEED_STATE}`;
+    fail(ctx, job, { category: 'temporary', code, message: `${message}; ${then}` });
+    return;
+  }
   const { landedEpoch: _landed, exitCode: _exit, ...sent } = preCommit;
-  const seen = change(ctx, there, { retries, data: { ...there.data, preCommit: sent } });
-  fail(ctx, seen, {
-    category: 'temporary',
-    code: 'no_pre_commit',
-    message: `${message}; message ${sent.cid} is looked for again by itself, and when the job pauses over this, compare the sector on the chain before you resume`,
-  });
+  const then = `message ${sent.cid} is looked for again by itself; when the job pauses over this, compare the sector on the chain, then resume`;
+  fail(ctx, change(ctx, job, { data: { ...job.data, preCommit: sent } }), { category: 'temporary', code, message: `${message}; ${then}` });
 }
 
 /**
@@ -186,7 +188,7 @@ function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Ext
     return;
   }
   if (error.code === 'no_pre_commit' && known.data.preCommit !== undefined && known.data.preCommit.found !== true) {
-    lookAgain(ctx, known, error.message);
+    preCommitGone(ctx, known, error.message);
     return;
   }
   fail(ctx, known, { category: error.category, code: error.code, message: error.message });

@@ -111,7 +111,8 @@ function again(ctx: Context, job: Job, attempt: Attempt, reason: string): void {
     .attemptsOfJob(job.id)
     .filter((other) => other.stage === attempt.stage && other.state === attempt.state && other.generation === attempt.generation).length;
   if (tries <= 1) {
-    settle(ctx, change(ctx, job, { error: { category: 'temporary', code: 'runner_fault', message: reason, atMs: ctx.nowMs } }));
+    const message = `${reason}; ${attempt.stage} goes to the next runner by itself`;
+    settle(ctx, change(ctx, job, { error: { category: 'temporary', code: 'runner_fault', message, atMs: ctx.nowMs } }));
     return;
   }
   fail(

@@ -26,6 +26,11 @@ export function assignThreads(ctx: Context): void {
     // Read anew: a job that ended at once has freed its thread, and that may have taken another already.
     const thread = ctx.tx.thread(id);
     if (thread === undefined || !thread.enabled || thread.job !== null) continue;
+    if (!ctx.settings.threads.some(({ worker, index }) => threadId(worker, index) === id)) {
+      // The configuration no longer names it; it had a job to finish.
+      ctx.tx.deleteThread(id);
+      continue;
+    }
     const [queued] = ctx.tx.jobsForThread(thread.plan, thread.miner, 1);
     const job = queued ?? (thread.auto ? ownJob(ctx, thread) : undefined);
     if (job === undefined) {

@@ -1,6 +1,6 @@
 /** sealing_threads: those that make their own jobs, the switch, what each takes, and the next one on every path. */
 import { afterEach, expect, test } from 'vitest';
-import type { ThreadSettings } from '../../src/scheduler/context.ts';
+import type { Settings, ThreadSettings } from '../../src/scheduler/context.ts';
 import { explain } from '../../src/scheduler/explain.ts';
 import { abortJob } from '../../src/scheduler/operate.ts';
 import { effectDone } from '../../src/scheduler/outbox.ts';
@@ -109,6 +109,22 @@ test('the switch outlives a restart', async () => {
   await world.run((ctx) => setThreadEnabled(ctx, 'w', 0, false, 'operator:a'));
   await world.start();
   expect(await thread()).toMatchObject({ enabled: false });
+});
+
+test('one that the configuration no longer names finishes its sector, takes no other, and goes', async () => {
+  await open({});
+  const first = await one(2);
+  const mutable = world.settings as { threads: Settings['threads'] };
+  mutable.threads = [{ worker: 'other', index: 0, plan: 'snapup', miner: null, auto: false }];
+  await world.start();
+  await world.finish([own], 60);
+  const [, second] = await jobs();
+  expect(await world.job(first)).toMatchObject({ state: 'Finished' });
+  expect(second).toMatchObject({ state: 'Empty', thread: null });
+  expect(await thread()).toBeUndefined();
+  expect((await world.run((ctx) => explain(ctx, second as Job))).sentence).toMatch(
+    /no sealing_thread takes the sealer plan .* configure one/,
+  );
 });
 
 test('a thread goes on to the next one in the transaction that ended the last, however it ended', async () => {
