@@ -9,7 +9,7 @@ import { performEffects } from '../effects/performer.ts';
 import { objectRoutes } from '../objects/routes.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { effectDone, effectSigned } from '../scheduler/outbox.ts';
-import { restarted } from '../scheduler/tick.ts';
+import { ALIVE, restarted } from '../scheduler/tick.ts';
 import { openBackups } from '../store/backup.ts';
 import { openNodeStore } from '../store/node.ts';
 import { firstAdminToken } from './admin-token.ts';
@@ -17,8 +17,9 @@ import { followHead } from './chain-head.ts';
 import { type Config, secretOf } from './config.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
-import { randomIds, sleep, systemClock } from './machine.ts';
+import { randomIds, sleep } from './machine.ts';
 import { settingsOf } from './settings.ts';
+import { steadyClock } from './steady-clock.ts';
 import { runSweeps, runTicks } from './timers.ts';
 
 /** Answers under way may take this long when the process is asked to end. */
@@ -50,20 +51,21 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
   const ending = new AbortController();
   try {
     const settings = settingsOf(config);
-    const door = openDoor({ store, clock: systemClock, ids: randomIds, settings });
+    const clock = steadyClock(await store.commit((tx) => Number(tx.meta(ALIVE) ?? 0)));
+    const door = openDoor({ store, clock, ids: randomIds, settings });
     let publicUrl = config.public_url ?? '';
     const objects = await openLocalObjects({
       dataDir,
       publicUrl: () => publicUrl,
       minFreeBytes: config['objects.min_free_bytes'],
-      now: systemClock.now,
+      now: clock.now,
     });
     const backups = await openBackups({ source: store, folder: dataDir, minFreeBytes: config['objects.min_free_bytes'] });
     await door.run(restarted);
     const tokenFile = await firstAdminToken(door, randomIds, dataDir);
     const notReady = () =>
       door
-        .run((ctx) => void ctx.tx.meta('alive_ms'))
+        .run((ctx) => void ctx.tx.meta(ALIVE))
         .then(
           () => undefined,
           (error: Error) => error.message,

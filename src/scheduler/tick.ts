@@ -11,7 +11,8 @@ import { ticketTooOld } from './ticket.ts';
 
 /** Rows handled per tick: a tick is short, the next one follows at once when there is more. */
 const BATCH = 200;
-const ALIVE = 'alive_ms';
+/** Key in `meta` of the last time that was written down. */
+export const ALIVE = 'alive_ms';
 /** How often the time is written down, so that a restart knows how long it was away. */
 const ALIVE_EVERY_MS = 5_000;
 const TICKETS = 'tickets_ms';

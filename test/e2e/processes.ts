@@ -160,7 +160,10 @@ export class Deployment {
   }
 
   /** Registers and starts a runner; an own one gets storage unless it may not persist. */
-  async addRunner(name: string, options: { trust?: 'own' | 'rented'; stages?: readonly string[]; prover?: string } = {}): Promise<Daemon> {
+  async addRunner(
+    name: string,
+    options: { trust?: 'own' | 'rented'; stages?: readonly string[]; prover?: string; environment?: Record<string, string> } = {},
+  ): Promise<Daemon> {
     const trust = options.trust ?? 'own';
     const { token } = await this.client.createJoinToken({ trust });
     mkdirSync(join(this.folder, 'storage'), { recursive: true });
@@ -168,6 +171,7 @@ export class Deployment {
       SEALPOOL_PROVER: options.prover ?? this.#prover,
       SEALPOOL_RUNNER_JOIN_TOKEN: token,
       SEALPOOL_RUNNER_NAME: name,
+      ...options.environment,
     };
     if (trust === 'own') env['SEALPOOL_RUNNER_STORAGE'] = `[{ id = "main", path = ${JSON.stringify(join(this.folder, 'storage'))} }]`;
     if (options.stages !== undefined) env['SEALPOOL_RUNNER_STAGES'] = JSON.stringify(options.stages);
