@@ -129,10 +129,11 @@ export function abortJob(ctx: Context, id: JobId, options: { readonly force?: bo
   const live = liveMessages(job);
   if (live.length > 0 && options.force !== true) throw liveAbort(ctx, job);
   const aborted = toAborted(ctx, job, actor, 'aborted by an operator');
+  const kept = isLive(job.data.preCommit) ? 'until the pre-commit has expired' : 'for 30 days';
   assignThreads(ctx);
   return {
     job: aborted,
-    notice: noticeOf(live, 'no other message is sent for this job, and its files are kept until the pre-commit has expired'),
+    notice: noticeOf(live, `no other message is sent for this job, and its files are kept ${kept}`),
   };
 }
 

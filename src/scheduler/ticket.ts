@@ -20,7 +20,8 @@ const DRAWN_BACK_EPOCHS = 900;
 /** From the ticket to the chain. */
 const STEPS: readonly TicketStep[] = ['PC1', 'PC2', 'C1', 'Verify', 'SubmitPC'];
 
-/** Epochs that each step is expected to take with its transfers (times of operators' guides, 30 s each); small sectors take none. */
+/** Epochs that each step is expected to take with its transfers (times of operators' guides, 30 s each); small sectors take none but the one
+ * in which the message is executed. */
 const EXPECTED: Readonly<Record<number, Readonly<Record<TicketStep, number>>>> = {
   [2 ** 35]: { PC1: 360, PC2: 56, C1: 4, Verify: 2, SubmitPC: 10 },
   [2 ** 36]: { PC1: 720, PC2: 112, C1: 4, Verify: 2, SubmitPC: 10 },
@@ -30,7 +31,7 @@ const EXPECTED: Readonly<Record<number, Readonly<Record<TicketStep, number>>>> =
 function epochsFrom(ctx: Context, job: Job, step: TicketStep): number {
   const bySize = EXPECTED[sealProofInfo(job.data.sealProof).sectorSizeBytes];
   const given = minerSettings(ctx, job.miner).expectedEpochs ?? {};
-  return STEPS.slice(STEPS.indexOf(step)).reduce((sum, name) => sum + (given[name] ?? bySize?.[name] ?? 0), 0);
+  return STEPS.slice(STEPS.indexOf(step)).reduce((sum, name) => sum + (given[name] ?? bySize?.[name] ?? (name === 'SubmitPC' ? 1 : 0)), 0);
 }
 
 /** The step of the way from ticket to chain that `todo` begins; undefined: it is not on that way. */

@@ -9,6 +9,7 @@ import type { EffectRow } from '../../src/scheduler/effects.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job } from '../../src/schema/job.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
+import { COMM_D, COMM_R, TICKET, UPDATE_COMM_R } from './honest.ts';
 import { wholeDatabase } from './whole-database.ts';
 import { MINER, World } from './world.ts';
 
@@ -216,6 +217,64 @@ describe('abort', () => {
       expect(await world.job(id)).toMatchObject({ state: 'Aborted', data: { artifacts: {} } });
       expect((await effectsOf(id)).filter(({ signed: bytes }) => bytes !== null)).toEqual([]);
     }
+  });
+
+  test('while each later stage runs: force is needed, what is out is named, and nothing more is signed', async () => {
+    for (const at of ['PCLanded', 'Persisted', 'SeedAssigned', 'C1Done']) {
+      const id = await one();
+      const granted = await world.until(at, [own]);
+      await expect(world.run((ctx) => abortJob(ctx, id, {}, 'test'))).rejects.toMatchObject({ code: 'live_pre_commit' });
+      const before = (await effectsOf(id)).filter(({ signed: bytes }) => bytes !== null).length;
+      const { notice } = await world.run((ctx) => abortJob(ctx, id, { force: true }, 'test'));
+      expect(notice, at).toContain((await world.job(id)).data.preCommit?.cid);
+      expect(await world.report(own, world.honest(granted))).toMatchObject({ status: 'lease_lost' });
+      await world.finish([own]);
+      expect((await effectsOf(id)).filter(({ signed: bytes }) => bytes !== null)).toHaveLength(before);
+      expect((await world.run((ctx) => ctx.tx.attemptsOfJob(id))).some(({ status }) => status === 'running')).toBe(false);
+    }
+  });
+
+  test('of a snap whose message is out: the sector it becomes is named, and force keeps its files', async () => {
+    world.close();
+    world = new World({ threads: [{ worker: 'local', index: 0, plan: 'snapup', miner: null, auto: false }] });
+    await world.start();
+    own = (await world.register('own')).id;
+    world.chain.proven(40);
+    await world.run((ctx) =>
+      ctx.tx.putSectorRecord({
+        miner: MINER,
+        number: 40,
+        sealProof: 'StackedDrg2KiBV1_1',
+        ticket: TICKET,
+        commD: COMM_D,
+        commR: COMM_R,
+        pieces: [],
+        update: null,
+        files: { storage: 'store', root: '/storage', files: null },
+        preCommit: null,
+        proveCommit: null,
+        replicaUpdate: null,
+        source: 'lotus',
+      }),
+    );
+    const pieces = [await world.piece()];
+    const [job] = await world.run((ctx) => pledge(ctx, { plan: 'snapup', miner: MINER, count: 1, sector: 40, pieces }, 'test'));
+    const id = (job as Job).id;
+    await sign(await untilMessage('SubmitUpdate'));
+    const before = wholeDatabase(world);
+    await expect(world.run((ctx) => abortJob(ctx, id, {}, 'test'))).rejects.toMatchObject({
+      code: 'live_message',
+      message: expect.stringMatching(/replica update bafysigned \(nonce 7\) is out: once it lands the chain has the upgraded sector 40/),
+    });
+    expect(wholeDatabase(world)).toBe(before);
+    // Going back is no loss: the message stays the one, and the update has to be what it says.
+    await world.run((ctx) => pauseJob(ctx, id, {}, 'test'));
+    const { job: back } = await world.run((ctx) => resumeJob(ctx, id, { state: 'TreeDBuilt' }, 'test'));
+    expect(back.data).toMatchObject({ boundCommR: UPDATE_COMM_R, replicaUpdate: { cid: 'bafysigned' } });
+    const { job: aborted, notice } = await world.run((ctx) => abortJob(ctx, id, { force: true }, 'test'));
+    expect(notice).toMatch(/replica update bafysigned .*its files are kept for 30 days/);
+    expect((await effectsOf(id)).find(({ step }) => step === 'DeleteKept')?.dueMs).toBeGreaterThan(world.nowMs + 30 * 86_400_000);
+    expect(aborted.state).toBe('Aborted');
   });
 
   test('by an error of the abort category keeps the files of a live pre-commit too, and the thread goes on', async () => {

@@ -60,7 +60,7 @@ test.each(['TreeDBuilt', 'Aborted'])('too old for PC2: paused while it waits, wi
     else for (const granted of await world.grant(own)) await world.report(own, world.honest(granted));
   }
   expect(await world.job(id)).toMatchObject({ paused: false, waiting: { for: 'runner', stage: 'PC2' } });
-  await world.tick((3_780 - 900) * EPOCH_MS);
+  await world.tick((3_780 - 1 - 900) * EPOCH_MS);
   expect(await world.job(id)).toMatchObject({ state: 'PC1Done', paused: false });
   await world.tick(EPOCH_MS);
   expect(await world.job(id)).toMatchObject({ state: 'PC1Done', ...EXPIRED });
