@@ -96,11 +96,11 @@ export class ControlPlane implements Life {
 
   /** Runs an operator's or a runner's request in a transaction. */
   run<T>(fn: (ctx: Context) => T): Promise<T> {
-    return this.#answered(this.#door.run(fn as Parameters<Door['run']>[0]) as Promise<T>);
+    return this.#answered(() => this.#door.run(fn as Parameters<Door['run']>[0]) as Promise<T>);
   }
 
   next(credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
-    return this.#answered(answerNext(this.#api, credential, request, gone));
+    return this.#answered(() => answerNext(this.#api, credential, request, gone));
   }
 
   heartbeat(credential: string, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
@@ -141,9 +141,9 @@ export class ControlPlane implements Life {
     if (byFault) this.#parts.onDeath();
   }
 
-  async #answered<T>(work: Promise<T>): Promise<T> {
+  async #answered<T>(work: () => Promise<T>): Promise<T> {
     if (!this.#ready) throw new Error('the control plane is not up yet');
-    return Promise.race([work, this.died]);
+    return Promise.race([work(), this.died]);
   }
 
   async #start(begin: () => void): Promise<void> {

@@ -10,7 +10,7 @@ import type { PlacedPiece, SectorRecord } from '../../src/schema/sector-record.t
 import type { Active } from './ledger.ts';
 import { type Comm, commDOf, commROf, fileOf, hashOf, pieceCid, randomness, replicaId, updateId } from './replica.ts';
 import type { Existing } from './script.ts';
-import type { MinerStorage } from './stage-work.ts';
+import type { MinerStorage } from './work.ts';
 
 const TICKET_EPOCH = 5_000;
 const PIECE_BYTES = 512;

@@ -12,7 +12,8 @@ import type { Faults } from './faults.ts';
 import type { Rng } from './prng.ts';
 import { hashOf } from './replica.ts';
 import type { StageFault } from './script.ts';
-import { type MinerStorage, fetchInputs, perform } from './stage-work.ts';
+import { fetchInputs, perform } from './stage-work.ts';
+import type { MinerStorage } from './work.ts';
 
 export type RunnerParts = {
   readonly name: string;

@@ -8,7 +8,7 @@ import { sectorKey } from './ledger.ts';
 import type { HistoryOracle } from './oracle-history.ts';
 import type { JobRow, Reader } from './reader.ts';
 import { hashOf } from './replica.ts';
-import type { MinerStorage } from './stage-work.ts';
+import type { MinerStorage } from './work.ts';
 
 type Data = {
   readonly artifacts: Record<string, { key: string; sizeBytes: string; hash: string }>;

@@ -11,11 +11,11 @@ import { BEGIN_MS } from './clock.ts';
 import { BrokenPromise, World } from './world.ts';
 
 /** Within so much virtual time after the last fault every job must have ended or wait for a person. */
-export const LIVENESS_BOUND_MS = 6 * 3_600_000;
+export const LIVENESS_BOUND_MS = 3 * 3_600_000;
 /** Longer than a pre-commit lives (30 days and a little). */
 const EXPIRY_MS = 32 * 86_400_000;
 /** Steps without end are a loop. */
-const MOST_STEPS = 400_000;
+const MOST_STEPS = 150_000;
 
 export type Outcome = {
   readonly seed: number;
@@ -36,6 +36,10 @@ export type Outcome = {
 export async function play(script: Script, path: string, withTimeline = false): Promise<Outcome> {
   const world = new World(script, path);
   if (withTimeline) world.timeline = [];
+  // Such a one ends the process: a control plane in earnest would be down.
+  const unhandled = (error: unknown): void =>
+    world.breach('process', `a rejection was left unhandled: ${error instanceof Error ? error.stack : String(error)}`);
+  process.on('unhandledRejection', unhandled);
   let broken: Error | undefined;
   let log = '';
   let counts = { finished: 0, aborted: 0 };
@@ -52,6 +56,7 @@ export async function play(script: Script, path: string, withTimeline = false): 
     if (!(error instanceof BrokenPromise)) world.note(`the simulator failed: ${broken.stack}`);
     else world.note(`BROKEN ${broken.message}`);
   } finally {
+    process.off('unhandledRejection', unhandled);
     log = digest(world);
     world.close();
   }

@@ -16,13 +16,12 @@ process.on('message', (seeds: readonly number[]) => {
       send({ ...outcome, cells: [...cells] });
     }
     send('ready');
-  })();
+  })().catch((error: Error) => {
+    process.stderr.write(`${error.stack}\n`);
+    process.exit(1);
+  });
 });
 process.on('disconnect', () => {
   rmSync(folder, { recursive: true, force: true });
-});
-process.on('unhandledRejection', (error) => {
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  process.exit(1);
 });
 send('ready');

@@ -8,45 +8,16 @@ import {
   hashOf,
   hexOfCid,
   pieceCid,
-  pieceOfRange,
   proofOf,
   replicaId,
-  replicaOf,
   sha,
   treeDOf,
   unsealedOf,
-  updateId,
-  updateProofOf,
-  updateVanillaOf,
   vanillaOf,
 } from './replica.ts';
+import { proveExisting, publish } from './existing-work.ts';
 import type { StageFault } from './script.ts';
-
-export type Made = {
-  readonly outcome: 'done';
-  /** Contents by output name. */
-  readonly outputs: ReadonlyMap<string, string>;
-  readonly result: Record<string, unknown>;
-};
-export type Failed = { readonly outcome: 'failed'; readonly code: string; readonly message: string; readonly input?: string };
-
-/** A miner's storage: path → content. */
-export type MinerStorage = Map<string, string>;
-
-type Files = ReadonlyMap<string, string>;
-type Done = (outputs: Map<string, string>, result: Record<string, unknown>) => Made;
-type All = (content: (name: string) => string) => Map<string, string>;
-type Prover = Extract<Work, { kind: 'prover' }>;
-type Params = Readonly<
-  Record<'ticket' | 'commD' | 'commR' | 'commROld' | 'commRNew' | 'commDNew' | 'seed' | 'proof' | 'offsetBytes' | 'sizeBytes', string>
-> & { readonly pieces: unknown };
-
-const failed = (code: string, message: string, input?: string): Failed => ({
-  outcome: 'failed',
-  code,
-  message,
-  ...(input === undefined ? {} : { input }),
-});
+import { type All, type Done, type Failed, type Files, type Made, type MinerStorage, type Params, type Prover, failed } from './work.ts';
 
 /** Fetches and compares inputs as the agent does. */
 export function fetchInputs(
@@ -139,69 +110,7 @@ function prove(work: Prover, grant: Grant, files: Files, forge: boolean): Made |
   }
 }
 
-/** Stages of sectors that exist. */
-function proveExisting(work: Prover, files: Files, done: Done, all: All): Made | Failed {
-  const params = work.params as unknown as Params;
-  /** Whether every file but the data is of the replica with this CommR. */
-  const soundOf = (commR: string): boolean =>
-    [...files].every(
-      ([name, content]) =>
-        name === 'unsealed' ||
-        name === 'update' ||
-        (content === fileOf(name, replicaOf(content) ?? '') && commROf(replicaOf(content) ?? '').cid === commR),
-    );
-  switch (work.stage) {
-    case 'snap-encode': {
-      if (!soundOf(params.commR) || files.get('unsealed') !== unsealedOf(params.commD))
-        return failed('input_invalid', 'the sector or the data does not hold');
-      const update = updateId(params.commR, params.commD);
-      const commR = commROf(update);
-      return done(
-        all((name) =>
-          name === 'update-vanilla-proofs.json' ? updateVanillaOf(params.commR, commR.cid, params.commD) : fileOf(name, update),
-        ),
-        { commR, commD: { cid: params.commD, hex: hexOfCid(params.commD) } },
-      );
-    }
-    case 'snap-prove': {
-      const [content] = files.values();
-      if (content !== updateVanillaOf(params.commROld, params.commRNew, params.commDNew))
-        return failed('input_invalid', 'the vanilla proofs do not hold');
-      return done(new Map(), { proof: updateProofOf(params.commROld, params.commRNew, params.commDNew) });
-    }
-    case 'verify-update':
-      return params.proof === updateProofOf(params.commROld, params.commRNew, params.commDNew)
-        ? done(new Map(), { valid: true })
-        : failed('proof_invalid', 'the proof does not verify');
-    case 'check-sealed': {
-      const replica = replicaOf(files.get('sealed') ?? '');
-      if (replica === undefined || !soundOf(commROf(replica).cid)) return failed('input_invalid', 'tree-r-last is not of the sealed file');
-      return done(new Map(), { commR: commROf(replica), treeRLastMatches: true });
-    }
-    case 'unseal-piece': {
-      const sealed = replicaOf(files.get('sealed') ?? '');
-      const holds =
-        params.commROld === undefined
-          ? sealed === replicaId(work.sector, params.ticket, params.commD)
-          : commROf(sealed ?? '').cid === params.commROld &&
-            replicaOf(files.get('update') ?? '') === updateId(params.commROld, params.commD);
-      if (!holds) return failed('input_invalid', 'the files do not hold the data of this CommD');
-      return done(
-        all(() => pieceOfRange(params.commD, params.offsetBytes, params.sizeBytes)),
-        {},
-      );
-    }
-    default:
-      return failed('bad_request', `this runner does not know ${work.stage}`);
-  }
-}
-
-function addPiece(
-  params: Params,
-  files: Files,
-  done: (outputs: Map<string, string>, result: Record<string, unknown>) => Made,
-  all: (content: (name: string) => string) => Map<string, string>,
-): Made | Failed {
+function addPiece(params: Params, files: Files, done: Done, all: All): Made | Failed {
   let offset = 0;
   const layout: { cid: string; paddedSizeBytes: string; offsetBytes: string; filler?: boolean }[] = [];
   for (const { input, paddedSizeBytes, cid } of params.pieces as unknown as {
@@ -222,18 +131,6 @@ function addPiece(
     all(() => unsealedOf(commD.cid)),
     { pieces: layout, commD },
   );
-}
-
-/** Reads stored files of a sector that exists. */
-function publish(work: Extract<Work, { kind: 'publish' }>, storage: MinerStorage | undefined): Made | Failed {
-  const outputs = new Map<string, string>();
-  for (const { artifact, path, hash } of work.files) {
-    const content = storage?.get(path);
-    if (content === undefined || (hash !== null && hashOf(content) !== hash))
-      return failed('input_invalid', `stored file ${path} is not as it was stored`);
-    outputs.set(artifact, content);
-  }
-  return { outcome: 'done', outputs, result: {} };
 }
 
 function persist(work: Extract<Work, { kind: 'persist' }>, files: Files, storage: MinerStorage | undefined): Made | Failed {

@@ -22,7 +22,7 @@ import { HistoryOracle, type Told } from './oracle-history.ts';
 import { Rng } from './prng.ts';
 import { Reader } from './reader.ts';
 import type { Fault, Script, SettingsChange, StageFault } from './script.ts';
-import type { MinerStorage } from './stage-work.ts';
+import type { MinerStorage } from './work.ts';
 
 export const MINER = MinerId.parse('t01000');
 export const ACTOR = 'operator:simulated';
@@ -106,6 +106,7 @@ export class World {
     };
     this.clock.at(EPOCH_MS, mine);
     await this.clock.rest();
+    // Taken over before anything goes wrong.
     await this.plane?.run((ctx) => {
       for (const record of this.#known) ctx.tx.putSectorRecord(record);
     });
