@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import type { Context, Settings, Signal } from '../../src/scheduler/context.ts';
 import { DEFAULTS } from '../../src/scheduler/context.ts';
 import type { EffectOutcome, EffectRow } from '../../src/scheduler/effects.ts';
@@ -18,23 +19,39 @@ import { Stage } from '../../src/schema/stage.ts';
 import { openNodeStore } from '../../src/store/node.ts';
 import { HonestChain, digest, honestResult } from './honest.ts';
 
+function fill(path: string, sql: string): void {
+  const database = new Database(path);
+  database.exec(sql);
+  database.close();
+}
+
 export const MINER: MinerId = Miner.parse('t01000');
 
 export type Granted = { readonly runner: RunnerId; readonly grant: GrantPlan };
 
+/** SQL of a database to go on with, and what of its time, ids and nonces is used up. */
+export type Kept = { readonly sql: string; readonly nowMs: number; readonly ids: number; readonly nonce: number };
+
 export class World {
-  nowMs = 1_000_000;
+  nowMs: number;
   readonly chain = new HonestChain();
   readonly store: Store;
   readonly settings: Settings;
-  private ids = 0;
-  private nonce = 0;
+  /** The database file. */
+  readonly path: string;
+  private ids: number;
+  private nonce: number;
   private readonly folder: string;
 
-  constructor(settings: Partial<Settings> = {}) {
+  constructor(settings: Partial<Settings> = {}, { sql, nowMs, ids, nonce }: Kept = { sql: '', nowMs: 1_000_000, ids: 0, nonce: 0 }) {
+    this.nowMs = nowMs;
+    this.ids = ids;
+    this.nonce = nonce;
     this.folder = mkdtempSync(join(tmpdir(), 'sealpool-world-'));
+    this.path = join(this.folder, 'sealpool.db');
+    if (sql !== '') fill(this.path, sql);
     this.store = openNodeStore({
-      path: join(this.folder, 'sealpool.db'),
+      path: this.path,
       onFatal: (error) => {
         throw error;
       },
@@ -55,6 +72,11 @@ export class World {
       fn({ tx, nowMs: this.nowMs, ids: this.idSource, settings: this.settings, signals: new Set<Signal>() })) as Parameters<
       Store['commit']
     >[0]) as Promise<T>;
+  }
+
+  /** How many ids and nonces were given out. */
+  get used(): { ids: number; nonce: number } {
+    return { ids: this.ids, nonce: this.nonce };
   }
 
   private readonly idSource = {
@@ -136,23 +158,27 @@ export class World {
     return this.run((ctx) => ctx.tx.effectsDue(this.nowMs, 1000));
   }
 
+  /** Signs a message and keeps it, as the performer does before it pushes; false when it was withdrawn. */
+  async sign(effect: EffectRow): Promise<boolean> {
+    const { nonce } = this;
+    const kept = await this.run((ctx) =>
+      effectSigned(ctx, effect.id, {
+        sender: 't3a',
+        nonce,
+        cid: `bafy${effect.id}`,
+        signed: '{"Message":{"Value":"1500000000000000000"}}',
+        pushed: false,
+      }),
+    );
+    if (kept) this.nonce += 1;
+    return kept;
+  }
+
   /** Performs an effect as the performer would: signs before it reports a push. */
   async perform(effect: EffectRow, outcome?: EffectOutcome): Promise<void> {
     const result = outcome ?? this.chain.outcome(effect);
-    if (effect.want.kind === 'message' && effect.signed === null && result.outcome === 'pushed') {
-      const nonce = this.nonce;
-      const kept = await this.run((ctx) =>
-        effectSigned(ctx, effect.id, {
-          sender: 't3a',
-          nonce,
-          cid: `bafy${effect.id}`,
-          signed: '{"Message":{"Value":"1500000000000000000"}}',
-          pushed: false,
-        }),
-      );
-      if (!kept) return;
-      this.nonce += 1;
-    }
+    const signs = effect.want.kind === 'message' && effect.signed === null && result.outcome === 'pushed';
+    if (signs && !(await this.sign(effect))) return;
     await this.run((ctx) => effectDone(ctx, effect.id, result));
   }
 

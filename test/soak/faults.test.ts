@@ -1,9 +1,10 @@
-/** Every N-th fsync and write of a short run fails, one at a time: what test/faults draws some of. */
+/** Every N-th fsync and write of a short run fails, one at a time, and an upgrade dies at each: what test/faults and test/golden draw some of. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hasStrace, preparedFolder } from '../faults/faulty-serve.ts';
+import { killedAt } from '../golden/interrupted.ts';
 import { callsOf, drawn, endsItself, faultAt, healsItself } from '../faults/sweep.ts';
 
 const TELL_EVERY = 25;
@@ -38,4 +39,11 @@ test.runIf(hasStrace).each([
     }
   }
   expect(judge === healsItself ? refused : ended).toBeGreaterThan(0);
+});
+
+test.runIf(hasStrace)('an upgrade killed at every one of its calls', () => {
+  let n = 1;
+  while (killedAt(n)) n += 1;
+  console.log(`killed at ${n - 1} calls`);
+  expect(n).toBeGreaterThan(20);
 });
