@@ -50,7 +50,7 @@ export function generate(seed: number): Script {
       : { atMs: rng.between(0, 300_000) };
     put(items, when, anything(rng, at, 'state' in when ? when.state : undefined, states));
   }
-  for (let left = rng.between(1, 3); left > 0; left -= 1) {
+  for (let left = rng.between(2, 4); left > 0; left -= 1) {
     const states = statesOf(0);
     const when = {
       job: 0,
@@ -90,9 +90,9 @@ function put(items: Item[], when: When, actions: readonly Action[]): void {
 /** One job, and the sector it works on where its plan wants one. Jobs are asked for in their order, so that they keep their index. */
 function job(rng: Rng, at: number, sectors: Existing[]): Planned {
   const plan = rng.weighted([
-    [5, 'sealer'],
-    [2, 'snapup'],
-    [3, 'rebuild'],
+    [6, 'sealer'],
+    [3, 'snapup'],
+    [5, 'rebuild'],
     [1, 'unseal'],
   ]);
   const when = { atMs: at * 2_000 + rng.between(100, 1_500) };
