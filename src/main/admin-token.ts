@@ -1,11 +1,12 @@
 /** The first admin token: in DATA/admin.token, mode 0600, before the database knows its hash. */
 import { open, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Door } from '../api/door.ts';
 import { hashSecret, newSecret } from '../api/secrets.ts';
+import { fsyncFolder } from '../objects/durable.ts';
 import type { ApiTokenRow, Ids } from '../scheduler/ports.ts';
 
-/** Writes a secret so that after a crash the file is whole or not there at all. */
+/** Writes a secret so that after a crash the file is whole or not there at all; once this returns it is there. */
 export async function writeSecretFile(path: string, secret: string): Promise<void> {
   const draft = `${path}.new`;
   const file = await open(draft, 'w', 0o600);
@@ -17,6 +18,7 @@ export async function writeSecretFile(path: string, secret: string): Promise<voi
     await file.close();
   }
   await rename(draft, path);
+  await fsyncFolder(dirname(path));
 }
 
 /** Makes the first admin token where there is none yet; answers its file. */

@@ -1,7 +1,8 @@
 /**
- * Clocks that jump while sectors are sealed: an hour forward, an hour back, and both again and again, on the control
- * plane, on the runner, on both. Real: every process and every stage but C2; the wall clock is libfaketime's, timers
- * are the kernel's. No lease may be lost by it, nothing may wait for an hour that was taken back.
+ * Clocks that jump while sectors are sealed: an hour forward, and forward and back again and again, on the control
+ * plane and on the runner; an hour back while the control plane was away. Real: every process and every stage but C2;
+ * the wall clock is libfaketime's, timers are the kernel's. No lease may be lost by it, nothing may wait for an hour
+ * that was taken back.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +16,7 @@ const WITHIN_MS = 180_000;
 const HOUR_S = 3_600;
 const SECTORS = 2;
 /** In this order, over and over; one way is one jump. The last comes early: from there on the clock goes as it should. */
-const JUMPS = { forward: [HOUR_S], back: [-HOUR_S], 'back and forth': [HOUR_S, -HOUR_S, 2 * HOUR_S, 0, -2 * HOUR_S, 0] };
+const JUMPS = { forward: [HOUR_S], 'back and forth': [HOUR_S, -HOUR_S, 2 * HOUR_S, 0, -2 * HOUR_S, 0] };
 const ROUNDS = 2;
 
 type Party = 'control plane' | 'runner';
@@ -41,12 +42,10 @@ async function finishUnharmed(deployment: Deployment, jobs: readonly string[], l
   expect(ended.length, JSON.stringify(ended.map(({ stage, failure }) => [stage, failure]))).toBeLessThanOrEqual(lost);
 }
 
-test.runIf(hasFaketime).each<[string, readonly Party[], keyof typeof JUMPS]>([
-  ['control plane', ['control plane'], 'forward'],
-  ['control plane', ['control plane'], 'back'],
-  ['control plane', ['control plane'], 'back and forth'],
-  ['control plane and of the runner', ['control plane', 'runner'], 'back and forth'],
-])('the clock of the %s jumps (%s: %s)', { timeout: WITHIN_MS }, async (_, whose, jumps) => {
+test.runIf(hasFaketime).each<[jumps: keyof typeof JUMPS, whose: readonly Party[]]>([
+  ['forward', ['control plane']],
+  ['back and forth', ['control plane', 'runner']],
+])('the clock jumps %s: of %s', { timeout: WITHIN_MS }, async (jumps, whose) => {
   const { deployment, clock } = await deployed(whose);
   const jobs = await deployment.pledge(SECTORS);
   const random = seededRandom(jumps.length);
