@@ -48,7 +48,7 @@ export function generate(seed: number): Script {
           ]),
         }
       : { atMs: rng.between(0, 300_000) };
-    put(items, when, anything(rng, at, 'state' in when ? when.state : undefined, states));
+    put(rng, items, when, anything(rng, at, 'state' in when ? when.state : undefined, states));
   }
   for (let left = rng.between(2, 4); left > 0; left -= 1) {
     const states = statesOf(0);
@@ -61,8 +61,10 @@ export function generate(seed: number): Script {
         [2, rng.between(300, 3_000)],
       ]),
     };
-    put(items, when, aimed(rng, rng.pick(FAULTS), states));
+    put(rng, items, when, aimed(rng, rng.pick(FAULTS), states));
   }
+  const sending = statesOf(0).filter((state) => SENT_IN.includes(state));
+  if (sending.length > 0 && rng.chance(25)) race(rng, items, 0, rng.pick(sending), statesOf(0));
   return {
     seed,
     sealProof: rng.weighted([
@@ -83,8 +85,29 @@ export function generate(seed: number): Script {
   };
 }
 
-function put(items: Item[], when: When, actions: readonly Action[]): void {
-  for (const action of actions) items.push({ when, ...action });
+/** Several actions follow each other, at once or a little later. */
+function put(rng: Rng, items: Item[], when: When, actions: readonly Action[]): void {
+  let laterMs = 0;
+  for (const action of actions) {
+    const moment = 'atMs' in when ? { atMs: when.atMs + laterMs } : { ...when, afterMs: when.afterMs + laterMs };
+    items.push({ when: moment, ...action });
+    if (rng.chance(60)) laterMs += rng.between(1, 4_000);
+  }
+}
+
+/** States that a message is sent in. */
+const SENT_IN = ['PC2Done', 'C2Done', 'Persisted'];
+
+/** An operator's hand while a message is being signed: the wallet takes its time. */
+function race(rng: Rng, items: Item[], job: number, state: string, states: readonly string[]): void {
+  items.push({ when: { job, state, afterMs: 0 }, do: 'port', port: 'chain.sign', how: 'delay', count: 1, ms: 20_000 });
+  const action = rng.pick<Action>([
+    { do: 'abort', job, force: true },
+    { do: 'pause', job, now: rng.chance(50) },
+    { do: 'resume', job, state: rng.pick(states), force: true },
+    { do: 'restart', awayMs: 1_000, crash: true },
+  ]);
+  items.push({ when: { job, state, afterMs: rng.between(2_000, 18_000) }, ...action });
 }
 
 /** One job, and the sector it works on where its plan wants one. Jobs are asked for in their order, so that they keep their index. */

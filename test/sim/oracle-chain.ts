@@ -10,6 +10,8 @@ import { commDOf, commROf, hexOfCid, proofOf, randomness, replicaId, updateId, u
 
 export class ChainOracle {
   readonly #chain: FakeChain;
+  /** Whether the database has the signed bytes, durably. */
+  readonly #stored: (cid: string) => boolean;
   readonly #broken: (promise: string, what: string) => void;
   /** First pushes by sector and step, in order. */
   readonly #steps = new Map<string, Push[]>();
@@ -18,8 +20,9 @@ export class ChainOracle {
   /** Sectors that were given up, with the messages that the answer named. */
   readonly #aborted = new Map<string, ReadonlySet<string>>();
 
-  constructor(chain: FakeChain, broken: (promise: string, what: string) => void) {
+  constructor(chain: FakeChain, stored: (cid: string) => boolean, broken: (promise: string, what: string) => void) {
     this.#chain = chain;
+    this.#stored = stored;
     this.#broken = broken;
     chain.onPush = (push) => this.#look(push);
     chain.onSign = (want) => this.#paid(want);
@@ -34,6 +37,7 @@ export class ChainOracle {
     const { message, want } = push.sent;
     if (want === null || this.#pushed.has(message.cid)) return;
     this.#pushed.add(message.cid);
+    if (!this.#stored(message.cid)) this.#broken('one message', `message ${message.cid} was sent, and the database does not have it`);
     const sector = `${want.miner}/${want.number}`;
     const named = this.#aborted.get(sector);
     if (named !== undefined && !named.has(message.cid))

@@ -107,6 +107,10 @@ export class Reader {
     return this.#all('select * from effects order by seq');
   }
 
+  hasMessage(cid: string): boolean {
+    return this.#all<unknown>(`select 1 from effects where message_cid = '${cid}'`).length > 0;
+  }
+
   openEffects(): number {
     return this.#openEffects.get() as number;
   }

@@ -83,7 +83,7 @@ export class World {
     this.#uninstall = this.clock.install();
     const broken = (promise: string, what: string): void => this.breach(promise, what);
     this.history = new HistoryOracle(planTables(), broken);
-    this.chainOracle = new ChainOracle(this.chain, broken);
+    this.chainOracle = new ChainOracle(this.chain, (cid) => this.reader.hasMessage(cid), broken);
     this.faults.onStrike = (fault, what) => this.strike(fault, what);
     this.chain.onBadLuck = (kind, number) => {
       const job = this.reader.jobs().findLast((row) => row.number === number);
@@ -155,7 +155,8 @@ export class World {
 
   settings(): Settings {
     const { allowCc = true, threads = this.script.threads, lastSector = 100, maxRetries = 4 } = this.#change;
-    const plans = PlanName.options;
+    const pledged = new Set(this.script.items.flatMap((item) => (item.do === 'pledge' ? [item.plan] : [])));
+    const plans = PlanName.options.filter((plan) => pledged.has(plan));
     return {
       ...DEFAULTS,
       retry: { firstWaitMs: 1_000, maxWaitMs: 60_000, maxRetries },
