@@ -9,7 +9,7 @@ READY := node_modules/.installed
 # Its answer is one JSON line, which matters only when it is an error; progress goes to stderr.
 GENERATE = answer=$$(bin/sealpool-prover params generate $(1)) || { echo "$$answer"; exit 1; }
 
-.PHONY: help demo test soak prover params check packages clean
+.PHONY: help demo test soak sim sim-mutants prover params check packages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "              FLOW=all then snaps the file into it, loses and rebuilds its files, and unseals it)"
 	@echo "make test     run all tests, Rust and TypeScript; the last line sums them up"
 	@echo "make soak     run what takes too long for make test"
+	@echo "make sim      play the simulator's faults (SEEDS=1..2000); make sim-mutants plants bugs and shows that it finds them"
 	@echo "make prover   build sealpool-prover and link it to bin/"
 	@echo "make params   make the dev network's proof parameters (once, a few minutes)"
 	@echo "make check    types, lint, format, import rules, generated files; under a minute"
@@ -32,6 +33,12 @@ test: $(READY) prover packages params
 
 soak: $(READY) prover packages params
 	@node=$$($(NODE)) && exec "$$node" scripts/test.ts --soak
+
+sim: $(READY)
+	@npm run --silent sim -- --seeds $(or $(SEEDS),1..2000)
+
+sim-mutants: $(READY)
+	@node=$$($(NODE)) && exec "$$node" test/sim/mutants/run.ts
 
 check: $(READY)
 	@npm run --silent check
