@@ -45,7 +45,8 @@ export class ChainOracle {
     this.#nonce(message.sender, message.nonce, message.cid);
     const step = `${sector} ${want.method}`;
     const before = this.#steps.get(step) ?? [];
-    const live = before.find(({ sent }) => !this.#dead(sent.message.cid, sent.message));
+    // Of two with one nonce the chain takes one at most, whatever reorgs do.
+    const live = before.find(({ sent }) => sent.message.nonce !== message.nonce && !this.#dead(sent.message.cid, sent.message));
     if (live !== undefined) this.#broken('one message', `${step}: ${message.cid} was sent while ${live.sent.message.cid} may still land`);
     this.#steps.set(step, [...before, push]);
   }

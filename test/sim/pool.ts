@@ -38,7 +38,7 @@ export async function playSeeds(
   const take = (): number[] => {
     const stop = stopAtFirst && [...outcomes.values()].some(({ broken }) => broken !== undefined);
     const chunk: number[] = [];
-    while (!stop && next <= to && chunk.length < CHUNK) chunk.push(next++);
+    while (!stop && next <= to && chunk.length < (stopAtFirst ? 1 : CHUNK)) chunk.push(next++);
     return chunk;
   };
   const keep = (outcome: Told): void => {
