@@ -32,8 +32,8 @@ export function badResults(ctx: Context, job: Job, verdict: BadResults): Job {
   if (doubt?.again === true) return proveAgain(ctx, job, doubt.attempt, reason);
   for (const id of new Set(made.map(({ runner }) => runner))) {
     const maker = ctx.tx.runner(id);
-    const told = doubt?.told ?? (verdict.madeBy === undefined || verdict.madeBy === id);
-    if (maker !== undefined && (told || verdict.madeBy === undefined)) strike(ctx, maker, `${job.id}: ${reason}`, told);
+    const told = verdict.blame !== 'fault' && (doubt?.told ?? true);
+    if (maker !== undefined && (verdict.madeBy ?? id) === id) strike(ctx, maker, `${job.id}: ${reason}`, told);
   }
   const target = made.reduce((least, { state }) => Math.min(least, order.indexOf(state)), order.length);
   if (target < order.length) return settle(ctx, goBack(ctx, job, order[target] as string, 'engine', reason));

@@ -65,6 +65,8 @@ export type Verdict =
       readonly reason: string;
       readonly madeBy?: string;
       readonly proofsOf?: Stage;
+      /** What it costs the rented makers: `lie` (the default) quarantines them, `fault` is a strike. */
+      readonly blame?: 'lie' | 'fault';
     }
   /** Only time helps: looked at again by itself, not counted. */
   | { readonly verdict: 'wait'; readonly code: string; readonly message: string }

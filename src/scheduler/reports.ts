@@ -4,7 +4,8 @@ import type { Report, ReportStatus } from '../schema/runner.ts';
 import { badResults, strikeRefuted } from './bad-results.ts';
 import { change, discard, note } from './change.ts';
 import type { Context } from './context.ts';
-import { fail, settle, waitFor } from './engine.ts';
+import { failureText, readDispute, strikeDoubters } from './disputed-inputs.ts';
+import { alone, fail, settle, waitFor } from './engine.ts';
 import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
 import { placeFreed } from './limits.ts';
@@ -41,16 +42,20 @@ export function checkReport(ctx: Context, runner: RunnerRow, report: Report): { 
 export function applyReport(ctx: Context, runner: RunnerRow, report: Report): ReportAnswer {
   const standing = checkReport(ctx, runner, report);
   if (standing.status !== 'apply') return standing;
-  const answered = applied(ctx, runner, report);
+  const attempt = ctx.tx.attempt(report.attempt) as Attempt;
+  const job = ctx.tx.job(attempt.job) as Job;
+  let answered = answer('refused', `the job of attempt ${attempt.id} was stopped by an error inside Sealpool; drop the result`);
+  // The reports of a call share a transaction: an error in one job must not cost the others' results.
+  alone(ctx, job, () => {
+    answered = applied(ctx, runner, job, attempt, report);
+  });
   assignFreed(ctx);
   return answered;
 }
 
-function applied(ctx: Context, runner: RunnerRow, report: Report): ReportAnswer {
-  const attempt = ctx.tx.attempt(report.attempt) as Attempt;
-  const job = ctx.tx.job(attempt.job) as Job;
+function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Report): ReportAnswer {
   if (report.outcome === 'failed') {
-    end(ctx, job, attempt, 'failed', `${report.code}: ${report.message}`);
+    end(ctx, job, attempt, 'failed', failureText(job, attempt, report));
     failed(ctx, runner, job, attempt, report);
     return answer('accepted', 'the failure is recorded');
   }
@@ -62,6 +67,7 @@ function applied(ctx: Context, runner: RunnerRow, report: Report): ReportAnswer 
   end(ctx, job, attempt, 'done', null);
   if (runner.strikes > 0) ctx.tx.updateRunner({ ...runner, strikes: 0 });
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
+  if (verdict.verdict === 'ok') strikeDoubters(ctx, job, attempt);
   const withFiles = verdict.verdict === 'ok' ? keepOutputs(ctx, job, attempt, work, report) : job;
   act(ctx, withFiles, verdict);
   return answer('accepted', 'the result counts');
@@ -199,36 +205,17 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
     );
     return;
   }
-  // Only an own runner's word can put the blame elsewhere: a rented one would say anything.
-  if (runner.trust === 'own') {
-    const read = planOf(job.plan).readFailure(job, attempt.stage, report.code) ?? damagedInput(job, runner, attempt, report);
-    if (read !== undefined) {
-      act(ctx, job, read);
-      return;
-    }
-    if (OURS.has(report.code)) {
-      fail(ctx, job, { category: 'permanent', code: report.code, message: `${reason}; mend the cause, then resume` });
-      return;
-    }
+  const disputed = readDispute(ctx, runner, job, attempt, report);
+  if (disputed !== undefined) {
+    if (disputed.strikes) strike(ctx, runner, reason, false);
+    if (disputed.verdict === undefined) again(ctx, job, attempt, reason);
+    else act(ctx, job, disputed.verdict);
+    return;
+  }
+  if (runner.trust === 'own' && OURS.has(report.code)) {
+    fail(ctx, job, { category: 'permanent', code: report.code, message: `${reason}; mend the cause, then resume` });
+    return;
   }
   strike(ctx, runner, reason, false);
   again(ctx, job, attempt, reason);
-}
-
-/** An input that differs from its recorded hash: whoever else made it uploaded something else. */
-function damagedInput(
-  job: Job,
-  runner: RunnerRow,
-  { stage }: Attempt,
-  report: Extract<Report, { outcome: 'failed' }>,
-): Verdict | undefined {
-  if (report.code !== 'input_differs' || report.input === undefined) return undefined;
-  // The stage knows an input by the prover's name for it, which may not be the artifact's.
-  const input = planOf(job.plan)
-    .work(job, stage)
-    .inputs.find(({ name }) => name === report.input);
-  const artifact = input === undefined ? undefined : job.data.artifacts[input.artifact];
-  if (artifact === undefined || artifact.madeBy === runner.id) return undefined;
-  const reason = `stored ${report.input} differs from the hash its maker reported`;
-  return { verdict: 'bad_results', backTo: artifact.madeIn, reason, madeBy: artifact.madeBy };
 }

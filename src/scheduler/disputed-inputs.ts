@@ -1,0 +1,116 @@
+/**
+ * A runner that failed says its inputs are bad. Who made them may be at fault, or who says so: an own runner
+ * is believed, a rented one when a second one says the same. Whose word is refuted pays for it afterwards.
+ */
+import type { Artifact } from '../schema/artifact.ts';
+import type { Attempt, Job } from '../schema/job.ts';
+import type { Report } from '../schema/runner.ts';
+import type { Context } from './context.ts';
+import { strike } from './fleet.ts';
+import type { Verdict } from './plan.ts';
+import { planOf } from './plans/all.ts';
+import type { RunnerRow } from './ports.ts';
+
+type Failed = Extract<Report, { outcome: 'failed' }>;
+
+/** What a word about inputs leads to: a verdict, or (undefined) the stage just goes to another runner. */
+export type Disputed = { readonly verdict: Verdict | undefined; readonly strikes: boolean };
+
+/** Codes that say that inputs with the right hashes are no good. */
+const INVALID: ReadonlySet<string> = new Set(['input_invalid', 'proof_invalid']);
+
+/** The artifact that the report says differs: a stage knows it by the prover's name for it. */
+function namedInput(job: Job, attempt: Attempt, report: Failed): { readonly name: string; readonly artifact: Artifact } | undefined {
+  if (report.code !== 'input_differs') return undefined;
+  const { inputs } = planOf(job.plan).work(job, attempt.stage);
+  const name = inputs.find((input) => input.name === report.input)?.artifact;
+  const artifact = name === undefined ? undefined : job.data.artifacts[name];
+  return name === undefined || artifact === undefined ? undefined : { name, artifact };
+}
+
+/** How a word about inputs begins in the attempt's failure: the same words of two runners begin alike. */
+function wordOf(job: Job, attempt: Attempt, report: Failed): string {
+  const named = namedInput(job, attempt, report);
+  return named === undefined ? `${report.code}: ` : `${report.code} in ${named.name}: `;
+}
+
+/** What is kept of a failure with its attempt. */
+export const failureText = (job: Job, attempt: Attempt, report: Failed): string => `${wordOf(job, attempt, report)}${report.message}`;
+
+/** Reads a failure that puts the blame on inputs; undefined: it does not. */
+export function readDispute(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Failed): Disputed | undefined {
+  const verdict = verdictOf(ctx, runner, job, attempt, report);
+  if (verdict === undefined) return undefined;
+  const before = earlierWords(ctx, job, attempt, wordOf(job, attempt, report));
+  if (madeAllItself(runner, job, attempt, report)) {
+    // Against itself: once it may have misread, twice the file is bad.
+    return { verdict: before.length > 0 ? verdict : undefined, strikes: true };
+  }
+  if (runner.trust === 'own') return { verdict, strikes: false };
+  if (before.length === 0) return { verdict: undefined, strikes: false };
+  // Two say so: they may be in league, hence it costs them something too.
+  for (const id of new Set(before.filter((other) => other !== runner.id))) {
+    const teller = ctx.tx.runner(id);
+    if (teller?.trust === 'rented') strike(ctx, teller, `${attempt.stage} of ${job.id}: ${report.message}`, false);
+  }
+  const alone = before.every((other) => other === runner.id);
+  return { verdict: alone && verdict.verdict === 'bad_results' ? { ...verdict, blame: 'fault' } : verdict, strikes: true };
+}
+
+function verdictOf(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Failed): Verdict | undefined {
+  const named = namedInput(job, attempt, report);
+  if (named !== undefined) {
+    const { madeIn, madeBy } = named.artifact;
+    return { verdict: 'bad_results', backTo: madeIn, madeBy, reason: `stored ${named.name} differs from the hash its maker reported` };
+  }
+  if (!INVALID.has(report.code)) return undefined;
+  const read = planOf(job.plan).readFailure(job, attempt.stage, report.code);
+  if (read !== undefined) return read;
+  // Our own files would be the same again: there it is the request that is wrong, which needs a person.
+  const rented = inputsOf(job, attempt).filter(({ madeBy }) => madeBy !== runner.id && isRented(ctx, madeBy));
+  if (rented.length === 0 || report.code !== 'input_invalid') return undefined;
+  const { order } = planOf(job.plan);
+  const backTo = rented.map(({ madeIn }) => madeIn).reduce((least, state) => (order.indexOf(state) < order.indexOf(least) ? state : least));
+  return { verdict: 'bad_results', backTo, reason: `${attempt.stage} finds its inputs invalid: ${report.message}` };
+}
+
+const isRented = (ctx: Context, id: string): boolean => ctx.tx.runner(id as RunnerRow['id'])?.trust === 'rented';
+
+function inputsOf(job: Job, attempt: Attempt): Artifact[] {
+  const { inputs } = planOf(job.plan).work(job, attempt.stage);
+  return inputs.flatMap(({ artifact }) => job.data.artifacts[artifact] ?? []);
+}
+
+function madeAllItself(runner: RunnerRow, job: Job, attempt: Attempt, report: Failed): boolean {
+  const named = namedInput(job, attempt, report);
+  if (named !== undefined) return named.artifact.madeBy === runner.id;
+  // Of an own runner a failed check is a verdict, whoever made what it read.
+  return runner.trust === 'rented' && inputsOf(job, attempt).every(({ madeBy }) => madeBy === runner.id);
+}
+
+/** Who said this before of the stage, in this run of the state. */
+function earlierWords(ctx: Context, job: Job, attempt: Attempt, word: string): Attempt['runner'][] {
+  return sameStage(ctx, job, attempt)
+    .filter(({ status, failure }) => status === 'failed' && failure?.startsWith(word) === true)
+    .map(({ runner }) => runner);
+}
+
+const sameStage = (ctx: Context, job: Job, attempt: Attempt): Attempt[] =>
+  ctx.tx
+    .attemptsOfJob(job.id)
+    .filter(
+      ({ id, stage, state, generation }) =>
+        id !== attempt.id && stage === attempt.stage && state === attempt.state && generation === attempt.generation,
+    );
+
+/** The stage was done with those very inputs: a rented runner that blamed them, and was not struck for it, is now. */
+export function strikeDoubters(ctx: Context, job: Job, done: Attempt): void {
+  const words = sameStage(ctx, job, done).filter(
+    ({ status, failure }) => status === 'failed' && /^(input_differs in |input_invalid: |proof_invalid: )/.test(failure ?? ''),
+  );
+  for (const id of new Set(words.map(({ runner }) => runner))) {
+    const teller = ctx.tx.runner(id);
+    if (teller?.trust !== 'rented' || id === done.runner) continue;
+    strike(ctx, teller, `${done.stage} of ${job.id}: it blamed inputs that another runner worked with`, false);
+  }
+}
