@@ -136,6 +136,8 @@ export class ControlPlane implements Life {
     if (this.dead) return;
     this.dead = true;
     this.#breakConnections(new Error('the connection broke'));
+    // Nobody hears of it any more; but signals that are waited for are kept in memory until they fire.
+    this.#ending.abort();
     // Later: a transaction may be open right now. What is queued is refused by `dead`.
     queueMicrotask(() => this.#store.close());
     if (byFault) this.#parts.onDeath();

@@ -15,7 +15,7 @@ export const LIVENESS_BOUND_MS = 3 * 3_600_000;
 /** Longer than a pre-commit lives (30 days and a little). */
 const EXPIRY_MS = 32 * 86_400_000;
 /** Steps without end are a loop. */
-const MOST_STEPS = 150_000;
+const MOST_STEPS = 60_000;
 
 export type Outcome = {
   readonly seed: number;
