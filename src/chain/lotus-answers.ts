@@ -11,6 +11,9 @@ export const Randomness = z
 
 export const TipSet = z.object({ Height: z.number().int() });
 
+/** An account in the state of a tipset. */
+export const Actor = z.object({ Nonce: z.number().int().nonnegative() });
+
 export const NetworkParams = z.object({
   NetworkName: z.string(),
   BlockDelaySecs: z.number().positive(),

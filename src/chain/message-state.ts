@@ -1,30 +1,12 @@
-/** What became of a message: on chain with its receipt, still in the mempool, or not known to the node. */
+/** What became of a message: on chain with its receipt, on its way there, or not known to the node. */
 import { sameAddress } from './addresses.ts';
 import { z } from 'zod';
 import type { MessageState } from '../scheduler/ports.ts';
-import { CidLink, type MessageLookup, MessageLookup as MessageLookupSchema, TipSet } from './lotus-answers.ts';
+import { CidLink, type MessageLookup, TipSet } from './lotus-answers.ts';
 import type { LotusRpc } from './lotus-rpc.ts';
 import { LotusMessage, METHOD } from './message.ts';
+import { whereabouts } from './whereabouts.ts';
 import { decodeActivationReturn, decodeProveCommitSectors3, decodeProveReplicaUpdates3 } from './params-decode.ts';
-
-/** The receipt of a message or of its replacement (same call, other gas); `null` while there is none. */
-export async function searchMessage(rpc: LotusRpc, cid: string): Promise<MessageLookup | null> {
-  return rpc.call('StateSearchMsg', [[], { '/': cid }, -1, true], z.nullable(MessageLookupSchema));
-}
-
-/** Whether the node's mempool holds the message. */
-export async function isPending(rpc: LotusRpc, cid: string): Promise<boolean> {
-  // Only the CID is read: the pool also holds kinds of messages and signatures that we never make.
-  const pending = await rpc.call('MpoolPending', [[]], z.array(z.object({ CID: CidLink })).nullable());
-  return (pending ?? []).some((signed) => signed.CID === cid);
-}
-
-/** Whether the mempool holds any message of this sender with this nonce. */
-export async function pendingNonce(rpc: LotusRpc, sender: string, nonce: number): Promise<boolean> {
-  const Line = z.object({ Message: z.object({ From: z.string(), Nonce: z.number() }) });
-  const pending = await rpc.call('MpoolPending', [[]], z.array(Line).nullable());
-  return (pending ?? []).some(({ Message }) => Message.Nonce === nonce && sameAddress(Message.From, sender));
-}
 
 /** Every message of this sender in the mempool. */
 export async function pendingOf(rpc: LotusRpc, sender: string): Promise<{ cid: string; nonce: number }[]> {
@@ -37,8 +19,9 @@ export async function pendingOf(rpc: LotusRpc, sender: string): Promise<{ cid: s
 
 /** The state of a message as it concerns sector `number`. */
 export async function messageState(rpc: LotusRpc, cid: string, number: number): Promise<MessageState> {
-  const lookup = await searchMessage(rpc, cid);
-  if (lookup === null) return (await isPending(rpc, cid)) ? { state: 'pending' } : { state: 'unknown' };
+  const found = await whereabouts(rpc, cid);
+  if (found.at !== 'chain') return { state: found.at === 'pool' || found.at === 'head' ? 'pending' : 'unknown' };
+  const { lookup } = found;
   const head = await rpc.call('ChainHead', [], TipSet);
   const { ExitCode: exitCode } = lookup.Receipt;
   const failedWith = exitCode === 0 ? await sectorExitCode(rpc, lookup, number) : exitCode;

@@ -87,9 +87,9 @@ function demandProven({ miner, number }: UpdateWant, { deadline, post }: { deadl
 }
 
 function demandMutable({ miner, number }: UpdateWant, deadline: number, schedule: ProvingSchedule, epoch: number): void {
-  // It executes in the next epoch at the earliest. Where windows are short, as on the dev chain, so is the time to land.
+  // Nodes estimate in the head's own epoch; it executes in the next at the earliest. Where windows are short, as on the dev chain, so is the time to land.
   const landing = Math.min(LANDING_EPOCHS, schedule.challengeWindow);
-  if (deadlineIsMutable(schedule, deadline, epoch + 1) && deadlineIsMutable(schedule, deadline, epoch + landing)) return;
+  if (deadlineIsMutable(schedule, deadline, epoch) && deadlineIsMutable(schedule, deadline, epoch + landing)) return;
   const waitEpochs = nextWindow(schedule, deadline, epoch).close - epoch;
   throw new ChainError(
     'temporary',

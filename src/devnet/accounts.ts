@@ -73,6 +73,25 @@ export function setAccount(ledger: Ledger, id: number, balance: bigint, nonce: n
   ledger.db.prepare('UPDATE accounts SET balance = ?, nonce = ? WHERE id = ?').run(balance.toString(), nonce, id);
 }
 
+/** Keeps what accounts have at the head of this epoch, where it is not what they had before. */
+export function keepAccountStates(ledger: Ledger, epoch: number): void {
+  ledger.db
+    .prepare(
+      `INSERT OR REPLACE INTO account_states SELECT id, ?, balance, nonce FROM accounts WHERE NOT EXISTS (
+        SELECT 1 FROM account_states AS kept WHERE kept.account = accounts.id
+          AND kept.epoch = (SELECT max(epoch) FROM account_states WHERE account = accounts.id)
+          AND kept.balance = accounts.balance AND kept.nonce = accounts.nonce)`,
+    )
+    .run(epoch);
+}
+
+/** What an account had at the head of an earlier epoch; `undefined` where that was not kept. */
+export function accountStateAt(ledger: Ledger, id: number, epoch: number): { balance: string; nonce: number } | undefined {
+  return ledger.db
+    .prepare('SELECT balance, nonce FROM account_states WHERE account = ? AND epoch <= ? ORDER BY epoch DESC LIMIT 1')
+    .get(id, epoch) as { balance: string; nonce: number } | undefined;
+}
+
 /** The miner actor of an ID address, or `undefined`. */
 export function findMiner(ledger: Ledger, address: string): Miner | undefined {
   if (!/^[tf]0/.test(address)) return undefined;

@@ -1,15 +1,15 @@
-/** Executes one message on the state: value, actor method, gas; an abort takes everything but gas and nonce back. */
+/** Executes messages on the state: value, actor method, gas; an abort takes everything but gas and nonce back. */
 import { type LotusMessage, METHOD } from '../chain/message.ts';
 import { decodePreCommitSectorBatch2, decodeProveCommitSectors3, decodeProveReplicaUpdates3 } from '../chain/params-decode.ts';
 import { type Account, findAccount, findMiner, setAccount, setMinerFunds } from './accounts.ts';
 import { ActorAbort, EXIT } from './actor/abort.ts';
-import type { ActorContext } from './actor/context.ts';
+import { type ActorContext, MissingVerdict } from './actor/context.ts';
 import { BASE_FEE, gasUsed } from './actor/economics.ts';
 import { preCommitSectorBatch2 } from './actor/pre-commit.ts';
 import { claimsOf, proveCommitSectors3 } from './actor/prove-commit.ts';
 import { claimsOfUpdates, proveReplicaUpdates3 } from './actor/prove-replica-updates.ts';
 import type { Ledger } from './ledger.ts';
-import type { Receipt } from './messages.ts';
+import type { MessageRow, Receipt } from './messages.ts';
 import type { Policy } from './options.ts';
 import type { ProofClaim } from './proof-claim.ts';
 
@@ -40,6 +40,35 @@ export function executeMessage(execution: Execution, sender: Account, message: L
     if (!(error instanceof ActorAbort)) throw error;
     return { exitCode: error.exitCode, returned: new Uint8Array(), gasUsed: used, reason: error.message };
   }
+}
+
+/**
+ * Executes messages in order and tells each receipt; answers the claims that nobody has judged. A message that
+ * makes one, or whose turn has not come because an earlier one of its sender was not executed, is passed over.
+ */
+export function executeTipset(
+  execution: Execution,
+  rows: readonly MessageRow[],
+  executed: (row: MessageRow, receipt: Receipt) => void = () => undefined,
+): ProofClaim[] {
+  const { ledger } = execution;
+  const unjudged: ProofClaim[] = [];
+  for (const row of rows) {
+    const sender = findAccount(ledger, row.sender);
+    if (sender === undefined || sender.nonce !== row.nonce) continue;
+    try {
+      ledger.transaction(() => executed(row, executeMessage(execution, sender, row.signed.Message)));
+    } catch (error) {
+      if (!(error instanceof MissingVerdict)) throw error;
+      unjudged.push(error.claim);
+    }
+  }
+  return unjudged;
+}
+
+/** Whether messages of this method have proofs to be verified. */
+export function bringsProofs({ Method }: LotusMessage): boolean {
+  return Method === METHOD.ProveCommitSectors3 || Method === METHOD.ProveReplicaUpdates3;
 }
 
 /** The proofs that executing this message would have to verify. */

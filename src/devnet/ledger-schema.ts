@@ -54,5 +54,20 @@ const VERSION_2 = `
   CREATE INDEX sectors_by_deadline ON sectors (miner, deadline, post) WHERE status = 'activated';
 `;
 
+/**
+ * A tipset's messages are executed as the next one is made, so that the head's state is that before its own
+ * messages. Version 2 had executed them already: its state is that of a head one epoch later. A message's
+ * epoch stays that of its tipset. What accounts had at earlier heads is kept from now on.
+ */
+const VERSION_3 = `
+  CREATE INDEX messages_included ON messages (sender, nonce) WHERE state = 'included';
+  CREATE INDEX messages_by_epoch ON messages (epoch) WHERE epoch IS NOT NULL;
+  CREATE TABLE account_states (
+    account INTEGER NOT NULL, epoch INTEGER NOT NULL, balance TEXT NOT NULL, nonce INTEGER NOT NULL,
+    PRIMARY KEY (account, epoch)
+  ) WITHOUT ROWID;
+  UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'epoch';
+`;
+
 /** Step `n` leads from version `n` to `n + 1`; version 0 is an empty file. */
-export const SCHEMA_STEPS: readonly string[] = [VERSION_1, VERSION_2];
+export const SCHEMA_STEPS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];

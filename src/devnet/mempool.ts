@@ -1,10 +1,10 @@
-/** Which messages are taken, and which may go into the next epoch: rules and words of Lotus' mempool. */
+/** Which messages are taken, and which may go into the next tipset: rules and words of Lotus' mempool. */
 import { addressBytes } from '../chain/addresses.ts';
 import { type LotusSignedMessage, signedMessageCbor, signedMessageCid } from '../chain/message.ts';
 import { type Account, allAccounts, findAccount } from './accounts.ts';
 import { BASE_FEE } from './actor/economics.ts';
 import type { Ledger } from './ledger.ts';
-import { findMessage, insertPending, markReplaced, type MessageRow, pendingMessages } from './messages.ts';
+import { findMessage, includedCount, insertPending, markReplaced, type MessageRow, pendingMessages } from './messages.ts';
 import { signerOf } from './signatures.ts';
 
 const MAX_MESSAGE_BYTES = 65_536;
@@ -21,8 +21,9 @@ export function admit(ledger: Ledger, signed: LotusSignedMessage): string {
     const { Message: message } = signed;
     const account = checkSignature(ledger, signed);
     checkForm(signed, account);
-    if (message.Nonce < account.nonce) {
-      throw new Refused(`message nonce too low: ${message.Nonce}, the account is at ${account.nonce}`);
+    const least = nonceAfterHead(ledger, account);
+    if (message.Nonce < least) {
+      throw new Refused(`minimum expected nonce is ${least}, got ${message.Nonce}: message nonce too low`);
     }
     const rival = pendingMessages(ledger, account.address).find((row) => row.nonce === message.Nonce);
     if (rival !== undefined) {
@@ -44,17 +45,22 @@ export function admit(ledger: Ledger, signed: LotusSignedMessage): string {
   });
 }
 
-/** The nonce after the account's own and every pending one that follows without a gap. */
+/** The account's nonce once the head's own messages are executed: the state that the mempool goes by. */
+export function nonceAfterHead(ledger: Ledger, account: Account): number {
+  return account.nonce + includedCount(ledger, account.address);
+}
+
+/** The nonce after those on chain and every pending one that follows without a gap. */
 export function nextNonce(ledger: Ledger, account: Account): number {
-  let next = account.nonce;
+  let next = nonceAfterHead(ledger, account);
   for (const row of pendingMessages(ledger, account.address)) if (row.nonce === next) next++;
   return next;
 }
 
-/** Pending messages that may be executed next: per sender in nonce order, up to the first gap. */
+/** Pending messages that may go into the next tipset: per sender in nonce order, up to the first gap. */
 export function executable(ledger: Ledger): MessageRow[] {
   return allAccounts(ledger).flatMap((account) => {
-    let next = account.nonce;
+    let next = nonceAfterHead(ledger, account);
     return pendingMessages(ledger, account.address).filter((row) => row.nonce === next && (next++, true));
   });
 }

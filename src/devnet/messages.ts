@@ -1,4 +1,7 @@
-/** Every message ever pushed, with its state; rows are never deleted. */
+/**
+ * Every message ever pushed, with its state; rows are never deleted. Pending: in the mempool. Included: in the
+ * head's tipset, to be executed as the next one is made. Landed: executed.
+ */
 import { type LotusSignedMessage, LotusSignedMessage as LotusSignedMessageSchema, messageCid, signedMessageCid } from '../chain/message.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -7,11 +10,12 @@ export type MessageRow = {
   readonly sender: string;
   readonly nonce: number;
   readonly signed: LotusSignedMessage;
-  readonly state: 'pending' | 'landed' | 'replaced';
+  readonly state: 'pending' | 'included' | 'landed' | 'replaced';
   readonly exitCode: number | null;
   readonly returnBase64: string | null;
   readonly gasUsed: number | null;
   readonly reason: string | null;
+  /** Of the tipset that has it, in which it executes too; its receipt comes one epoch later. */
   readonly epoch: number | null;
 };
 
@@ -29,7 +33,7 @@ type Row = {
   sender: string;
   nonce: number;
   signed: string;
-  state: 'pending' | 'landed' | 'replaced';
+  state: MessageRow['state'];
   exit_code: number | null;
   return_base64: string | null;
   gas_used: number | null;
@@ -68,6 +72,23 @@ export function pendingMessages(ledger: Ledger, sender?: string): MessageRow[] {
   return (rows as Row[]).map(toMessage);
 }
 
+/** The messages of the head's tipset, by sender and nonce. */
+export function includedMessages(ledger: Ledger): MessageRow[] {
+  const rows = ledger.db.prepare("SELECT * FROM messages WHERE state = 'included' ORDER BY sender, nonce").all();
+  return (rows as Row[]).map(toMessage);
+}
+
+/** The messages of the tipset of an epoch, by sender and nonce. */
+export function messagesOfTipset(ledger: Ledger, epoch: number): MessageRow[] {
+  return (ledger.db.prepare('SELECT * FROM messages WHERE epoch = ? ORDER BY sender, nonce').all(epoch) as Row[]).map(toMessage);
+}
+
+/** How many messages of this sender the head's tipset has. */
+export function includedCount(ledger: Ledger, sender: string): number {
+  const row = ledger.db.prepare("SELECT count(*) AS count FROM messages WHERE state = 'included' AND sender = ?").get(sender);
+  return (row as { count: number }).count;
+}
+
 /** All messages in the order they were pushed, one at a time. */
 export function* everyMessage(ledger: Ledger): Generator<MessageRow> {
   // Read page by page: an open cursor would forbid writing meanwhile.
@@ -82,6 +103,17 @@ export function* everyMessage(ledger: Ledger): Generator<MessageRow> {
 
 export function markReplaced(ledger: Ledger, cid: string): void {
   ledger.db.prepare("UPDATE messages SET state = 'replaced' WHERE cid = ?").run(cid);
+}
+
+/** Puts a pending message into the tipset of this epoch; false when it is pending no longer. */
+export function markIncluded(ledger: Ledger, cid: string, epoch: number): boolean {
+  const done = ledger.db.prepare("UPDATE messages SET state = 'included', epoch = ? WHERE cid = ? AND state = 'pending'").run(epoch, cid);
+  return done.changes === 1;
+}
+
+/** Takes a message out of its tipset, back into the mempool. */
+export function markPendingAgain(ledger: Ledger, cid: string): void {
+  ledger.db.prepare("UPDATE messages SET state = 'pending', epoch = NULL WHERE cid = ? AND state = 'included'").run(cid);
 }
 
 export function markLanded(ledger: Ledger, cid: string, epoch: number, receipt: Receipt): void {

@@ -1,14 +1,16 @@
 /**
- * Makes epochs: verifies the proofs that pending messages bring, then executes and records everything of
- * one epoch in one transaction. The clock runs only while this process does; the count is kept.
+ * Makes epochs as Filecoin does: the messages of a tipset are executed, in its own epoch, as the next one is
+ * made. So the state of the head is that before its messages, and they are neither in the mempool nor have they
+ * receipts. Everything of one epoch is one transaction. The clock runs only while this process does; the count
+ * is kept.
  */
 import { EventEmitter } from 'node:events';
-import { findAccount } from './accounts.ts';
+import { findAccount, keepAccountStates } from './accounts.ts';
 import { MissingVerdict } from './actor/context.ts';
-import { claimsOfMessage, executeMessage } from './execute.ts';
+import { bringsProofs, claimsOfMessage, executeTipset } from './execute.ts';
 import type { Ledger } from './ledger.ts';
-import { executable } from './mempool.ts';
-import { markLanded, type MessageRow } from './messages.ts';
+import { executable, nonceAfterHead } from './mempool.ts';
+import { includedMessages, markIncluded, markLanded, markPendingAgain, type MessageRow } from './messages.ts';
 import type { Policy } from './options.ts';
 import type { ProofClaim } from './proof-claim.ts';
 import type { ProofVerifier } from './proof-verifier.ts';
@@ -90,11 +92,7 @@ export class Producer {
       this.#verdicts.set(claim.key, holds);
       this.#options.log(`${claim.kind} of sector ${claim.number} of ${claim.miner}: the proof ${holds ? 'holds' : 'does not hold'}`);
     }
-    return (claim) => {
-      const verdict = this.#verdicts.get(claim.key);
-      if (verdict === undefined) throw new MissingVerdict(claim.key);
-      return verdict;
-    };
+    return (claim) => this.#verdictOf(claim);
   }
 
   async close(): Promise<void> {
@@ -127,60 +125,86 @@ export class Producer {
 
   /** Makes one epoch with messages, or passes over up to `atMost` empty ones; answers how many. */
   async #produce(atMost: number): Promise<number> {
-    const { ledger, policy } = this.#options;
-    const candidates = await this.#prepared(executable(ledger));
-    const step = candidates.length === 0 ? atMost : 1;
-    const before = ledger.epoch();
-    const epoch = before + step;
+    const { ledger } = this.#options;
+    const head = ledger.epoch();
+    const due = await this.#judged(includedMessages(ledger), head, 'goes back to the mempool');
+    const ready = await this.#candidates(due, head);
+    const step = due.length === 0 && includedMessages(ledger).length === 0 && ready.length === 0 ? atMost : 1;
+    const epoch = head + step;
     ledger.transaction(() => {
-      this.#execute(candidates, epoch);
-      endEpochs(ledger, policy, before, epoch);
+      this.#closeHead(due, head, epoch);
+      this.#include(ready, epoch);
       ledger.setEpoch(epoch);
+      keepAccountStates(ledger, epoch);
     });
     this.#heads.emit('head', epoch);
     return step;
   }
 
-  /** Verifies what the messages bring; a message whose proof cannot be verified now stays pending. */
-  async #prepared(rows: readonly MessageRow[]): Promise<MessageRow[]> {
+  /** Executes the head's messages and lets every epoch from the head on to `next` (without it) end. */
+  #closeHead(due: readonly MessageRow[], head: number, next: number): void {
     const { ledger, policy, log } = this.#options;
+    executeTipset({ ledger, policy, epoch: head, verdictOf: (claim) => this.#verdictOf(claim) }, due, (row, receipt) => {
+      markLanded(ledger, row.cid, head, receipt);
+      log(`epoch ${head}: message ${row.cid} (method ${row.signed.Message.Method}) exit ${receipt.exitCode} ${receipt.reason}`);
+    });
+    // What could not be judged, and what follows it: as after a reorg, they are as if they had never been in.
+    for (const row of includedMessages(ledger)) markPendingAgain(ledger, row.cid);
+    endEpochs(ledger, policy, head - 1, next - 1);
+  }
+
+  /** Puts messages into the tipset of `epoch`; a sender's go up to the first that was replaced meanwhile. */
+  #include(ready: readonly MessageRow[], epoch: number): void {
+    const { ledger } = this.#options;
+    for (const row of ready) {
+      const account = findAccount(ledger, row.sender);
+      if (account !== undefined && nonceAfterHead(ledger, account) === row.nonce) markIncluded(ledger, row.cid, epoch);
+    }
+  }
+
+  /** What may go into the next tipset, its proofs judged as of the state that it will execute on. */
+  async #candidates(due: readonly MessageRow[], head: number): Promise<MessageRow[]> {
+    const { ledger } = this.#options;
+    const rows = executable(ledger);
+    if (!rows.some(({ signed }) => bringsProofs(signed.Message))) return rows;
+    const claims = ledger.dryRun(() => {
+      this.#closeHead(due, head, head + 1);
+      return new Map(rows.map((row) => [row.cid, this.#claimsOf(row, head + 1)]));
+    });
+    return this.#judged(rows, head + 1, 'stays pending', claims);
+  }
+
+  #claimsOf(row: MessageRow, epoch: number): ProofClaim[] {
+    const { ledger, policy } = this.#options;
+    const sender = findAccount(ledger, row.sender);
+    return sender === undefined ? [] : claimsOfMessage({ ledger, policy, epoch }, sender, row.signed.Message);
+  }
+
+  /** Verifies what the messages bring; one whose proof cannot be verified now is left out, and its sender's later ones. */
+  async #judged(
+    rows: readonly MessageRow[],
+    epoch: number,
+    otherwise: string,
+    claims?: ReadonlyMap<string, ProofClaim[]>,
+  ): Promise<MessageRow[]> {
     const ready: MessageRow[] = [];
     const blocked = new Set<string>();
     for (const row of rows) {
-      const sender = findAccount(ledger, row.sender);
-      if (sender === undefined || blocked.has(row.sender)) continue;
+      if (blocked.has(row.sender)) continue;
       try {
-        const epoch = ledger.epoch() + 1;
-        await this.verdicts(claimsOfMessage({ ledger, policy, epoch }, sender, row.signed.Message));
+        await this.verdicts(claims?.get(row.cid) ?? this.#claimsOf(row, epoch));
         ready.push(row);
       } catch (error) {
         blocked.add(row.sender);
-        log(`message ${row.cid} stays pending: ${error instanceof Error ? error.message : String(error)}`);
+        this.#options.log(`message ${row.cid} ${otherwise}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
     return ready;
   }
 
-  #execute(rows: readonly MessageRow[], epoch: number): void {
-    const { ledger, policy, log } = this.#options;
-    const verdictOf = (claim: ProofClaim): boolean => {
-      const verdict = this.#verdicts.get(claim.key);
-      if (verdict === undefined) throw new MissingVerdict(claim.key);
-      return verdict;
-    };
-    for (const row of rows) {
-      const sender = findAccount(ledger, row.sender);
-      // An earlier one of the same sender was put off, so this one's turn has not come.
-      if (sender === undefined || sender.nonce !== row.nonce) continue;
-      try {
-        ledger.transaction(() => {
-          const receipt = executeMessage({ ledger, policy, epoch, verdictOf }, sender, row.signed.Message);
-          markLanded(ledger, row.cid, epoch, receipt);
-          log(`epoch ${epoch}: message ${row.cid} (method ${row.signed.Message.Method}) exit ${receipt.exitCode} ${receipt.reason}`);
-        });
-      } catch (error) {
-        if (!(error instanceof MissingVerdict)) throw error;
-      }
-    }
+  #verdictOf(claim: ProofClaim): boolean {
+    const verdict = this.#verdicts.get(claim.key);
+    if (verdict === undefined) throw new MissingVerdict(claim);
+    return verdict;
   }
 }

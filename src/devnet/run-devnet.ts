@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { serve, type ServerType } from '@hono/node-server';
-import { createAccount, createMiner, findMiner } from './accounts.ts';
+import { createAccount, createMiner, findMiner, keepAccountStates } from './accounts.ts';
 import { GENESIS_BALANCE } from './actor/economics.ts';
 import { Ledger } from './ledger.ts';
 import { type DevnetOptions, GENESIS_EPOCH, policyWith } from './options.ts';
@@ -79,6 +79,7 @@ function makeGenesis(ledger: Ledger, options: DevnetOptions): void {
       const worker = createAccount(ledger, GENESIS_BALANCE);
       createMiner(ledger, { ...miner, owner: owner.id, worker: worker.id, balance: 0n });
     }
+    keepAccountStates(ledger, ledger.epoch());
   });
 }
 

@@ -54,9 +54,10 @@ function messageLine(row: MessageRow): unknown {
     value: message.Value,
     method: message.Method,
     params: message.Params,
-    state: row.state,
+    // In a tipset, but not executed yet: nothing came of it so far.
+    state: row.state === 'included' ? 'pending' : row.state,
     exitCode: row.exitCode,
-    epoch: row.epoch,
+    epoch: row.state === 'included' ? null : row.epoch,
     reason: row.reason ?? '',
   };
 }

@@ -39,6 +39,8 @@ export function openMessages<C extends EffectContext>(parts: {
       } catch (error) {
         // A message that can never land holds up nobody: its nonce went to another one. Any other refusal leaves a gap.
         if (failureOf(error).code === 'nonce_taken') continue;
+        // Nor does one whose nonce was used without proof yet that this was another's doing: no gap is left.
+        if (failureOf(error).code === 'nonce_used') continue;
         const forMs = Math.min(Math.max(row.dueMs - nowMs, LEAST_WAIT_MS), MOST_WAIT_MS);
         return { outcome: 'wait', forMs, reason: `waits for nonce ${row.signed?.nonce} of the same sender: ${failureOf(error).message}` };
       }

@@ -89,9 +89,9 @@ describe.each<Cut>(['before', 'after'])('the link is cut %s the node answers', (
       link.cutAt(index, cut);
       expect(await live(kept, 'k', preCommitWant(7, ticket.epoch))).toBe(false);
       // It may have landed before anybody asks again: the push of the same bytes must still be no error.
-      if (index % 2 === 0) await b.control({ advance: 1 });
+      if (index % 2 === 0) await b.control({ advance: 2 });
       expect(await live(kept, 'k', preCommitWant(7, ticket.epoch))).toBe(true);
-      await b.control({ advance: 1 });
+      await b.control({ advance: 2 });
       expect(await b.messages()).toMatchObject([{ method: 28, nonce: 0, state: 'landed', exitCode: 0, cid: kept.rows.get('k')?.cid }]);
     },
   );
@@ -103,7 +103,7 @@ describe.each<Cut>(['before', 'after'])('the link is cut %s the node answers', (
     expect(await live(kept, 'k', preCommitWant(7, ticket.epoch))).toBe(false);
     expect(await b.messages()).toEqual([]);
     expect(await live(kept, 'k', preCommitWant(7, ticket.epoch))).toBe(true);
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect(await b.messages()).toMatchObject([{ nonce: 0, state: 'landed', exitCode: 0 }]);
   });
 
@@ -113,10 +113,10 @@ describe.each<Cut>(['before', 'after'])('the link is cut %s the node answers', (
     link.cutAt(index, cut);
     expect(await live(kept, 'k', updateWant(7))).toBe(false);
     // A push whose answer was lost has landed by the time it is pushed again.
-    if (index === 10) await b.control({ advance: 1 });
+    if (index === 10) await b.control({ advance: 2 });
     expect(await live(kept, 'k', updateWant(7))).toBe(true);
     if (index === 10) expect(link.calls[10]).toBe('MpoolPush');
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     const updating = (await b.messages()).filter((line) => line['method'] === 35);
     expect(updating).toMatchObject([{ nonce: 2, state: 'landed', exitCode: 0 }]);
   });
@@ -129,7 +129,7 @@ describe.each<Cut>(['before', 'after'])('the link is cut %s the node answers', (
     expect(await live(kept, 'k', proveWant(7, proof))).toBe(true);
     // The last of the nine is the push: no call is left out.
     if (index === 8) expect(link.calls[8]).toBe('MpoolPush');
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     const proving = (await b.messages()).filter((line) => line['method'] === 34);
     expect(proving).toMatchObject([{ nonce: 1, state: 'landed', exitCode: 0 }]);
   });
@@ -141,7 +141,7 @@ test('pushed in any order, all land: nonces have no gap', async () => {
   for (let number = 0; number < 8; number++) messages.push(await b.chain.sign(preCommitWant(number, ticket.epoch), messages.length));
   expect(messages.map((message) => message.nonce)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   await Promise.all(messages.toReversed().map((message) => b.chain.push(message)));
-  await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
   expect((await b.messages()).every((line) => line['state'] === 'landed' && line['exitCode'] === 0)).toBe(true);
 });
 
@@ -156,7 +156,7 @@ test('a node that lost its mempool gets the same bytes, and no nonce is given tw
   expect(await b.chain.message(second.cid, { number: 2 })).toEqual({ state: 'pending' });
   expect(await b.chain.message(first.cid, { number: 1 })).toEqual({ state: 'unknown' });
   await b.chain.push(first);
-  await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
   expect(await b.chain.message(second.cid, { number: 2 })).toMatchObject({ state: 'landed', exitCode: 0 });
 });
 
@@ -168,6 +168,14 @@ test('a nonce that another message took: the push says that this one is dead', a
     { Version: 0, To: from, From: from, Nonce: 0, Value: '1', GasLimit: 0, GasFeeCap: '0', GasPremium: '0', Method: 0, Params: null },
     null,
   ]);
+  // While it is in the mempool or the head's tipset, nothing is proven.
+  await expect(b.chain.push(message)).rejects.toMatchObject({ category: 'temporary' });
+  await b.control({ advance: 1 });
+  await expect(b.chain.push(message)).rejects.toMatchObject({ category: 'temporary' });
+  for (let epochs = 0; epochs < 5; epochs++) {
+    await b.control({ advance: 1 });
+    await expect(b.chain.push(message)).rejects.toMatchObject({ category: 'temporary', code: 'nonce_used', waitEpochs: 5 });
+  }
   await b.control({ advance: 1 });
   await expect(b.chain.push(message)).rejects.toMatchObject({ category: 'permanent', code: 'nonce_taken' });
   expect(await b.messages()).toHaveLength(1);

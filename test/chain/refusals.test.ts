@@ -104,7 +104,7 @@ describe('on the dev chain', () => {
     await b.control({ setBalance: { address: sender, attoFil: (10n ** 20n).toString() } });
     await send(b, preCommitWant(8, epoch));
     await send(b, updateWant(7));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect((await b.messages()).slice(-2)).toMatchObject([{ exitCode: 0 }, { exitCode: 0 }]);
   });
 
@@ -115,7 +115,7 @@ describe('on the dev chain', () => {
     await expect(b.chain.push(message)).rejects.toMatchObject({ category: 'temporary', code: 'insufficient_funds' });
     await b.control({ setBalance: { address: sender, attoFil: (10n ** 20n).toString() } });
     await b.chain.push(message);
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect(await b.chain.message(message.cid, { number: 8 })).toMatchObject({ state: 'landed', exitCode: 0 });
   });
 });

@@ -31,10 +31,10 @@ describe('the sector', () => {
     await activated(b, 7);
     const sealed = await b.chain.sector(MINER, 7);
     expect(sealed).toMatchObject({ sealProof: 5, commR: commitmentCid('sealed', COMM_R).toString(), keyCommR: null, proven: false });
-    await nextAt(b, (await windowOf(b, sealed?.deadline as number)).close);
+    await nextAt(b, (await windowOf(b, sealed?.deadline as number)).close + 1);
     expect(await b.chain.sector(MINER, 7)).toEqual({ ...sealed, proven: true });
     await send(b, updateWant(7));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect(await b.chain.sector(MINER, 7)).toEqual({
       ...sealed,
       proven: true,
@@ -97,7 +97,7 @@ test('pending messages are the sender’s own', async () => {
   ]);
   expect(await b.chain.pendingMessages(`f${sender.slice(1)}`)).toHaveLength(2);
   expect(await b.chain.pendingMessages('t1abjxfbp274xpdqcpuaykwkfb43omjotacm2p3za')).toEqual([]);
-  await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
   expect(await b.chain.pendingMessages(sender)).toEqual([]);
 });
 
@@ -119,8 +119,8 @@ describe('signing an update', () => {
   test('at every epoch of a period: it waits for as long as it says, or it lands', { timeout: 60_000 }, async () => {
     await posted(b, 7);
     const { open, close, epoch, length } = await windowOf(b, (await b.chain.sector(MINER, 7))?.deadline as number);
-    // At the head before the close, the message would execute after it.
-    for (let head = epoch; head < close - 1; head++) {
+    // At the head before the close the message would execute after it, but nodes estimate in the head's own epoch.
+    for (let head = epoch; head < close; head++) {
       const outcome = await signing().then(
         () => 'signed',
         (error: { code: string; waitEpochs: number }) => `${error.code} ${head + error.waitEpochs}`,
@@ -145,7 +145,7 @@ describe('signing an update', () => {
       code: 'other_update_proof',
     });
     await send(b, updateWant(7));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     await expect(signing()).rejects.toMatchObject({
       category: 'permanent',
       code: 'sector_upgraded',

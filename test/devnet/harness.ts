@@ -148,7 +148,7 @@ export function updateWant(number: number, overrides: Partial<UpdateStatement> =
 export async function activated(b: Bench, number: number): Promise<void> {
   const { proof } = await preCommitted(b, number);
   await send(b, proveWant(number, proof));
-  await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
 }
 
 /** The window of a deadline that is not over when the next message executes, from what Lotus' methods say. */
@@ -177,7 +177,8 @@ export async function posted(b: Bench, number: number): Promise<void> {
   await activated(b, number);
   const sector = await b.chain.sector(MINER, number);
   const { close } = await windowOf(b, sector?.deadline as number);
-  await nextAt(b, close);
+  // The head's state is that before its own epoch's end.
+  await nextAt(b, close + 1);
 }
 
 /** The answer of a call whose shape the test looks at itself. */
@@ -218,7 +219,7 @@ export async function pushUnchecked(
   ]);
   const cid = ((await raw(b, 'MpoolPush', [signed])) as { '/': string })['/'];
   await message.beforeLanding?.();
-  await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
   const lookup = (await raw(b, 'StateSearchMsg', [[], { '/': cid }, -1, true])) as { Receipt: { ExitCode: number; Return: string } };
   const line = (await b.messages()).find((candidate) => candidate['cid'] === cid) as { reason: string };
   return {

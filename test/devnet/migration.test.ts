@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => b.end());
 
 test('sectors, pre-commits, messages and epoch are there as they were', async () => {
-  expect((await b.chain.head()).epoch).toBe(5089);
+  expect((await b.chain.head()).epoch).toBe(5090);
   expect(await b.chain.allocated(MINER, [0, 1, 2, 3, 48, 96])).toEqual([0, 1, 2, 48, 96]);
   expect(await b.chain.sector(MINER, 0)).toMatchObject({ keyCommR: null, deadline: 0, partition: 0, proven: false });
   // Three of them stood at deadline 0 in version 1: two fill a partition.
@@ -48,7 +48,7 @@ test('its CC sectors are proven in the next window and can be upgraded, its sect
     reason: expect.stringMatching(/non-zero data/),
   });
   await send(b, updateWant(0));
-  await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
   expect((await b.chain.sector(MINER, 0))?.keyCommR).not.toBeNull();
 });
 

@@ -53,7 +53,7 @@ describe.runIf(ready)('with the real prover', () => {
 
   test('the recorded proof is taken', async () => {
     const cid = await send(b, proveWant(recorded.number, proof));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect(await b.chain.message(cid, { number: recorded.number })).toMatchObject({ state: 'landed', exitCode: 0, sectorOk: true });
   });
 

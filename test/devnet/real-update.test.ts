@@ -55,7 +55,7 @@ describe.runIf(ready)('with the real prover', () => {
     await send(b, preCommitWant(seal.number, ticket.epoch, { commR: seal.commR }));
     await b.control({ advance: 12 });
     await send(b, proveWant(seal.number, Uint8Array.from(Buffer.from(seal.proof, 'base64'))));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     await nextAt(b, (await windowOf(b, (await b.chain.sector(MINER, seal.number))?.deadline as number)).close);
   });
   afterEach(() => b.end());
@@ -63,7 +63,7 @@ describe.runIf(ready)('with the real prover', () => {
   test('sealed, proven, upgraded with a piece', async () => {
     const before = await b.chain.sector(MINER, seal.number);
     const cid = await send(b, wantWith(proof));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect(await b.chain.message(cid, { number: seal.number })).toMatchObject({ state: 'landed', exitCode: 0, sectorOk: true });
     expect(await b.chain.sector(MINER, seal.number)).toEqual({
       ...before,

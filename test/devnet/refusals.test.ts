@@ -138,7 +138,7 @@ describe('prove-commit', () => {
   test('before its seed can be known: exit 18', async () => {
     const ticket = await b.chain.ticket(MINER);
     await preCommit({ sealRandEpoch: ticket.epoch });
-    await b.control({ advance: 9 });
+    await b.control({ advance: 8 });
     expect(await proveCommit({ proofs: [new Uint8Array(192)] })).toMatchObject({ exitCode: 18 });
   });
 

@@ -155,7 +155,7 @@ test('a proof nobody can verify is no refusal: the message waits for a prover', 
   expect(log.join('\n')).toMatch(/stays pending.*started without a prover/);
   await second.stop();
   const third = await bench({ dataDir });
-  await third.control({ advance: 1 });
+  await third.control({ advance: 2 });
   expect(await third.chain.message(cid, { number: 7 })).toMatchObject({ state: 'landed', exitCode: 0 });
   await third.stop();
 });

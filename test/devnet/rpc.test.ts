@@ -114,12 +114,12 @@ describe('mempool', () => {
 
   test('a message behind a gap waits until the gap is filled', async () => {
     await push(await signed({ Nonce: 1 }));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect((await b.messages()).map((line) => line['state'])).toEqual(['pending']);
     expect(await raw(b, 'MpoolGetNonce', [await b.chain.sender(MINER)])).toBe(0);
     await push(await signed({ Nonce: 0 }));
     expect(await raw(b, 'MpoolGetNonce', [await b.chain.sender(MINER)])).toBe(2);
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect((await b.messages()).map((line) => line['state'])).toEqual(['landed', 'landed']);
   });
 
@@ -129,7 +129,7 @@ describe('mempool', () => {
     expect((await push(first)).answer.error.message).toMatch(/already exists/);
     expect((await push(await signed({ GasPremium: '1250' }))).answer.error.message).toMatch(/too low GasPremium/);
     expect((await push(await signed({ GasPremium: '1251' }))).answer.result).toBeDefined();
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect((await b.messages()).map((line) => line['state'])).toEqual(['replaced', 'landed']);
     const firstCid = (await b.messages())[0]?.['cid'] as string;
     // Same call, other gas: a search for the first finds the second.
@@ -172,7 +172,7 @@ describe('mempool', () => {
     const pushed = (await raw(b, 'MpoolPushMessage', [message, null])) as { CID: { '/': string }; Message: { Nonce: number } };
     expect(pushed.Message.Nonce).toBe(1);
     const waited = raw(b, 'StateWaitMsg', [pushed.CID, 3, -1, true]) as Promise<{ Height: number; Receipt: { ExitCode: number } }>;
-    const { epoch } = await b.control({ advance: 1 });
+    const { epoch } = await b.control({ advance: 2 });
     await b.control({ advance: 3 });
     expect(await waited).toMatchObject({ Height: epoch, Receipt: { ExitCode: 0 } });
   });
@@ -198,7 +198,7 @@ test('allocated numbers come as run lengths', async () => {
   const ticket = await b.chain.ticket(MINER);
   for (const number of [0, 1, 5, 9]) {
     await send(b, preCommitWant(number, ticket.epoch));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
   }
   expect(await raw(b, 'StateMinerAllocated', [MINER, []])).toEqual([0, 2, 3, 1, 3, 1]);
   expect(await b.chain.allocated(MINER, [0, 1, 2, 4, 5, 6, 9, 10, 1_000])).toEqual([0, 1, 5, 9]);

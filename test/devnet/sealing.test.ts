@@ -18,10 +18,11 @@ test('a sector lands: pre-commit, seed after the delay, prove-commit', async () 
   expect(await b.chain.message(cid, { number: 7 })).toEqual({ state: 'pending' });
   expect(await b.chain.preCommit(MINER, 7)).toBeUndefined();
 
-  await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
   expect(await b.chain.message(cid, { number: 7 })).toEqual({
     state: 'landed',
-    epoch: start + 1,
+    // The tipset that executed it, one after the one that has it: in whose epoch the pre-commit is.
+    epoch: start + 2,
     confidence: 0,
     exitCode: 0,
     sectorOk: true,
@@ -35,24 +36,24 @@ test('a sector lands: pre-commit, seed after the delay, prove-commit', async () 
     sealProof: 5,
   });
   expect(await b.chain.allocated(MINER, [6, 7, 8])).toEqual([7]);
-  expect(await b.chain.seed(MINER, 7)).toEqual({ waitEpochs: 16 });
+  expect(await b.chain.seed(MINER, 7)).toEqual({ waitEpochs: 15 });
 
-  await b.control({ advance: 15 });
+  await b.control({ advance: 14 });
   expect(await b.chain.seed(MINER, 7)).toEqual({ waitEpochs: 1 });
-  await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
   expect(await b.chain.seed(MINER, 7)).toMatchObject({ epoch: start + 11, value: expect.stringMatching(/^[0-9a-f]{64}$/) });
 });
 
 test('the right proof activates the sector', async () => {
   const { proof } = await preCommitted(b, 7);
   const cid = await send(b, proveWant(7, proof));
-  const { epoch } = await b.control({ advance: 1 });
+  const { epoch } = await b.control({ advance: 2 });
   expect(await b.chain.message(cid, { number: 7 })).toMatchObject({ state: 'landed', exitCode: 0, sectorOk: true });
   expect(await b.chain.sector(MINER, 7)).toEqual({
     sealProof: 5,
     commR: commitmentCid('sealed', COMM_R).toString(),
     keyCommR: null,
-    activationEpoch: epoch,
+    activationEpoch: epoch - 1,
     expirationEpoch: expect.any(Number),
     deadline: expect.any(Number),
     partition: 0,

@@ -68,7 +68,8 @@ describe('the moment', () => {
   test('from one window before the deadline opens until it closes: exit 16', async () => {
     await posted(b, 7);
     const { open, close, length } = await windowOf(b, (await b.chain.sector(MINER, 7))?.deadline as number);
-    for (const epoch of [open - length, open - 1, open, close - 1]) {
+    const next = 96;
+    for (const epoch of [open - length, open, next + open - 1, next + close - 1]) {
       await nextAt(b, epoch);
       expect(await update([updateWant(7)], { requireActivationSuccess: true })).toMatchObject(refused(/immutable deadline/));
     }
@@ -108,7 +109,7 @@ describe('the sector', () => {
     const seed = (await b.chain.seed(MINER, 7)) as { value: string };
     const proof = replayProof({ commR: COMM_R, commD, ticket: ticket.value, seed: seed.value, miner: MINER, number: '7' });
     await send(b, { ...proveWant(7, proof), pieces: [PIECE] });
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     await nextAt(b, (await windowOf(b, (await b.chain.sector(MINER, 7))?.deadline as number)).close);
     expect(await update([updateWant(7)], { requireActivationSuccess: true })).toMatchObject(refused(/non-zero data/));
   });
@@ -116,7 +117,7 @@ describe('the sector', () => {
   test('not there, or only pre-committed: exit 17', async () => {
     expect(await update([updateWant(7)])).toMatchObject(refused(/sector 7 not found/, 17));
     await send(b, preCommitWant(7, (await b.chain.ticket(MINER)).epoch));
-    await b.control({ advance: 1 });
+    await b.control({ advance: 2 });
     expect(await update([updateWant(7)])).toMatchObject(refused(/sector 7 not found/, 17));
   });
 

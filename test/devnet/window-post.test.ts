@@ -27,7 +27,7 @@ describe('Window PoSt', () => {
     const seven = [7, 1];
     const unproven = { AllSectors: seven, FaultySectors: none, RecoveringSectors: none, LiveSectors: seven, ActiveSectors: none };
     expect(await partitions(deadline)).toEqual([unproven]);
-    await b.control({ advance: close - 2 - epoch });
+    await b.control({ advance: close - 1 - epoch });
     expect(await partitions(deadline)).toEqual([unproven]);
     await b.control({ advance: 1 });
     expect(await partitions(deadline)).toEqual([{ ...unproven, ActiveSectors: seven }]);
@@ -119,7 +119,7 @@ describe('the shapes are those of Lotus', () => {
     const before = (await raw(b, 'StateSectorGetInfo', [MINER, 7, []])) as Record<string, unknown>;
     expect(before).toMatchObject({ SectorKeyCID: null, DealWeight: '0', Flags: 1 });
     await send(b, updateWant(7));
-    const { epoch } = await b.control({ advance: 1 });
+    const epoch = (await b.control({ advance: 2 })).epoch - 1;
     const weight = 2048n * BigInt((before['Expiration'] as number) - epoch);
     expect(await raw(b, 'StateSectorGetInfo', [MINER, 7, []])).toMatchObject({
       ...before,
@@ -191,7 +191,7 @@ describe('moving the clock', () => {
 
   test('a ticket expires on the way', async () => {
     const ticket = await b.chain.ticket(MINER);
-    await b.control({ advance: 2880 });
+    await b.control({ advance: 2881 });
     await expect(b.chain.sign(preCommitWant(7, ticket.epoch), 0)).rejects.toMatchObject({
       category: 'permanent',
       code: 'ticket_expired',

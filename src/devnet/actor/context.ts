@@ -17,8 +17,15 @@ export type ActorContext = {
   readonly verdictOf: (claim: ProofClaim) => boolean;
 };
 
-/** A proof has to be verified before this message can be executed: it waits for the next epoch. */
-export class MissingVerdict extends Error {}
+/** A proof has to be verified before this message can be executed: it goes back to the mempool. */
+export class MissingVerdict extends Error {
+  readonly claim: ProofClaim;
+
+  constructor(claim: ProofClaim) {
+    super(`nobody has judged the ${claim.kind} proof of sector ${claim.number} of ${claim.miner}`);
+    this.claim = claim;
+  }
+}
 
 /** Only owner, worker and control addresses may commit sectors. */
 export function demandControl(context: ActorContext): void {

@@ -7,12 +7,19 @@ import { HeadKey, method, NETWORK_NAME, type RpcContext, type RpcMethod, RpcRefu
 
 const Tag = z.number().int();
 const Epoch = z.number().int();
+/** How far back a tipset is found by its key. */
+const FINALITY_EPOCHS = 900;
 /** Base64; Lotus takes null for no entropy. */
 const Entropy = z.base64().nullable();
 
 export const CHAIN_METHODS: Readonly<Record<string, RpcMethod>> = {
   ChainHead: method(z.tuple([]), ({ ledger }) => {
     const epoch = ledger.epoch();
+    return { Cids: [tipsetLink(epoch)], Blocks: [], Height: epoch };
+  }),
+  ChainGetTipSetByHeight: method(z.tuple([Epoch, HeadKey]), ({ ledger }, [epoch]) => {
+    const head = ledger.epoch();
+    if (epoch < 0 || epoch > head) throw new RpcRefused(`looking for tipset with height greater than start point: ${epoch}, ${head}`);
     return { Cids: [tipsetLink(epoch)], Blocks: [], Height: epoch };
   }),
   StateNetworkVersion: method(z.tuple([HeadKey]), () => 29),
@@ -34,6 +41,16 @@ export const CHAIN_METHODS: Readonly<Record<string, RpcMethod>> = {
 /** The key of the tipset at an epoch. */
 export function tipsetLink(epoch: number): { '/': string } {
   return { '/': blockCid(encode([NETWORK_NAME, epoch])).toString() };
+}
+
+/** The epoch of a tipset key; `[]` and null are the head. Throws `RpcRefused` for a key that this chain does not have. */
+export function epochOfKey(ledger: RpcContext['ledger'], key: readonly string[] | null): number {
+  const head = ledger.epoch();
+  const [wanted] = key ?? [];
+  if (wanted === undefined) return head;
+  const oldest = Math.max(0, head - FINALITY_EPOCHS);
+  for (let epoch = head; epoch >= oldest; epoch--) if (tipsetLink(epoch)['/'] === wanted) return epoch;
+  throw new RpcRefused(`loading tipset ${wanted}: this chain has none of that key in its last ${FINALITY_EPOCHS} epochs`);
 }
 
 function randomness(source: RandomnessSource): RpcMethod {

@@ -9,12 +9,22 @@ import {
   signedMessageCid,
 } from '../../chain/message.ts';
 import { BASE_FEE } from '../actor/economics.ts';
-import { claimsOfMessage, executeMessage, gasNeeded } from '../execute.ts';
+import { MissingVerdict } from '../actor/context.ts';
+import { executeMessage, executeTipset, gasNeeded } from '../execute.ts';
 import { admit, nextNonce } from '../mempool.ts';
-import { findLanded, findMessage, type MessageRow, pendingMessages } from '../messages.ts';
+import {
+  findLanded,
+  findMessage,
+  includedMessages,
+  type MessageRow,
+  messagesOfTipset,
+  pendingMessages,
+  type Receipt,
+} from '../messages.ts';
+import type { ProofClaim } from '../proof-claim.ts';
 import { signMessage } from '../signatures.ts';
-import { tipsetLink } from './chain-methods.ts';
-import { HeadKey, method, type RpcContext, type RpcMethod, RpcRefused } from './method.ts';
+import { epochOfKey, tipsetLink } from './chain-methods.ts';
+import { HeadKey, method, type RpcContext, type RpcMethod, RpcRefused, TipsetKey } from './method.ts';
 import { needAccount } from './state-methods.ts';
 
 const SendSpec = z.looseObject({ MaxFee: z.string().optional() }).nullable();
@@ -43,6 +53,9 @@ export const MESSAGE_METHODS: Readonly<Record<string, RpcMethod>> = {
     if (row === undefined) throw new RpcRefused(`message ${cid} not found: ipld: could not find it`);
     return { ...row.signed.Message, CID: { '/': messageCid(row.signed.Message).toString() } };
   }),
+  ChainGetMessagesInTipset: method(z.tuple([TipsetKey]), ({ ledger }, [key]) =>
+    messagesOfTipset(ledger, epochOfKey(ledger, key)).map((row) => ({ Cid: { '/': row.cid }, Message: row.signed.Message })),
+  ),
   StateSearchMsg: method(z.tuple([HeadKey, CidLink, SearchLimit, z.boolean()]), (context, [, cid, , allowReplaced]) =>
     lookup(context, cid, allowReplaced),
   ),
@@ -59,6 +72,29 @@ export const MESSAGE_METHODS: Readonly<Record<string, RpcMethod>> = {
   ),
 };
 
+/** The receipt that a message would get now. */
+async function dryRun({ ledger, policy, producer }: RpcContext, message: LotusMessage): Promise<Receipt> {
+  const claims: ProofClaim[] = [];
+  for (;;) {
+    const verdictOf = await producer.verdicts(claims);
+    const run = (): { receipt: Receipt } | { unjudged: ProofClaim[] } => {
+      const execution = { ledger, policy, epoch: ledger.epoch(), verdictOf };
+      const unjudged = executeTipset(execution, [...includedMessages(ledger), ...pendingMessages(ledger, message.From)]);
+      if (unjudged.length > 0) return { unjudged };
+      const sender = needAccount(ledger, message.From);
+      try {
+        return { receipt: executeMessage(execution, sender, { ...message, Nonce: sender.nonce }) };
+      } catch (error) {
+        if (!(error instanceof MissingVerdict)) throw error;
+        return { unjudged: [error.claim] };
+      }
+    };
+    const result = ledger.dryRun(run);
+    if ('receipt' in result) return result.receipt;
+    claims.push(...result.unjudged);
+  }
+}
+
 type Lookup = {
   Message: { '/': string };
   Receipt: { ExitCode: number; Return: string | null; GasUsed: number; EventsRoot: null };
@@ -67,17 +103,15 @@ type Lookup = {
   Height: number;
 };
 
-/** Executes the message on the head without keeping anything, as nodes do: a refusal is told here already. */
+/**
+ * Executes the message without keeping anything, as Lotus does: in the head's epoch, after the head's own messages
+ * and the sender's pending ones, without what the end of the epoch brings. A refusal is told here already.
+ */
 async function estimate(context: RpcContext, message: LotusMessage): Promise<LotusMessage> {
-  const { ledger, policy, producer } = context;
-  const account = needAccount(ledger, message.From);
+  const account = needAccount(context.ledger, message.From);
   const gasLimit = message.GasLimit > 0 ? message.GasLimit : Math.ceil(gasNeeded(message) * 1.25);
-  const trial: LotusMessage = { ...message, From: account.address, Nonce: account.nonce, GasLimit: gasLimit, GasPremium: '0' };
-  const epoch = ledger.epoch() + 1;
-  const verdictOf = await producer.verdicts(claimsOfMessage({ ledger, policy, epoch }, account, trial));
-  const receipt = ledger.dryRun(() =>
-    executeMessage({ ledger, policy, epoch: ledger.epoch() + 1, verdictOf }, needAccount(ledger, message.From), trial),
-  );
+  const trial: LotusMessage = { ...message, From: account.address, GasLimit: gasLimit, GasPremium: '0' };
+  const receipt = await dryRun(context, trial);
   if (receipt.exitCode !== 0) {
     throw new RpcRefused(
       `estimating gas used: message execution failed: exit (${receipt.exitCode}), reason: ${receipt.reason} (RetCode=${receipt.exitCode})`,
@@ -91,21 +125,24 @@ async function estimate(context: RpcContext, message: LotusMessage): Promise<Lot
   };
 }
 
+/** The receipt of a message, `null` while there is none; the refusals are Lotus' own, in its words. */
 function lookup({ ledger }: RpcContext, cid: string, allowReplaced: boolean): Lookup | null {
   const row = findMessage(ledger, cid);
-  if (row === undefined) return null;
+  if (row === undefined) throw new RpcRefused(`failed to load message: ipld: could not find ${cid}`);
   if (row.state === 'landed') return receiptOf(row);
-  if (row.state === 'pending' || !allowReplaced) return null;
   const replacement = findLanded(ledger, row.sender, row.nonce);
-  if (replacement === undefined) return null;
+  if (replacement === undefined || !allowReplaced) return null;
   if (!sameCall(row, replacement)) {
-    throw new RpcRefused(`found message with equal nonce as the one we are looking for (nonce ${row.nonce}): ${replacement.cid}`);
+    throw new RpcRefused(
+      `message was replaced: found message with equal nonce as the one we are looking for that is NOT a valid replacement message (F:${cid} n ${row.nonce}, TS: ${replacement.cid} n${replacement.nonce})`,
+    );
   }
   return receiptOf(replacement);
 }
 
+/** Lotus names the tipset that executed the message: the one after that which has it. */
 function receiptOf(row: MessageRow): Lookup {
-  const epoch = row.epoch as number;
+  const epoch = (row.epoch as number) + 1;
   return {
     Message: { '/': row.cid },
     Receipt: { ExitCode: row.exitCode as number, Return: row.returnBase64, GasUsed: row.gasUsed ?? 0, EventsRoot: null },

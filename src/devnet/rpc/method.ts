@@ -38,6 +38,9 @@ export function method<S extends z.ZodType<readonly unknown[]>>(
 /** Name of the network, and of its every tipset key. */
 export const NETWORK_NAME = 'sealpool-dev';
 
+/** A tipset key, of one block as every tipset of this chain. */
+export const TipsetKey = z.array(CidLink).max(1).nullable();
+
 /** A tipset key. State of the past is not kept: only the head may be named, as `[]` or null. */
 export const HeadKey = z
   .array(CidLink)

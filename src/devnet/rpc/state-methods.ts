@@ -2,12 +2,13 @@
 import { z } from 'zod';
 import { commitmentCid } from '../../chain/cids.ts';
 import { partitionSectors } from '../../chain/proofs.ts';
-import { allAccounts, createAccount, findAccount, findMiner, type Miner } from '../accounts.ts';
+import { accountStateAt, allAccounts, createAccount, findAccount, findMiner, type Miner } from '../accounts.ts';
 import { initialPledge, preCommitDeposit, withMargin } from '../actor/economics.ts';
 import type { Ledger } from '../ledger.ts';
 import { allocatedNumbers, findActivated, findPreCommit, type SectorRow } from '../sectors.ts';
 import { runLengths } from './bit-field.ts';
-import { HeadKey, IdAddress, method, type RpcMethod, RpcRefused, SectorNumber } from './method.ts';
+import { epochOfKey } from './chain-methods.ts';
+import { HeadKey, IdAddress, method, type RpcMethod, RpcRefused, SectorNumber, TipsetKey } from './method.ts';
 
 const SectorParams = z.tuple([IdAddress, SectorNumber, HeadKey]);
 /** Window PoSt proof types V1_1 by sector size. */
@@ -16,6 +17,7 @@ const WINDOW_POST: Readonly<Record<number, number>> = { [2 ** 11]: 10, [2 ** 23]
 export const STATE_METHODS: Readonly<Record<string, RpcMethod>> = {
   StateMinerInfo: method(z.tuple([IdAddress, HeadKey]), ({ ledger }, [address]) => minerInfo(needMiner(ledger, address.text))),
   StateAccountKey: method(z.tuple([z.string(), HeadKey]), ({ ledger }, [address]) => needAccount(ledger, address).address),
+  StateGetActor: method(z.tuple([z.string(), TipsetKey]), ({ ledger }, [address, key]) => accountActor(ledger, address, key)),
   StateLookupID: method(z.tuple([z.string(), HeadKey]), ({ ledger }, [address]) => `t0${needAccount(ledger, address).id}`),
   StateMinerAvailableBalance: method(z.tuple([IdAddress, HeadKey]), ({ ledger }, [address]) => {
     const miner = needMiner(ledger, address.text);
@@ -53,6 +55,15 @@ export function needAccount(ledger: Ledger, address: string): NonNullable<Return
   const account = findAccount(ledger, address);
   if (account === undefined) throw new RpcRefused(`there is no account ${address}: actor not found`);
   return account;
+}
+
+/** An account as it is in the state of a tipset: before that tipset's own messages. */
+function accountActor(ledger: Ledger, address: string, key: readonly string[] | null): unknown {
+  const account = needAccount(ledger, address);
+  const epoch = epochOfKey(ledger, key);
+  const state = epoch === ledger.epoch() ? account : accountStateAt(ledger, account.id, epoch);
+  if (state === undefined) throw new RpcRefused(`load state tree: what ${address} had at epoch ${epoch} was not kept: actor not found`);
+  return { Nonce: state.nonce, Balance: state.balance.toString(), DelegatedAddress: account.address };
 }
 
 /** A miner, or a refusal that says so. */
