@@ -6,10 +6,16 @@ import { change } from './change.ts';
 import type { Context, MinerSettings, SectorRange, ThreadSettings } from './context.ts';
 import type { PieceRow } from './ports.ts';
 
+/** The configured miner; undefined: the configuration has lost it, and what it has in flight is finished without. */
+export function knownMiner(ctx: Context, miner: string): MinerSettings | undefined {
+  const { miners } = ctx.settings;
+  return Object.hasOwn(miners, miner) ? miners[miner] : undefined;
+}
+
 /** The configured miner, or a refusal that lists those there are. */
 export function minerSettings(ctx: Context, miner: string): MinerSettings {
   const { miners } = ctx.settings;
-  const found = Object.hasOwn(miners, miner) ? miners[miner] : undefined;
+  const found = knownMiner(ctx, miner);
   if (found === undefined) {
     throw new SealpoolError(
       'bad_request',

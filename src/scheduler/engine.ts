@@ -200,19 +200,22 @@ export function expireTicket(ctx: Context, job: Job, message: string): Job {
 }
 
 /**
- * Runs `step` for one job of many. A rule that does not hold, or a refusal:
- * that job is paused as critical with
- * the row it had, and all others go on.
+ * Runs `step` for one job of many. A rule that does not hold, or a refusal: what the step wrote is undone, with its
+ * events and effects, that job is paused as critical, and all others go on. Answers whether the step held.
  */
-export function alone(ctx: Context, job: Job, step: () => void): void {
+export function alone(ctx: Context, job: Job, step: () => void): boolean {
   try {
-    step();
+    ctx.tx.savepoint(step);
+    return true;
   } catch (error) {
     // Errors of the database are not one job's: they end the transaction.
     const ours = error instanceof Invariant || (error instanceof SealpoolError && error.status < 500);
     if (!ours) throw error;
-    fence(ctx, job, 'the job was stopped by an error inside Sealpool');
+    // What the caller read may be older than this transaction's row.
+    const now = ctx.tx.job(job.id) ?? job;
+    fence(ctx, now, 'the job was stopped by an error inside Sealpool');
     const message = `${error.message}; report this with the output of sealpool sectors show ${job.id}, then resume`;
-    fail(ctx, job, { category: 'critical', code: 'invariant', message });
+    fail(ctx, now, { category: 'critical', code: 'invariant', message });
+    return false;
   }
 }

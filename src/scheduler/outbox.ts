@@ -5,7 +5,7 @@ import { numberTaken } from './allocate.ts';
 import { DELETE_KEPT, change, note, without } from './change.ts';
 import type { Context } from './context.ts';
 import type { EffectOutcome, EffectRow, MessageField, SignedMessage } from './effects.ts';
-import { expireTicket, fail, settle } from './engine.ts';
+import { alone, expireTicket, fail, settle } from './engine.ts';
 import { epochNow } from './head.ts';
 import { PROVE_COMMIT_WITHIN, filesGoMs } from './live-message.ts';
 import { isFinal } from './machine.ts';
@@ -58,12 +58,27 @@ function overtaken(ctx: Context, effect: EffectRow, job: Job | undefined): boole
 export function effectDone(ctx: Context, id: EffectId, outcome: EffectOutcome): void {
   const effect = ctx.tx.effect(id);
   if (effect === undefined || effect.status !== 'open') return;
-  ended(ctx, effect, outcome);
+  const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
+  if (job === undefined) ended(ctx, effect, undefined, outcome);
+  else if (!alone(ctx, job, () => ended(ctx, effect, job, outcome))) leftOver(ctx, id, outcome);
   assignFreed(ctx);
 }
 
-function ended(ctx: Context, effect: EffectRow, outcome: EffectOutcome): void {
-  const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
+/** The job broke over this outcome: a push that is known stays known, and what is still open is not repeated at once. */
+function leftOver(ctx: Context, id: EffectId, outcome: EffectOutcome): void {
+  const effect = ctx.tx.effect(id);
+  if (effect === undefined || effect.status !== 'open') return;
+  const lastError = 'its job was stopped by an error inside Sealpool';
+  if (effect.signed !== null && outcome.outcome === 'pushed') {
+    ctx.tx.updateEffect({ ...effect, status: 'done', signed: { ...effect.signed, pushed: true }, lastError });
+    return;
+  }
+  const failures = effect.failures + 1;
+  const wait = waitMs(retryOf(ctx.settings, effect.step), failures, jitterOf(ctx.ids.hex(4)));
+  ctx.tx.updateEffect({ ...effect, failures, dueMs: ctx.nowMs + wait, lastError });
+}
+
+function ended(ctx: Context, effect: EffectRow, job: Job | undefined, outcome: EffectOutcome): void {
   if (outcome.outcome === 'wait') {
     ctx.tx.updateEffect({ ...effect, dueMs: ctx.nowMs + outcome.forMs, lastError: outcome.reason, failures: 0 });
     ctx.signals.add('effects');

@@ -112,6 +112,9 @@ export type SectorRecordFilter = { readonly miner?: MinerId | undefined; readonl
 
 /** Everything one transaction may read and write. All rows go in and out whole. */
 export type Tx = {
+  /** Runs `step` in a savepoint: when it throws, nothing it wrote stays, and what was written before does. */
+  savepoint(step: () => void): void;
+
   meta(key: string): string | undefined;
   setMeta(key: string, value: string): void;
 

@@ -2,7 +2,7 @@
 import type { JobId, MinerId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import { SealpoolError } from '../schema/problem.ts';
-import { minerSettings, threadSettings } from './allocate.ts';
+import { knownMiner, threadSettings } from './allocate.ts';
 import { change, note } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, settle } from './engine.ts';
@@ -59,8 +59,9 @@ function ownJob(ctx: Context, thread: ThreadRow): Job | undefined {
   const known = Object.keys(ctx.settings.miners);
   const miner = thread.miner ?? (known.length === 1 ? (known[0] as MinerId) : undefined);
   const plan = planOf(thread.plan);
-  if (miner === undefined || plan.existing === 'asked') return undefined;
-  const { sealProof } = minerSettings(ctx, miner);
+  const settings = miner === undefined ? undefined : knownMiner(ctx, miner);
+  if (miner === undefined || settings === undefined || plan.existing === 'asked') return undefined;
+  const { sealProof } = settings;
   if (plan.existing === 'asked_or_next') {
     const least = Math.max(1, ctx.settings.threads.find((one) => threadId(one.worker, one.index) === thread.id)?.minDeals ?? 1);
     if (ctx.tx.waitingPieces(miner, least).length < least || ctx.tx.snapCandidates(miner, 0, 1).length === 0) return undefined;

@@ -5,7 +5,7 @@
  */
 import type { Job } from '../schema/job.ts';
 import { sealProofInfo } from '../schema/seal-proof.ts';
-import { minerSettings } from './allocate.ts';
+import { knownMiner } from './allocate.ts';
 import type { Context, TicketStep } from './context.ts';
 import { epochNow } from './head.ts';
 import { isLive } from './live-message.ts';
@@ -30,7 +30,7 @@ const EXPECTED: Readonly<Record<number, Readonly<Record<TicketStep, number>>>> =
 /** Epochs from the start of `step` until the pre-commit is executed. */
 function epochsFrom(ctx: Context, job: Job, step: TicketStep): number {
   const bySize = EXPECTED[sealProofInfo(job.data.sealProof).sectorSizeBytes];
-  const given = minerSettings(ctx, job.miner).expectedEpochs ?? {};
+  const given = knownMiner(ctx, job.miner)?.expectedEpochs ?? {};
   return STEPS.slice(STEPS.indexOf(step)).reduce((sum, name) => sum + (given[name] ?? bySize?.[name] ?? (name === 'SubmitPC' ? 1 : 0)), 0);
 }
 
@@ -63,6 +63,6 @@ export const TICKET_REPAIRS =
 
 /** Whether the job goes back for a fresh ticket by itself: configured, nothing of it on chain, and a fresh one would last. */
 export function fallsBack(ctx: Context, job: Job): boolean {
-  if (minerSettings(ctx, job.miner).autoFallback !== true || isLive(job.data.preCommit)) return false;
+  if (knownMiner(ctx, job.miner)?.autoFallback !== true || isLive(job.data.preCommit)) return false;
   return epochsFrom(ctx, job, 'PC1') <= TICKET_VALID_EPOCHS - DRAWN_BACK_EPOCHS;
 }

@@ -18,6 +18,8 @@ export function makeTx(db: Db): Tx {
   const attempts = attemptsPart(db);
   const effects = effectsPart(db);
   return {
+    // Inside a transaction both engines make a savepoint of a nested one.
+    savepoint: (step) => db.transaction(step),
     ...metaPart(db),
     ...jobs.part,
     ...sectorRecordsPart(db),

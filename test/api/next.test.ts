@@ -94,6 +94,19 @@ test('a mix of reports in one call is answered item by item', async () => {
   expect(again.reports.map(({ status }) => status)).toEqual(['duplicate', 'lease_lost']);
 });
 
+test('a report that meets a broken job costs the other reports of its call nothing', async () => {
+  const [broken, good] = (await world.pledge(OURS, 2)) as [string, string];
+  const grants = [...(await claim(2)), ...(await claim(2))];
+  // A row as no code of ours writes it.
+  await world.door.run(({ tx }) => {
+    const job = tx.jobs({}, 10, null).items.find(({ id }) => id === broken);
+    if (job !== undefined) tx.updateJob({ ...job, number: null });
+  });
+  const { reports } = await next({ reports: grants.map((grant) => doneReport(grant)) });
+  expect(reports.map(({ status }) => status).toSorted()).toEqual(['accepted', 'refused']);
+  expect([await stateOf(broken), await stateOf(good)]).toEqual(['DealsAcquired', 'PieceAdded']);
+});
+
 test('another runner cannot report on an attempt: to it, there is none', async () => {
   await world.pledge();
   const [grant] = (await claim()) as [Grant];

@@ -51,6 +51,29 @@ export function transactionConformance(fresh: () => Database): void {
       });
     });
 
+    test('a savepoint that fails takes only its own writes with it, in another one too', async () => {
+      await fresh().use(async (store) => {
+        const fails = (tx: Tx, step: () => void): void =>
+          expect(() =>
+            tx.savepoint(() => {
+              step();
+              throw new Error('changed my mind');
+            }),
+          ).toThrow(/changed my mind|UNIQUE/);
+        await store.commit((tx) => {
+          tx.insertJob(job(1));
+          fails(tx, () => tx.insertJob(job(2)));
+          tx.savepoint(() => {
+            tx.insertJob(job(3));
+            fails(tx, () => tx.insertJob(job(3)));
+            fails(tx, () => tx.insertJob(job(4)));
+          });
+          fails(tx, () => tx.savepoint(() => tx.insertJob(job(5))));
+        });
+        expect((await store.commit((tx) => tx.jobs({}, 10, null))).items.map(({ id }) => id)).toEqual([jobId(3), jobId(1)]);
+      });
+    });
+
     test('an asynchronous function is refused and writes nothing', async () => {
       await fresh().use(async (store) => {
         const sneaky = (tx: Tx): unknown => Promise.resolve(tx.setMeta('early', 'x'));
