@@ -4,7 +4,7 @@ import type { Job, JobData, JobEvent } from '../schema/job.ts';
 import type { Context } from './context.ts';
 import type { EffectWant } from './effects.ts';
 import { placeFreed } from './limits.ts';
-import { filesGoMs, isLive, liveMessages } from './live-message.ts';
+import { decidesSector, filesGoMs, isLive, liveMessages } from './live-message.ts';
 import { isFinal, next } from './machine.ts';
 import { dataBefore } from './plan.ts';
 import { planOf } from './plans/all.ts';
@@ -97,6 +97,18 @@ function finish(ctx: Context, job: Job): Job {
   return change(ctx, ended, { data: { ...job.data, artifacts: Object.fromEntries(kept) } });
 }
 
+/**
+ * The chain has what a job that did not see it any more had sent: the record says so from now on. What another job, or an import,
+ * has said meanwhile stays. False: too little is left of the job to tell.
+ */
+export function recordLanded(ctx: Context, job: Job): boolean {
+  const before = job.number === null ? undefined : ctx.tx.sectorRecord(job.miner, job.number);
+  const told = before !== undefined && (job.data.record === undefined || before.update !== null);
+  const record = told || job.data.stored === undefined ? undefined : planOf(job.plan).record(job, before);
+  if (record !== undefined) ctx.tx.putSectorRecord(record);
+  return told || record !== undefined;
+}
+
 function releaseThread(ctx: Context, job: Job): void {
   const thread = job.thread === null ? undefined : ctx.tx.thread(job.thread);
   if (thread === undefined || thread.job !== job.id) return;
@@ -106,21 +118,47 @@ function releaseThread(ctx: Context, job: Job): void {
 
 /** Deletes what a job that was given up with live messages kept. */
 export const DELETE_KEPT = 'DeleteKept';
+/** Follows the message of a job that has ended. */
+const FOLLOW_ENDED = 'FollowEnded';
 
-/** Ends a job in Aborted. With a live message its files stay until its pre-commit has expired: till then it may be rescued by hand. */
-export function toAborted(ctx: Context, job: Job, actor: string, reason: string): Job {
-  const live = liveMessages(job);
-  fence(ctx, job, 'the job was aborted');
+/**
+ * The message that decides what the chain's sector becomes is followed after its job has ended, from its push on. An open effect
+ * keeps the sector from other jobs till then (`followedJob`).
+ */
+export function followEnded(ctx: Context, job: Job): void {
+  const decides = decidesSector(job);
+  if (decides === undefined || decides.message.landedEpoch !== undefined || job.number === null) return;
+  const { field, message, commR } = decides;
+  const open = ctx.tx.openEffectsOfJob(job.id);
+  if (open.some(({ step, signed }) => step === FOLLOW_ENDED || signed?.cid === message.cid)) return;
+  want(ctx, job, FOLLOW_ENDED, { kind: 'landed', miner: job.miner, number: job.number, message: message.cid, what: field, commR });
+}
+
+/** Pieces of a job that came to nothing go back to where they were taken from. */
+export function giveBack(ctx: Context, job: Job): void {
   for (const piece of job.data.pieces) {
     const row = ctx.tx.piece(piece.id);
     if (row !== undefined && row.job === job.id) ctx.tx.updatePiece({ ...row, job: null });
   }
+}
+
+/**
+ * Ends a job in Aborted. With a live message its files stay until its pre-commit has expired: till then it may be rescued by hand.
+ * Where a live message may still put its data into the sector, its pieces stay with it too.
+ */
+export function toAborted(ctx: Context, job: Job, actor: string, reason: string): Job {
+  const live = liveMessages(job);
+  fence(ctx, job, 'the job was aborted');
+  const decides = decidesSector(job);
+  if (decides === undefined) giveBack(ctx, job);
   const aborted = change(ctx, job, { state: 'Aborted', generation: job.generation + 1 });
   note(ctx, aborted, { actor, kind: 'aborted', from: job.state, to: 'Aborted', detail: { reason, filesKept: live.length > 0 } });
   if (live.length === 0) return finish(ctx, aborted);
   releaseThread(ctx, aborted);
   const keys = Object.values(job.data.artifacts).map(({ key }) => key);
   if (keys.length > 0) want(ctx, aborted, DELETE_KEPT, { kind: 'delete', keys }, filesGoMs(ctx, job.data.preCommit));
+  if (decides?.message.exitCode === 0) recordLanded(ctx, aborted);
+  else followEnded(ctx, aborted);
   return change(ctx, aborted, { waiting: { for: 'nothing' }, reserved: null, paused: false });
 }
 

@@ -5,6 +5,7 @@ import { SealpoolError } from '../schema/problem.ts';
 import { acquirePieces } from './allocate.ts';
 import { change } from './change.ts';
 import type { Context } from './context.ts';
+import { heldByEnded } from './ended.ts';
 import { isFinal } from './machine.ts';
 import { planOf } from './plans/all.ts';
 
@@ -34,6 +35,8 @@ export function pickSector(ctx: Context, job: Job): Picked {
   const plan = planOf(job.plan);
   const named = job.data.asked?.number;
   if (named !== undefined) {
+    const held = heldByEnded(ctx, job.miner, named);
+    if (held !== undefined) return { picked: false, job, code: 'sector_busy', message: `${held}; this job goes on then` };
     const record = recordOrRefuse(ctx, job.miner, named);
     const other = ctx.tx.jobOfSector(job.miner, named);
     if (other !== undefined && other.id !== job.id && !isFinal(other.state)) {

@@ -34,6 +34,17 @@ export function liveMessages(job: Job): LiveMessage[] {
   });
 }
 
+/**
+ * The live message that decides what the chain's sector is: a prove-commit, or a replica update, with the CommR that the sector
+ * has once it has landed (a CID).
+ */
+export function decidesSector(job: Job): (LiveMessage & { readonly commR: string }) | undefined {
+  const { data } = job;
+  const live = liveMessages(job).findLast(({ field }) => field !== 'preCommit');
+  const commR = data.boundCommR ?? (live?.field === 'replicaUpdate' ? data.snapCommR : data.commR);
+  return live === undefined || commR === undefined ? undefined : { ...live, commR: commR.cid };
+}
+
 /** `pre-commit bafy… (nonce 7)`. */
 export function messageName({ field, message }: LiveMessage): string {
   if (message.found === true) return `${NAME[field]} of a lost database`;

@@ -5,6 +5,7 @@ import { numberTaken } from './allocate.ts';
 import { DELETE_KEPT, change, note, without } from './change.ts';
 import type { Context } from './context.ts';
 import type { EffectOutcome, EffectRow, MessageField, SignedMessage } from './effects.ts';
+import { endedJobHears, endedMessageDied } from './ended.ts';
 import { alone, expireTicket, fail, settle } from './engine.ts';
 import { epochNow } from './head.ts';
 import { PROVE_COMMIT_WITHIN, filesGoMs } from './live-message.ts';
@@ -97,6 +98,10 @@ function ended(ctx: Context, effect: EffectRow, job: Job | undefined, outcome: E
   }
   if (job === undefined || outcome.outcome === 'deleted') return;
   if (job.state === 'Aborted' && outcome.outcome === 'pushed') keepLonger(ctx, job);
+  if (isFinal(job.state)) {
+    endedJobHears(ctx, job, effect, outcome);
+    return;
+  }
   // A withdrawn generation's outcome says nothing about the new one; a pushed message is in the data already.
   if (effect.generation !== job.generation) {
     settle(ctx, job);
@@ -133,7 +138,11 @@ function died(ctx: Context, effect: EffectRow, job: Job | undefined, message: st
   ctx.tx.updateEffect({ ...effect, status: 'failed', failures: effect.failures + 1, lastError: message });
   const field = fieldOf(job, effect);
   const cid = effect.want.kind === 'landed' ? effect.want.message : effect.signed?.cid;
-  if (job === undefined || isFinal(job.state) || field === undefined || job.data[field]?.cid !== cid) return;
+  if (job === undefined || field === undefined || cid === undefined || job.data[field]?.cid !== cid) return;
+  if (isFinal(job.state)) {
+    endedMessageDied(ctx, job, cid, message);
+    return;
+  }
   fail(ctx, change(ctx, job, { data: without(job.data, [field]) }), {
     category: 'permanent',
     code: NONCE_TAKEN,
@@ -175,7 +184,10 @@ function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Ext
   // Signed bytes may be on their way whatever the node says: they are pushed until the chain has them, never replaced.
   const signed = effect.signed !== null;
   // A job that was not compared with the chain after a restore must not go on.
-  const keepsTrying = signed || effect.want.kind === 'delete' || effect.want.kind === 'reconcile' || error.category === 'temporary';
+  const { kind } = effect.want;
+  // Nobody resumes a job that has ended: its message is followed until the chain decides.
+  const follows = kind === 'landed' && job !== undefined && isFinal(job.state);
+  const keepsTrying = signed || follows || kind === 'delete' || kind === 'reconcile' || error.category === 'temporary';
   const known =
     job !== undefined && effect.generation === job.generation && effect.want.kind !== 'delete' && !isFinal(job.state) ? job : undefined;
   if (keepsTrying) {

@@ -6,6 +6,7 @@ import { type SealProof, payloadBytes, sealProofInfo } from '../schema/seal-proo
 import type { SectorRecord } from '../schema/sector-record.ts';
 import { alignedBytes, attach, minerSettings } from './allocate.ts';
 import type { Context } from './context.ts';
+import { heldByEnded } from './ended.ts';
 import { recordOrRefuse, refuseUnfit } from './existing.ts';
 import { isFinal } from './machine.ts';
 import { insertJob } from './new-job.ts';
@@ -87,7 +88,7 @@ function checkShape(plan: Plan, { sector, count, pieces, range, skipOnchainCheck
     throw badRequest('skip_unwanted', `the ${plan.name} plan sends no message whose landing could be skipped; leave skipOnchainCheck out`);
 }
 
-/** The record of a sector that no live job has. */
+/** The record of a sector that no live job has, and no message of an ended one may still change. */
 function sectorFor(ctx: Context, plan: Plan, miner: MinerId, number: number): SectorRecord {
   const live = ctx.tx.jobOfSector(miner, number);
   if (live !== undefined && !isFinal(live.state)) {
@@ -96,6 +97,8 @@ function sectorFor(ctx: Context, plan: Plan, miner: MinerId, number: number): Se
       `sector ${number} of ${miner} is in job ${live.id} already (${live.plan}, ${live.state}${live.paused ? ', paused' : ''}); wait for it or abort it, then ask for the ${plan.name} again`,
     );
   }
+  const held = heldByEnded(ctx, miner, number);
+  if (held !== undefined) throw conflict('sector_busy', `${held}; ask for the ${plan.name} again then`);
   return recordOrRefuse(ctx, miner, number);
 }
 

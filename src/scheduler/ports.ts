@@ -121,6 +121,8 @@ export type Tx = {
   job(id: JobId): Job | undefined;
   /** The sector's live job, else its last. */
   jobOfSector(miner: MinerId, number: number): Job | undefined;
+  /** A job of the sector that has ended while an effect of it is open that is no deletion: its message is still followed. */
+  followedJob(miner: MinerId, number: number): Job | undefined;
   insertJob(job: Job): void;
   updateJob(job: Job): void;
   /** Newest first. */
@@ -145,8 +147,8 @@ export type Tx = {
   /** By miner and number. */
   sectorRecords(filter: SectorRecordFilter, limit: number, cursor: string | null): Page<SectorRecord>;
   /**
-   * Sectors of committed capacity of this miner whose files are in a known storage and that no live job has,
-   * from number `from` on, rising.
+   * Sectors of committed capacity of this miner whose files are in a known storage, that no live job has and no ended one
+   * follows a message of, from number `from` on, rising.
    */
   snapCandidates(miner: MinerId, from: number, limit: number): readonly SectorRecord[];
 

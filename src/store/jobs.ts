@@ -5,11 +5,17 @@ import type { Job } from '../schema/job.ts';
 import type { JobFilter, Page, Tx } from '../scheduler/ports.ts';
 import { type Db, prepareInsert, prepareUpdate } from './db.ts';
 import { jobOf, jobRow } from './job-rows.ts';
-import { jobs, sectorRecords } from './tables.ts';
+import { effects, jobs, sectorRecords } from './tables.ts';
 
 const p = sql.placeholder;
 /** States that no job leaves. */
 const LIVE = sql`${jobs.state} not in ('Finished', 'Aborted')`;
+
+/** Jobs (`seq`) of one sector that have ended while an effect is open that is no deletion: a message of theirs is still followed. */
+export function followedJobs(miner: SQL, number: SQL): SQL {
+  const open = sql`select 1 from ${effects} where ${effects.job} = ${jobs.id} and ${effects.status} = 'open' and json_extract(${effects.want}, '$.kind') <> 'delete'`;
+  return sql`select ${jobs.seq} from ${jobs} where ${jobs.miner} = ${miner} and ${jobs.number} = ${number} and ${jobs.state} in ('Finished', 'Aborted') and exists (${open})`;
+}
 
 /** A list as one bound value: the number of parameters stays the same however long it is. */
 function inList(column: SQL | typeof jobs.miner | typeof jobs.waitingStage, list: SQL | ReturnType<typeof p>): SQL {
@@ -107,6 +113,13 @@ export function jobsPart(db: Db) {
     .orderBy(sql`${LIVE} desc`, desc(jobs.seq))
     .limit(1)
     .prepare();
+  const followed = db
+    .select()
+    .from(jobs)
+    .where(sql`${jobs.seq} in (${followedJobs(sql`${p('miner')}`, sql`${p('number')}`)})`)
+    .orderBy(desc(jobs.seq))
+    .limit(1)
+    .prepare();
   const counts = db
     .select({ state: jobs.state, paused: jobs.paused, count: sql<number>`count(*)` })
     .from(jobs)
@@ -135,6 +148,10 @@ export function jobsPart(db: Db) {
     },
     jobOfSector(miner, number) {
       const row = bySector.get({ miner, number });
+      return row === undefined ? undefined : jobOf(row);
+    },
+    followedJob(miner, number) {
+      const row = followed.get({ miner, number });
       return row === undefined ? undefined : jobOf(row);
     },
     insertJob: (job) => insert(jobRow(job)),

@@ -4,6 +4,7 @@ import type { MinerId } from '../schema/ids.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { Page, Tx } from '../scheduler/ports.ts';
 import type { Db, Written } from './db.ts';
+import { followedJobs } from './jobs.ts';
 import { jobs, sectorRecords } from './tables.ts';
 
 const p = sql.placeholder;
@@ -55,6 +56,7 @@ export function sectorRecordsPart(db: Db) {
         // Spelt as the partial indexes spell it, so that they are used.
         sql`${sectorRecords.cc} = 1 and ${sectorRecords.storage} is not null`,
         sql`not exists (select 1 from ${jobs} where ${jobs.miner} = ${sectorRecords.miner} and ${jobs.number} = ${sectorRecords.number} and ${jobs.state} not in ('Finished', 'Aborted'))`,
+        sql`not exists (${followedJobs(sql`${sectorRecords.miner}`, sql`${sectorRecords.number}`)})`,
       ),
     )
     .orderBy(asc(sectorRecords.number))

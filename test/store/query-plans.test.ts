@@ -112,6 +112,7 @@ test('no other question reads or sorts a table', () => {
     tx.updateJob(job(1, { number: 1, state: 'PC1Done' }));
     tx.job(jobId(1));
     tx.jobOfSector(MINER, 1);
+    tx.followedJob(MINER, 1);
     tx.jobsForThread('sealer', null, 1);
     tx.jobsForThread('sealer', MINER, 1);
     tx.jobsForRunner(['PC1', 'C2'], 9);
