@@ -13,6 +13,15 @@ export function setHead(ctx: Context, head: { readonly epoch: number; readonly e
   ctx.tx.setMeta(HEAD, JSON.stringify(seen));
 }
 
+/**
+ * After a restart: as if the kept head had been seen now. How long the process was away is the wall clock's word,
+ * which may be hours off, and a dev chain stands still while it is down; the node tells the true head within an epoch.
+ */
+export function holdHead(ctx: Context): void {
+  const head = seenHead(ctx);
+  if (head !== undefined) setHead(ctx, head);
+}
+
 function seenHead(ctx: Context): SeenHead | undefined {
   const text = ctx.tx.meta(HEAD);
   return text === undefined ? undefined : (JSON.parse(text) as SeenHead);

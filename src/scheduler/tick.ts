@@ -3,6 +3,7 @@ import { change } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, settle } from './engine.ts';
 import { lose } from './fleet.ts';
+import { holdHead } from './head.ts';
 import { limitsWakeMs } from './limits.ts';
 import { planOf } from './plans/all.ts';
 import { holdRestored } from './reconcile.ts';
@@ -59,6 +60,7 @@ export function restarted(ctx: Context): void {
   const alive = ctx.tx.meta(ALIVE);
   if (alive !== undefined) ctx.tx.extendLeases(Math.max(0, ctx.nowMs - Number(alive)));
   ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
+  holdHead(ctx);
   syncThreads(ctx);
   holdRestored(ctx);
   assignThreads(ctx);

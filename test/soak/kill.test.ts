@@ -20,7 +20,8 @@ const FINISH_MS = 15 * 60_000;
 const TELL_EVERY = 50;
 
 let deployment: Deployment;
-afterEach(() => deployment.end());
+// Hundreds of sectors' files go with it.
+afterEach(() => deployment.end(), 120_000);
 
 const threads = Object.entries(THREADS)
   .flatMap(([plan, count]) => Array.from({ length: count }, () => `{ plan = "${plan}" }`))
