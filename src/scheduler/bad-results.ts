@@ -17,30 +17,42 @@ type BadResults = Extract<Verdict, { verdict: 'bad_results' }>;
 const DOUBTED = 'its proofs do not hold';
 
 /**
- * Rented makers are struck and only what they made since is made again (three hours of our own PC1 are not
- * thrown away); else everything from `backTo` on.
+ * Of one bad file its maker pays, in whichever generation it was made, and it is made again with all that came
+ * after it. Else rented makers are struck and only what they made since is made again (three hours of our own
+ * PC1 are not thrown away); without any, everything from `backTo` on.
  */
 export function badResults(ctx: Context, job: Job, verdict: BadResults): Job {
-  const { backTo, reason } = verdict;
+  const { reason, madeBy } = verdict;
+  if (madeBy !== undefined) {
+    const rented = isRented(ctx, madeBy);
+    if (rented) blame(ctx, job, madeBy, verdict, true);
+    return madeAgain(ctx, job, verdict.backTo, reason, !rented || verdict.counted === true);
+  }
   const { order } = planOf(job.plan);
-  const from = order.indexOf(backTo);
+  const from = order.indexOf(verdict.backTo);
   const made = ctx.tx
     .attemptsOfJob(job.id)
     .filter(({ status, generation, state }) => status === 'done' && generation === job.generation && order.indexOf(state) >= from)
     .filter(({ stage, runner }) => stage !== 'Verify' && stage !== verdict.proofsOf && isRented(ctx, runner));
   const doubt = verdict.proofsOf === undefined ? undefined : doubtOf(ctx, job, verdict.proofsOf, made);
   if (doubt?.again === true) return proveAgain(ctx, job, doubt.attempt, reason);
-  for (const id of new Set(made.map(({ runner }) => runner))) {
-    const maker = ctx.tx.runner(id);
-    const told = verdict.blame !== 'fault' && (doubt?.told ?? true);
-    if (maker !== undefined && (verdict.madeBy ?? id) === id) strike(ctx, maker, `${job.id}: ${reason}`, told);
-  }
+  for (const id of new Set(made.map(({ runner }) => runner))) blame(ctx, job, id, verdict, doubt?.told ?? true);
   const target = made.reduce((least, { state }) => Math.min(least, order.indexOf(state)), order.length);
-  if (target < order.length) return settle(ctx, goBack(ctx, job, order[target] as string, 'engine', reason));
-  // Our own machines made it and would again at once: that counts as a failure of the job.
-  const { retries } = job;
-  const back = change(ctx, goBack(ctx, job, backTo, 'engine', reason), { retries });
-  return fail(ctx, back, { category: 'temporary', code: 'bad_result', message: `${reason}; it is made again by itself` });
+  if (target < order.length) return madeAgain(ctx, job, order[target] as string, reason, verdict.counted === true);
+  return madeAgain(ctx, job, verdict.backTo, reason, true);
+}
+
+function blame(ctx: Context, job: Job, id: string, { reason, blame: cost }: BadResults, told: boolean): void {
+  const maker = ctx.tx.runner(id as Attempt['runner']);
+  if (maker !== undefined) strike(ctx, maker, `${job.id}: ${reason}`, told && cost !== 'fault');
+}
+
+/** `counted`: whoever made it (our own machines) would make the same again at once, so it is a failure of the job. */
+function madeAgain(ctx: Context, job: Job, state: string, reason: string, counted: boolean): Job {
+  const back = goBack(ctx, job, state, 'engine', reason);
+  if (!counted) return settle(ctx, back);
+  const kept = change(ctx, back, { retries: job.retries });
+  return fail(ctx, kept, { category: 'temporary', code: 'bad_result', message: `${reason}; it is made again by itself` });
 }
 
 const isRented = (ctx: Context, runner: string): boolean => ctx.tx.runner(runner as Attempt['runner'])?.trust === 'rented';

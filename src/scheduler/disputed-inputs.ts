@@ -41,10 +41,12 @@ export const failureText = (job: Job, attempt: Attempt, report: Failed): string 
 export function readDispute(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Failed): Disputed | undefined {
   const verdict = verdictOf(ctx, runner, job, attempt, report);
   if (verdict === undefined) return undefined;
-  const before = earlierWords(ctx, job, attempt, wordOf(job, attempt, report));
+  const word = wordOf(job, attempt, report);
+  const before = earlierWords(ctx, job, attempt, word);
   if (madeAllItself(runner, job, attempt, report)) {
     // Against itself: once it may have misread, twice the file is bad.
-    return { verdict: before.length > 0 ? verdict : undefined, strikes: true };
+    if (before.length === 0) return { verdict: undefined, strikes: true };
+    return { verdict: verdict.verdict === 'bad_results' ? { ...verdict, blame: 'fault', counted: true } : verdict, strikes: false };
   }
   if (runner.trust === 'own') return { verdict, strikes: false };
   if (before.length === 0) return { verdict: undefined, strikes: false };
@@ -53,8 +55,8 @@ export function readDispute(ctx: Context, runner: RunnerRow, job: Job, attempt: 
     const teller = ctx.tx.runner(id);
     if (teller?.trust === 'rented') strike(ctx, teller, `${attempt.stage} of ${job.id}: ${report.message}`, false);
   }
-  const alone = before.every((other) => other === runner.id);
-  return { verdict: alone && verdict.verdict === 'bad_results' ? { ...verdict, blame: 'fault' } : verdict, strikes: true };
+  if (verdict.verdict !== 'bad_results' || before.some((other) => other !== runner.id)) return { verdict, strikes: true };
+  return { verdict: { ...verdict, blame: 'fault', ...(saidInVain(ctx, job, attempt, word) ? { counted: true } : {}) }, strikes: true };
 }
 
 function verdictOf(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Failed): Verdict | undefined {
@@ -94,6 +96,15 @@ function earlierWords(ctx: Context, job: Job, attempt: Attempt, word: string): A
     .filter(({ status, failure }) => status === 'failed' && failure?.startsWith(word) === true)
     .map(({ runner }) => runner);
 }
+
+/** The job has gone back for the same word before. */
+const saidInVain = (ctx: Context, job: Job, { stage, generation }: Attempt, word: string): boolean =>
+  ctx.tx
+    .attemptsOfJob(job.id)
+    .some(
+      (other) =>
+        other.generation < generation && other.stage === stage && other.status === 'failed' && other.failure?.startsWith(word) === true,
+    );
 
 const sameStage = (ctx: Context, job: Job, attempt: Attempt): Attempt[] =>
   ctx.tx

@@ -67,6 +67,8 @@ export type Verdict =
       readonly proofsOf?: Stage;
       /** What it costs the rented makers: `lie` (the default) quarantines them, `fault` is a strike. */
       readonly blame?: 'lie' | 'fault';
+      /** It came round again with nobody taken out: that is a failure of the job. */
+      readonly counted?: true;
     }
   /** Only time helps: looked at again by itself, not counted. */
   | { readonly verdict: 'wait'; readonly code: string; readonly message: string }

@@ -31,6 +31,8 @@ const ask = async (request: Partial<Pledge> = {}): Promise<Job['id']> => {
   return (job as Job).id;
 };
 const runner = (of: RunnerId): Promise<RunnerRow> => world.run((ctx) => ctx.tx.runner(of) as RunnerRow);
+const set = (of: RunnerId, changes: Partial<RunnerRow>): Promise<void> =>
+  world.run((ctx) => ctx.tx.updateRunner({ ...(ctx.tx.runner(of) as RunnerRow), ...changes }));
 const all = async (): Promise<RunnerId[]> => world.run((ctx) => ctx.tx.runners().map((row) => row.id));
 /** The next grant of this stage, everything before it answered honestly. */
 const next = async (stage: Stage): Promise<Granted> => {
@@ -105,6 +107,10 @@ test('one rented reader alone: nobody is called a liar, both are struck, and it 
   expect(await says('PC2', 'input_differs', LAYER)).toBe(reader);
   expect(await world.job(id)).toMatchObject({ state: 'TicketAssigned', generation: 2 });
   for (const either of [maker, reader]) expect(await runner(either)).toMatchObject({ status: 'ready', strikes: 1 });
+  // Nobody was taken out, so the next time it is a failure of the job, of which there are not endlessly many.
+  expect(await world.job(id)).toMatchObject({ retries: 0 });
+  for (let word = 0; word < 2; word += 1) await says('PC2', 'input_differs', LAYER);
+  expect(await world.job(id)).toMatchObject({ state: 'TicketAssigned', generation: 3, retries: 1 });
 });
 
 test('what a runner says of its own files costs it a strike each time', async () => {
@@ -124,4 +130,40 @@ test("a rented maker's files that an own runner cannot read as what they should 
   await says('PC2', 'input_invalid');
   expect(await runner(bad)).toMatchObject({ status: 'quarantined' });
   expect(await world.job(id)).toMatchObject({ state: 'TicketAssigned', generation: 2, paused: false });
+});
+
+test("an own maker's file that differs is made again, with all that came after it, and counted", async () => {
+  await ownBut('PC1', 'PC2');
+  await register('layers', 'rented', ['PC1']);
+  const gpu = await register('gpu', 'own', ['PC2']);
+  const id = await ask();
+  const TREE_D = 'cache/sc-02-data-tree-d.dat';
+  const keys = new Set<string>();
+  for (const retries of [1, 2]) {
+    const pc2 = await next('PC2');
+    keys.add((await world.job(id)).data.artifacts[TREE_D]?.key ?? 'none');
+    await world.report(gpu, world.failure(pc2, 'input_differs', { input: TREE_D }));
+    expect(await world.job(id)).toMatchObject({ state: 'PieceAdded', retries });
+  }
+  expect(keys.size).toBe(2);
+  expect((await world.run((ctx) => ctx.tx.runners())).map(({ strikes, status }) => [strikes, status])).toEqual(
+    Array.from({ length: 3 }, () => [0, 'ready']),
+  );
+  await world.finish(await all());
+  expect(await world.job(id)).toMatchObject({ state: 'Finished' });
+});
+
+test('a maker of an earlier generation pays too', async () => {
+  const own = await ownBut('PC1');
+  const layers = await register('layers', 'rented', ['PC1']);
+  const id = await ask();
+  // The replica's file differs for another own machine: back to PC2, with the layers of the first generation.
+  await next('PC2').then((pc2) => world.report(own, world.honest(pc2)));
+  await set(own, { stages: Stage.options.filter((stage) => stage !== 'PC1' && stage !== 'C1') });
+  await register('prover', 'own', ['C1']);
+  await says('C1', 'input_differs', 'sealed');
+  expect(await world.job(id)).toMatchObject({ state: 'PC1Done', generation: 2, retries: 1 });
+  await says('PC2', 'input_differs', LAYER);
+  expect(await runner(layers)).toMatchObject({ status: 'quarantined' });
+  expect(await world.job(id)).toMatchObject({ state: 'TicketAssigned', generation: 3, retries: 0 });
 });
