@@ -4,7 +4,7 @@ import { ApiError, type Client, Unreachable } from '../../src/api/client.ts';
 import { MINER } from '../e2e/processes.ts';
 
 /** Jobs pledged in one request: all of them or none. */
-const TOGETHER = 40;
+const TOGETHER = 10;
 /** A write that a full disk refused is sent again so often: the injected faults are fewer. */
 const MOST_TRIES = 20;
 
