@@ -22,7 +22,8 @@ const DOUBTED = 'its proofs do not hold';
  * PC1 are not thrown away); without any, everything from `backTo` on.
  */
 export function badResults(ctx: Context, job: Job, verdict: BadResults): Job {
-  const { reason, madeBy } = verdict;
+  const { reason, madeBy, other } = verdict;
+  if (other !== undefined) return otherReplica(ctx, job, verdict, other);
   if (madeBy !== undefined) {
     const rented = isRented(ctx, madeBy);
     if (rented) blame(ctx, job, madeBy, verdict, true);
@@ -40,6 +41,24 @@ export function badResults(ctx: Context, job: Job, verdict: BadResults): Job {
   const target = made.reduce((least, { state }) => Math.min(least, order.indexOf(state)), order.length);
   if (target < order.length) return madeAgain(ctx, job, order[target] as string, reason, verdict.counted === true);
   return madeAgain(ctx, job, verdict.backTo, reason, true);
+}
+
+/**
+ * Another CommR than the chain has. What tells a bad replica from a wrong record (ticket, pieces, a bad
+ * pre-commit) is a second maker: no two bad replicas have the same CommR, so two that agree are right.
+ */
+function otherReplica(ctx: Context, job: Job, verdict: BadResults, other: NonNullable<BadResults['other']>): Job {
+  const { cid, by, agreed } = other;
+  const before = job.data.otherCommRs ?? [];
+  const same = before.filter((one) => one.cid === cid);
+  const known = change(ctx, job, {
+    data: { ...job.data, otherCommRs: [...before.filter((one) => one.cid !== cid || one.by !== by), { cid, by }] },
+  });
+  if (same.some((one) => one.by !== by || !isRented(ctx, by))) {
+    return fail(ctx, known, { category: 'permanent', code: 'replica_differs', message: agreed });
+  }
+  const { other: _, ...bad } = verdict;
+  return badResults(ctx, known, before.length === 0 ? bad : { ...bad, counted: true });
 }
 
 function blame(ctx: Context, job: Job, id: string, { reason, blame: cost }: BadResults, told: boolean): void {

@@ -4,6 +4,7 @@
  * `applyEffect`). Answers only ever patch the job's data; the table's events follow from the data, so a
  * result that arrives while the job is paused is kept, and a crash between two steps loses nothing.
  */
+import type { RunnerId } from '../schema/ids.ts';
 import type { ErrorCategory, Job, JobData, PlanName } from '../schema/job.ts';
 import type { Trust } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
@@ -69,6 +70,8 @@ export type Verdict =
       readonly blame?: 'lie' | 'fault';
       /** It came round again with nobody taken out: that is a failure of the job. */
       readonly counted?: true;
+      /** The CommR (CID) that this runner came to instead of the one on the chain, and what it means when another one comes to it too. */
+      readonly other?: { readonly cid: string; readonly by: RunnerId; readonly agreed: string };
     }
   /** Only time helps: looked at again by itself, not counted. */
   | { readonly verdict: 'wait'; readonly code: string; readonly message: string }

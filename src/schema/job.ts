@@ -99,6 +99,8 @@ export const JobData = z.object({
   commR: Commitment.optional(),
   /** Set when a live pre-commit binds us: a new run must give this CommR again. */
   boundCommR: Commitment.optional(),
+  /** CIDs of CommR that PC2 came to where the chain has another one, and by which runner. Two that agree are believed. */
+  otherCommRs: z.array(z.object({ cid: z.string(), by: RunnerId })).optional(),
   /** The challenge C1 before the deposit: a seed only the control plane knew, and whether its answer held. */
   challenge: z.object({ seed: Hex32, passed: z.boolean() }).optional(),
   preCommit: ChainMessage.optional(),

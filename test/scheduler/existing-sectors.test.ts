@@ -262,7 +262,7 @@ describe('what a rebuild refuses', () => {
       await world.tick(600_000);
     }
     const job = await world.job(id);
-    expect(job).toMatchObject({ paused: true, state: 'TreeDBuilt' });
+    expect(job).toMatchObject({ paused: true, state: 'PC1Done', error: { code: 'replica_differs' } });
     expect(job.error?.message).toContain(COMM_R.cid);
     expect((await world.events(id)).some(({ detail }) => detail['stage'] === 'Persist')).toBe(false);
   });

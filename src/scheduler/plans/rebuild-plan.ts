@@ -150,8 +150,13 @@ function applyStage(job: Job, name: Stage, result: Readonly<Record<string, unkno
       return pc2Result(
         job,
         result,
-        { cid: sealedCommR(job), why: 'which the chain has: the replica is bad, or the ticket or pieces are not those of the sector' },
+        {
+          cid: sealedCommR(job),
+          why: 'which the chain has',
+          else: 'the ticket or the pieces are not those of the sector; abort this job, import the sector again with its own ticket and ask for the rebuild with its own pieces',
+        },
         'TreeDBuilt',
+        by,
       );
     case 'CheckSealed': {
       const parsed = parseResult(CheckSealedResult, result);

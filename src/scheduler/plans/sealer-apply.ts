@@ -8,6 +8,7 @@ import { Invariant, type Verdict } from '../plan.ts';
 import { made } from './made.ts';
 import { CHALLENGE_PROOFS } from './sealer-todo.ts';
 import {
+  type BoundCommR,
   addPieceResult,
   badResults,
   landedResult,
@@ -22,6 +23,15 @@ import {
 /** Before the deposit is paid: what the challenge C1 found wrong was made in PC1Done, from layers we can make again. */
 const badReplica = (reason: string): Verdict => badResults('TicketAssigned', reason);
 
+function boundCommR({ data }: Job): BoundCommR | undefined {
+  if (data.boundCommR === undefined) return undefined;
+  return {
+    cid: data.boundCommR.cid,
+    why: 'which the pre-commit on chain names',
+    else: 'what was pre-committed was a bad replica and cannot be proven; abort this job with --force (its deposit burns) and pledge anew',
+  };
+}
+
 /** See `Plan.applyStage`. */
 export function sealerApplyStage(job: Job, stage: Stage, result: Readonly<Record<string, unknown>>, by: string): Verdict {
   const { data } = job;
@@ -33,8 +43,7 @@ export function sealerApplyStage(job: Job, stage: Stage, result: Readonly<Record
     case 'PC1':
       return ok({ layers: true });
     case 'PC2': {
-      const bound = data.boundCommR === undefined ? undefined : { cid: data.boundCommR.cid, why: 'which the pre-commit on chain names' };
-      return pc2Result(job, result, bound, 'TicketAssigned');
+      return pc2Result(job, result, boundCommR(job), 'TicketAssigned', by);
     }
     case 'C1':
       return ok({});

@@ -38,21 +38,20 @@ export function treeDResult(result: unknown, own: { cid: string; hex: string }, 
   return parsed.value.commD.hex === own.hex ? ok(then) : lied(`its tree-d has CommD ${parsed.value.commD.cid} instead of ${own.cid}`);
 }
 
-/** CommR of the replica. `bound`: what it has to be; another one is a bad replica, made again from `backTo` on. */
-export function pc2Result(
-  job: Job,
-  result: unknown,
-  bound: { cid: string; hex?: string; why: string } | undefined,
-  backTo: string,
-): Verdict {
+/** The CommR that a replica must have, why, and what to do when it cannot be had. */
+export type BoundCommR = { readonly cid: string; readonly why: string; readonly else: string };
+
+/** CommR of the replica, made by runner `by`. Another one than `bound` is a bad replica, made again from `backTo` on, until two makers agree on it. */
+export function pc2Result(job: Job, result: unknown, bound: BoundCommR | undefined, backTo: string, by: string): Verdict {
   const parsed = parseResult(Pc2Result, result);
   if (!parsed.ok) return lied(parsed.reason);
   const { commR, commD } = parsed.value;
   const own = made(job, job.data.commD, 'CommD');
   if (commD.hex !== own.hex) return lied(`it sealed other data: CommD ${commD.cid} instead of ${own.cid}`);
-  if (bound !== undefined && bound.cid !== commR.cid)
-    return badResults(backTo, `CommR ${commR.cid} differs from ${bound.cid}, ${bound.why}`);
-  return ok({ commR });
+  if (bound === undefined || bound.cid === commR.cid) return ok({ commR });
+  const reason = `CommR ${commR.cid} differs from ${bound.cid}, ${bound.why}`;
+  const agreed = `the replica has CommR ${commR.cid} each time it is made, and not ${bound.cid}, ${bound.why}: ${bound.else}`;
+  return { verdict: 'bad_results', backTo, reason, blame: 'fault', other: { cid: commR.cid, by: by as RunnerId, agreed } };
 }
 
 /** The update's CommR. `bound`: what the chain has, where it has one. */
