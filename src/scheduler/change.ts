@@ -88,8 +88,11 @@ function finish(ctx: Context, job: Job): Job {
     if (record !== undefined) ctx.tx.putSectorRecord(record);
   }
   const ended = change(ctx, job, { waiting: { for: 'nothing' }, reserved: null, paused: false });
-  // Nobody looked whether the last message landed: what a new try would need stays.
-  if (done && job.data.asked?.skipOnchainCheck === true) return ended;
+  // Nobody looked whether the last message landed: what a new try would need stays, and the record follows the chain.
+  if (done && job.data.asked?.skipOnchainCheck === true) {
+    followEnded(ctx, ended);
+    return ended;
+  }
   const kept = Object.entries(job.data.artifacts).filter(([name]) => done && plan.keeps.includes(name));
   const keeps = new Set(kept.map(([, { key }]) => key));
   const keys = Object.values(job.data.artifacts).flatMap(({ key }) => (keeps.has(key) ? [] : [key]));

@@ -86,6 +86,9 @@ export function refuseUnfit(plan: PlanName, record: SectorRecord, pieces: number
   if (plan !== 'rebuild') return;
   const known = dataPieces(record);
   if (known.length === pieces || (known.length === 0 && record.update === null)) return;
+  // Whether an update landed, only the chain knows: without it the sector is made of zeros.
+  const sealed = record.pieces.filter(({ filler }) => filler !== true);
+  if (record.update !== null && sealed.length === 0 && pieces === 0) return;
   refuse(
     'pieces_missing',
     `${name} holds ${known.length} pieces (${known.map(({ cid }) => cid).join(', ')}) and ${pieces} were given; upload them and name them in this order with --piece`,

@@ -71,7 +71,6 @@ describe('refused, with nothing changed', () => {
       409,
       new RegExp(`holds 1 pieces \\(${DATA[0]?.cid}\\)`),
     ],
-    ['a rebuild of an upgraded one without them', { plan: 'rebuild', sector: 42 }, 'pieces_missing', 409, /baga6ea4seaqpiece/],
     ['an unsealing without files', { plan: 'unseal', sector: 43 }, 'files_unknown', 409, /import it again with --storage, or rebuild it/],
     ['a range of a sealer', { range: { offsetBytes: '0', sizeBytes: '1' } }, 'range_unwanted', 400, /unseal only/],
     ['an empty range', { plan: 'unseal', sector: 41, range: { offsetBytes: '0', sizeBytes: '0' } }, 'bad_range', 400, /at least one byte/],

@@ -43,7 +43,12 @@ import {
 /** The chain says that the sector was upgraded: its data went into it by a snap, and it was sealed with zeros. */
 const upgraded = (job: Job): boolean => made(job, job.data.onChain, 'the sector on the chain').keyCommR !== null;
 /** Whether the sealed part itself holds data. */
-const sealedData = (job: Job): boolean => job.data.pieces.length > 0 && !upgraded(job);
+const sealedData = (job: Job): boolean => job.data.pieces.length > 0 && !upgraded(job) && !onlyInUpdate(job);
+/** Data of a snap that the record tells of and the chain may not have: the sealed part was made of zeros. */
+function onlyInUpdate(job: Job): boolean {
+  const { update, pieces } = made(job, job.data.record, 'a record of the sector');
+  return update !== null && pieces.every(({ filler }) => filler === true);
+}
 const sealedCommR = (job: Job): string => made(job, job.data.record, 'a record of the sector').commR.cid;
 const storedNames = (job: Job): string[] => [
   ...keptNames(job.data.sealProof),
@@ -190,9 +195,10 @@ function readFailure(job: Job, name: Stage, code: string): Verdict | undefined {
 function onChain(job: Job, outcome: Extract<EffectOutcome, { outcome: 'sector' }>): Verdict {
   const verdict = chainSectorResult(job, outcome);
   if (verdict.verdict !== 'ok' || outcome.sector?.keyCommR === null || job.data.pieces.length > 0) return verdict;
+  const known = (job.data.record?.update?.pieces ?? []).filter(({ filler }) => filler !== true).map(({ cid }) => cid);
   return permanent(
     'pieces_missing',
-    `sector ${job.number} of ${job.miner} was upgraded with data; abort this job, upload its pieces (sealpool pieces add) and ask for the rebuild with --piece`,
+    `sector ${job.number} of ${job.miner} was upgraded with data${known.length === 0 ? '' : ` (${known.join(', ')})`}; abort this job, upload its pieces (sealpool pieces add) and ask for the rebuild with --piece`,
   );
 }
 
@@ -219,7 +225,9 @@ function record(job: Job, before: SectorRecord | undefined): SectorRecord | unde
     ticket: data.ticket ?? known.ticket,
     commD: data.commD ?? known.commD,
     pieces: sealedData(job) ? (data.layout ?? known.pieces) : known.pieces,
-    update: commR === undefined || commD === undefined || pieces === undefined ? known.update : { commR, commD, pieces },
+    // The chain has said whether there is an update: a record may tell of one that never landed.
+    update: commR === undefined || commD === undefined || pieces === undefined ? null : { commR, commD, pieces },
+    replicaUpdate: commR === undefined ? null : known.replicaUpdate,
     files: data.stored,
   };
 }

@@ -200,8 +200,10 @@ function applyEffect(job: Job, _step: string, outcome: EffectOutcome): Verdict {
   }
 }
 
+/** The update is told of once the chain has it: a sector that only seems to be upgraded could be neither rebuilt nor snapped. */
 function record(job: Job, before: SectorRecord | undefined): SectorRecord | undefined {
   const { data } = job;
+  if (data.replicaUpdate?.exitCode !== 0) return undefined;
   const known = before ?? data.record;
   const { stored, snapCommR, snapCommD, snapLayout } = data;
   if (known === undefined || snapCommR === undefined || snapCommD === undefined || stored === undefined) return undefined;
