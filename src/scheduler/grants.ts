@@ -3,17 +3,17 @@ import { maxSizeBytes } from '../schema/artifact.ts';
 import type { AttemptId } from '../schema/ids.ts';
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Stage, Work } from '../schema/stage.ts';
-import { change, note, want } from './change.ts';
+import { change, goBack, note, want } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, fail, settle } from './engine.ts';
 import { RESERVING, failedOn, misfit } from './feasible.ts';
 import { LimitGate, placeFreed, wakeRunnersAt } from './limits.ts';
-import type { StageWork } from './plan.ts';
+import { Invariant, type StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
 import type { RunnerRow } from './ports.ts';
 import { assignFreed } from './threads.ts';
-import { ticketTooOld } from './ticket.ts';
+import { agedTicket, ticketTooOld } from './ticket.ts';
 
 /** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
 const LOOK_AT = 200;
@@ -70,9 +70,13 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gate: LimitGate): Gran
     if (passed.freeMs !== undefined) wakeRunnersAt(ctx, passed.freeMs);
     return 'passed';
   }
-  gate.started(job, todo.stage);
-  if (todo.do === 'stage') return grant(ctx, runner, job, todo.stage, work);
-  reserve(ctx, job, runner, todo);
+  const aged = agedTicket(ctx, job, todo);
+  const given = aged === undefined ? job : goBack(ctx, job, 'TreeDBuilt', 'engine', aged);
+  const next = aged === undefined ? todo : plan.todo(given);
+  if (next.do !== 'stage' && next.do !== 'reserve') throw new Invariant(`job ${job.id} went back to ${given.state} and asks for no runner`);
+  gate.started(given, next.stage);
+  if (next.do === 'stage') return grant(ctx, runner, given, next.stage, work);
+  reserve(ctx, given, runner, next);
   return 'reserved';
 }
 
