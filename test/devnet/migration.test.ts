@@ -1,11 +1,12 @@
 /** A data folder of an older version opens: `ledger-version-1.sql` is what version 1 wrote. */
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Ledger } from '../../src/devnet/ledger.ts';
-import { type Bench, bench, MINER, pushUnchecked, raw, send, updateWant } from './harness.ts';
+import { SCHEMA_STEPS } from '../../src/devnet/ledger-schema.ts';
+import { type Bench, bench, MINER, preCommitWant, pushUnchecked, raw, send, updateWant } from './harness.ts';
 import { updatingParams } from './update-params.ts';
 
 let dataDir: string;
@@ -50,6 +51,31 @@ test('its CC sectors are proven in the next window and can be upgraded, its sect
   await send(b, updateWant(0));
   await b.control({ advance: 2 });
   expect((await b.chain.sector(MINER, 0))?.keyCommR).not.toBeNull();
+});
+
+test('version 2: its head had been executed; what waited then lands', async () => {
+  const waiting = await b.chain.sign(preCommitWant(500, (await b.chain.ticket(MINER)).epoch), 0);
+  await b.stop();
+  await rm(dataDir, { recursive: true });
+  await mkdir(dataDir);
+  const db = new Database(join(dataDir, 'devnet.sqlite'));
+  db.exec(await readFile(new URL('./ledger-version-1.sql', import.meta.url), 'utf8'));
+  db.exec(`${SCHEMA_STEPS[1]} PRAGMA user_version = 2`);
+  const { Message: message } = JSON.parse(waiting.signed) as { Message: { Nonce: number } };
+  db.prepare("INSERT INTO messages (cid, unsigned_cid, sender, nonce, signed, state) VALUES (?, ?, ?, ?, ?, 'pending')").run(
+    ...[waiting.cid, `unsigned ${waiting.cid}`, waiting.sender, message.Nonce, waiting.signed],
+  );
+  const landed = db.prepare("SELECT cid, epoch FROM messages WHERE state = 'landed' ORDER BY seq DESC").get() as {
+    cid: string;
+    epoch: number;
+  };
+  db.close();
+  b = await bench({ dataDir });
+  expect((await b.chain.head()).epoch).toBe(5090);
+  expect(await b.chain.message(landed.cid, { number: 0 })).toMatchObject({ state: 'landed', epoch: landed.epoch + 1 });
+  expect(await b.chain.message(waiting.cid, { number: 500 })).toEqual({ state: 'pending' });
+  await b.control({ advance: 2 });
+  expect(await b.chain.message(waiting.cid, { number: 500 })).toMatchObject({ state: 'landed', exitCode: 0, epoch: 5092 });
 });
 
 test('migrated and new ledgers have the same tables', async () => {

@@ -74,6 +74,29 @@ test('killed at any moment: what was pushed lands once', { timeout: 60_000 }, as
   await chain.close();
 });
 
+test('killed with a message in a tipset and not executed: it is kept, and executed by the next epoch', async () => {
+  const advance = async (url: string): Promise<void> => {
+    const authorization = `Bearer ${(await readFile(join(dataDir, 'devnet.token'), 'utf8')).trim()}`;
+    const answer = await fetch(`${url}/control`, { method: 'POST', headers: { authorization }, body: '{"advance":1}' });
+    expect(answer.status).toBe(200);
+  };
+  const first = await start({ paused: true });
+  const message = await first.chain.sign(preCommitWant(7, (await first.chain.ticket(MINER)).epoch), 0);
+  await first.chain.push(message);
+  await advance(first.url);
+  const { epoch } = await first.chain.head();
+  await kill(first.child);
+  await first.chain.close();
+  const second = await start({ paused: true });
+  expect(await second.chain.head()).toEqual({ epoch });
+  expect(await second.chain.pendingMessages(message.sender)).toEqual([]);
+  expect(await second.chain.message(message.cid, { number: 7 })).toEqual({ state: 'pending' });
+  await advance(second.url);
+  expect(await second.chain.message(message.cid, { number: 7 })).toMatchObject({ state: 'landed', exitCode: 0, epoch: epoch + 1 });
+  expect(await second.chain.preCommit(MINER, 7)).toMatchObject({ epoch });
+  await second.chain.close();
+});
+
 test('the clock stands still while the chain is down', async () => {
   const { child, chain } = await start({ epochMs: 5 });
   const { epoch: seen } = await chain.head();

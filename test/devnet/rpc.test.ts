@@ -204,6 +204,31 @@ test('allocated numbers come as run lengths', async () => {
   expect(await b.chain.allocated(MINER, [0, 1, 2, 4, 5, 6, 9, 10, 1_000])).toEqual([0, 1, 5, 9]);
 });
 
+test('tipsets by epoch and key: their messages, and what an account had before them', async () => {
+  const ticket = await b.chain.ticket(MINER);
+  const sender = await b.chain.sender(MINER);
+  const cid = await send(b, preCommitWant(1, ticket.epoch));
+  const { epoch } = await b.control({ advance: 1 });
+  await b.control({ advance: 2 });
+  const keyOf = async (of: number) => ((await raw(b, 'ChainGetTipSetByHeight', [of, []])) as { Cids: unknown[] }).Cids;
+  expect(await raw(b, 'ChainGetMessagesInTipset', [await keyOf(epoch)])).toMatchObject([{ Cid: { '/': cid }, Message: { Nonce: 0 } }]);
+  expect(await raw(b, 'ChainGetMessagesInTipset', [[]])).toEqual([]);
+  const nonces = await Promise.all(
+    [epoch - 1, epoch, epoch + 1, epoch + 2].map(async (of) => {
+      const { Nonce } = (await raw(b, 'StateGetActor', [sender, await keyOf(of)])) as { Nonce: number };
+      return Nonce;
+    }),
+  );
+  expect(nonces).toEqual([0, 0, 1, 1]);
+  expect(await raw(b, 'StateGetActor', [sender, []])).toMatchObject({
+    Nonce: 1,
+    Balance: await raw(b, 'WalletBalance', [sender]),
+  });
+  await expect(raw(b, 'StateGetActor', [sender, await keyOf(epoch - 100)])).rejects.toThrow(/actor not found/);
+  await expect(raw(b, 'StateGetActor', [sender, [{ '/': cid }]])).rejects.toThrow(/loading tipset/);
+  await expect(keyOf(epoch + 3)).rejects.toThrow(/greater than start point/);
+});
+
 test('every accepted message keeps its line, failed ones too', async () => {
   await pushUnchecked(b, { method: 28, params: new Uint8Array([1]), value: 0n });
   await pushUnchecked(b, { method: 0, params: new Uint8Array(), value: 5n });

@@ -6,7 +6,7 @@ import { failureOf } from '../../src/effects/failures.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
 import type { Chain } from '../../src/scheduler/ports.ts';
 import { effect, effectId, MINER } from '../store/rows.ts';
-import { FakeChain } from './fake-chain.ts';
+import { EPOCH_MS, FakeChain } from './fake-chain.ts';
 import { COMM_R, messageEffect, type Outbox, openOutbox } from './outbox.ts';
 
 const refusal = (category: string, code: string) => Object.assign(new Error(`the node said ${code}`), { category, code });
@@ -163,6 +163,17 @@ test('a message that can never land holds up nobody', async () => {
   expect(await perform(messageEffect(1))).toMatchObject({ outcome: 'error', code: 'nonce_taken' });
   expect(await perform(messageEffect(2))).toEqual({ outcome: 'pushed' });
   expect(fake.pushes.map(({ nonce }) => nonce)).toEqual([1]);
+});
+
+test('a used nonce holds up nobody, though its message is not called dead yet', async () => {
+  const outbox = openOutbox();
+  const fake = new FakeChain();
+  await outbox.add(messageEffect(1), messageEffect(2));
+  const push: Chain['push'] = (message) =>
+    message.nonce === 0 ? Promise.reject(Object.assign(refusal('temporary', 'nonce_used'), { waitEpochs: 5 })) : fake.push(message);
+  const perform = performer(parts(outbox, { push }, fake));
+  expect(await perform(messageEffect(1))).toMatchObject({ outcome: 'wait', forMs: 5 * EPOCH_MS });
+  expect(await perform(messageEffect(2))).toEqual({ outcome: 'pushed' });
 });
 
 test('a message of a sender that changed while it was signed is not kept', async () => {
