@@ -54,7 +54,9 @@ async function completeUploads(
   { report, standing, uploads }: Checked,
 ): Promise<{ report: Report; answer?: ReportAnswer }> {
   if (standing.status !== 'apply') return { report, answer: standing };
-  const named = report.outcome === 'done' ? report.outputs : [];
+  // Applying the failure drops its uploads.
+  if (report.outcome === 'failed') return { report };
+  const named = report.outputs;
   try {
     for (const output of named) {
       const upload = uploads.find(({ name }) => name === output.name);

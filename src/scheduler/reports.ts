@@ -2,7 +2,7 @@
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Report, ReportStatus } from '../schema/runner.ts';
 import { badResults, strikeRefuted } from './bad-results.ts';
-import { change, discard, note } from './change.ts';
+import { change, discard, dropUploads, note } from './change.ts';
 import type { Context } from './context.ts';
 import { failureText, readDispute, strikeDoubters } from './disputed-inputs.ts';
 import { alone, fail, settle, waitFor } from './engine.ts';
@@ -69,13 +69,15 @@ function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, re
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
   if (verdict.verdict === 'ok') strikeDoubters(ctx, job, attempt);
   const withFiles = verdict.verdict === 'ok' ? keepOutputs(ctx, job, attempt, work, report) : job;
+  // Whatever else it means: the files are of no use, and nothing would ever look for them again.
+  if (verdict.verdict !== 'ok') discardOutputs(ctx, job, attempt);
   act(ctx, withFiles, verdict);
   return answer('accepted', 'the result counts');
 }
 
 function end(ctx: Context, job: Job, attempt: Attempt, status: 'done' | 'failed' | 'refused', failure: string | null): void {
   ctx.tx.updateAttempt({ ...attempt, status, endedMs: ctx.nowMs, failure });
-  ctx.tx.deleteUploads(attempt.id);
+  if (status === 'done') ctx.tx.deleteUploads(attempt.id);
   placeFreed(ctx);
   note(ctx, job, {
     actor: `runner:${attempt.runner}`,
@@ -101,8 +103,12 @@ function refuse(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rea
   return answer('refused', `the result of attempt ${attempt.id} is refused: ${reason}`);
 }
 
-/** Whatever the attempt may have uploaded goes. */
+/** Whatever the attempt may have uploaded goes, and with it the uploads that are still open. */
 function discardOutputs(ctx: Context, job: Job, attempt: Attempt): void {
+  if (ctx.tx.uploadsOfAttempt(attempt.id).length > 0) {
+    dropUploads(ctx, job, attempt.id);
+    return;
+  }
   const { outputs } = planOf(job.plan).work(job, attempt.stage);
   discard(
     ctx,
