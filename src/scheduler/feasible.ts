@@ -19,6 +19,8 @@ export function misfit(runner: RunnerRow, stage: Stage, work: StageWork, job: Jo
   if (runner.status !== 'ready') return `it is ${runner.status}${runner.reason === null ? '' : ` (${runner.reason})`}`;
   if (!runner.stages.includes(stage)) return `it does not do ${stage}`;
   if (work.trust === 'own' && runner.trust !== 'own') return 'it is rented, and this step runs on own runners only';
+  if (runner.trust === 'rented' && work.notBy?.includes(runner.id) === true)
+    return 'it is rented and made the replica that this step checks';
   if (work.storage === 'any' && runner.storage.length === 0) return 'it has no miner storage';
   if (work.storage !== null && work.storage !== 'any' && !runner.storage.includes(work.storage))
     return `it does not have storage ${work.storage}`;

@@ -49,6 +49,8 @@ export type StageWork = {
   readonly trust: Trust;
   /** The runner must hold this storage; `any`: one at least. */
   readonly storage: string | 'any' | null;
+  /** Rented runners that must not do it: it checks what they made, of which they may hold a better copy. */
+  readonly notBy?: readonly string[];
 };
 
 export type Verdict =

@@ -1,5 +1,6 @@
 /** Who is called a liar: only whose result is refuted, never the honest runner beside it. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { explain } from '../../src/scheduler/explain.ts';
 import { pledge } from '../../src/scheduler/pledge.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
@@ -95,11 +96,32 @@ test('proofs by an own machine are not in doubt: the replica is', async () => {
   expect(await world.job(id)).toMatchObject({ state: 'Finished' });
 });
 
-test('who made both is at fault either way', async () => {
+test('who made the replica never proves it: a good copy of its own would hide what it stored', async () => {
   await world.run((ctx) => ctx.tx.updateRunner({ ...(ctx.tx.runner(sealing) as RunnerRow), stages: ['PC2', 'C1'] }));
-  await badProofs(sealing);
-  expect(await runner(sealing)).toMatchObject({ status: 'quarantined' });
-  expect(await world.job(id)).toMatchObject({ state: 'PC1Done', generation: 2 });
+  await expect(next('C1')).rejects.toThrow('no C1 was granted');
+  const why = await world.run((ctx) => explain(ctx, ctx.tx.job(id) as Job));
+  expect(why.candidates.find(({ runner: at }) => at === sealing)).toMatchObject({
+    fits: false,
+    why: expect.stringContaining('made the replica'),
+  });
+  const other = (await world.register('other', 'rented', ['C1'])).id;
+  expect((await next('C1')).runner).toBe(other);
+});
+
+test('synthetic proofs are made on an own machine, whoever else would', async () => {
+  world.close();
+  world = new World({
+    miners: { [MINER]: { sealProof: 'StackedDrg2KiBV1_1_Feat_SyntheticPoRep', firstSector: 1, lastSector: 9, allowCc: true } },
+  });
+  await world.start();
+  own = (await world.register('own')).id;
+  await world.register('rented', 'rented', ['C1']);
+  await world.run((ctx) => pledge(ctx, { plan: 'sealer', miner: MINER, count: 1 }, 'test'));
+  for (let c1 = 0; c1 < 2; c1 += 1) {
+    const granted = await next('C1');
+    expect(granted.runner).toBe(own);
+    await world.report(own, world.honest(granted));
+  }
 });
 
 test('one runner alone that fails twice: nobody is called a liar, and it is made again', async () => {

@@ -1,6 +1,7 @@
 /** What a runner is asked for in each state of the sealer plan. */
-import { VANILLA_PROOFS, keptNames } from '../../schema/artifact.ts';
+import { VANILLA_PROOFS, keptNames, treeCNames } from '../../schema/artifact.ts';
 import type { Job } from '../../schema/job.ts';
+import { sealProofInfo } from '../../schema/seal-proof.ts';
 import type { Stage } from '../../schema/stage.ts';
 import { Invariant, type StageWork } from '../plan.ts';
 import { made } from './made.ts';
@@ -66,7 +67,9 @@ export function sealerWork(job: Job, stage: Stage): StageWork {
         work: prover(job, 'c1', { ...claim(job), seed }),
         inputs: c1Inputs(job),
         outputs: [{ name: VANILLA_PROOFS, artifact: challenge ? CHALLENGE_PROOFS : VANILLA_PROOFS, required: true }],
-        trust: deal ? 'own' : 'rented',
+        // Synthetic proofs say nothing of the stored file, and its maker may prove from a good copy while it stored garbage.
+        trust: deal || sealProofInfo(data.sealProof).synthetic ? 'own' : 'rented',
+        notBy: [...keptNames(data.sealProof), ...treeCNames(data.sealProof)].flatMap((name) => data.artifacts[name]?.madeBy ?? []),
       };
     }
     case 'C2':
