@@ -76,6 +76,34 @@ describe('a message in the head’s tipset', () => {
     expect(await b.messages()).toHaveLength(1);
   });
 
+  test.each([0, 1])('an epoch passes between any two calls of a look, %i epochs after the push: never lost, never dead', async (before) => {
+    const link = await faultyLink(`${b.devnet.url}/rpc/v1`);
+    const chain = new LotusChain({ url: link.url, token: b.token });
+    try {
+      const { epoch } = await b.chain.ticket(MINER);
+      for (let index = 0; index < 9; index++) {
+        const message = await b.chain.sign(preCommitWant(index, epoch), 0);
+        await b.chain.push(message);
+        if (before > 0) await advance(before);
+        link.meanwhile(index, () => advance(1));
+        expect((await chain.message(message.cid, { number: index })).state, `epoch before call ${index} of the search`).not.toBe('unknown');
+        link.heal();
+        await advance(2);
+        const next = await b.chain.sign(preCommitWant(100 + index, epoch), 0);
+        await b.chain.push(next);
+        if (before > 0) await advance(before);
+        link.meanwhile(index, () => advance(1));
+        await chain.push(next);
+        link.heal();
+        await advance(2);
+      }
+      expect((await b.messages()).filter(({ exitCode }) => exitCode === 0)).toHaveLength(18);
+    } finally {
+      await chain.close();
+      await link.close();
+    }
+  });
+
   test('counts for the estimate: the same pre-commit again is refused, in the mempool and in the head', async () => {
     const { epoch } = await b.chain.ticket(MINER);
     await send(b, preCommitWant(7, epoch));
