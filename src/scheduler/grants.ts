@@ -1,6 +1,6 @@
 /** Grants: which stages a runner gets when it asks. A grant never moves; a new attempt has a higher lease epoch. */
 import { maxSizeBytes } from '../schema/artifact.ts';
-import type { AttemptId } from '../schema/ids.ts';
+import type { AttemptId, JobId } from '../schema/ids.ts';
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Stage, Work } from '../schema/stage.ts';
 import { change, goBack, note, want } from './change.ts';
@@ -15,8 +15,10 @@ import type { RunnerRow } from './ports.ts';
 import { assignFreed } from './threads.ts';
 import { agedTicket, ticketTooOld } from './ticket.ts';
 
-/** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
+/** Jobs read at a time. */
 const LOOK_AT = 200;
+/** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
+const MOST_LOOKED_AT = 2_000;
 
 export type GrantPlan = {
   readonly attempt: AttemptId;
@@ -39,10 +41,17 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
   const grants: GrantPlan[] = [];
   const gate = new LimitGate(ctx);
   const reserved = new Set<string>(ctx.tx.reservedOn(runner.id, ctx.nowMs));
-  for (const job of ctx.tx.jobsForRunner(runner.stages, LOOK_AT)) {
+  // Whether a job that a place is held for may be in the queue: most wait for their ticket.
+  const comes = [...reserved].some((id) => ctx.tx.job(id as JobId)?.waiting.for === 'runner');
+  for (const job of queued(ctx, runner)) {
     // Places held for tickets that are being drawn count as taken, except for the job they are held for.
     const held = [...reserved].filter((id) => id !== job.id).length;
-    if (freeSlots - grants.length - held <= 0) continue;
+    const free = freeSlots - grants.length;
+    if (free <= 0) break;
+    if (free - held <= 0) {
+      if (!comes) break;
+      continue;
+    }
     alone(ctx, job, () => {
       const given = offer(ctx, runner, job, gate);
       if (given === 'reserved') reserved.add(job.id);
@@ -53,6 +62,22 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
   }
   assignFreed(ctx);
   return grants;
+}
+
+/** Jobs that wait for a stage this runner does, longest waiting first, read as far as they are asked for. */
+function* queued(ctx: Context, runner: RunnerRow): Generator<Job> {
+  let looked = 0;
+  let stay = 0;
+  while (looked < MOST_LOOKED_AT) {
+    const page = ctx.tx.jobsForRunner(runner.stages, LOOK_AT, stay);
+    for (const job of page) {
+      yield job;
+      // What was granted or moved on is no longer in the queue that the next page is counted from.
+      if (ctx.tx.job(job.id)?.waiting.for === 'runner') stay += 1;
+    }
+    if (page.length < LOOK_AT) return;
+    looked += page.length;
+  }
 }
 
 /** Gives this job's stage to the runner if it fits, or holds a place for it. */

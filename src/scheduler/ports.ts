@@ -129,8 +129,8 @@ export type Tx = {
   jobs(filter: JobFilter, limit: number, cursor: string | null): Page<Job>;
   /** Live jobs (not final) waiting for a thread: oldest first. */
   jobsForThread(plan: PlanName, miner: MinerId | null, limit: number): readonly Job[];
-  /** Jobs waiting for a runner for one of these stages, longest waiting first. */
-  jobsForRunner(stages: readonly Stage[], limit: number): readonly Job[];
+  /** Jobs waiting for a runner for one of these stages, longest waiting first; the first `skip` are left out. */
+  jobsForRunner(stages: readonly Stage[], limit: number, skip?: number): readonly Job[];
   /** Jobs whose retry time has come. */
   jobsDue(nowMs: number, limit: number): readonly Job[];
   /** Jobs that hold a place on this runner whose reservation has not run out. */

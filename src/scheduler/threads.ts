@@ -21,7 +21,7 @@ export function assignThreads(ctx: Context): void {
   // What one free thread did not find, the next one of the same kind will not find either.
   const dry = new Set<string>();
   for (const { id, plan, miner, auto } of ctx.tx.freeThreads()) {
-    const kind = `${plan} ${miner ?? ''} ${auto}`;
+    const kind = `${plan} ${miner ?? ''} ${auto ? leastDeals(ctx, id) : 'asked'}`;
     if (dry.has(kind)) continue;
     // Read anew: a job that ended at once has freed its thread, and that may have taken another already.
     const thread = ctx.tx.thread(id);
@@ -63,10 +63,15 @@ function ownJob(ctx: Context, thread: ThreadRow): Job | undefined {
   if (miner === undefined || settings === undefined || plan.existing === 'asked') return undefined;
   const { sealProof } = settings;
   if (plan.existing === 'asked_or_next') {
-    const least = Math.max(1, ctx.settings.threads.find((one) => threadId(one.worker, one.index) === thread.id)?.minDeals ?? 1);
+    const least = leastDeals(ctx, thread.id);
     if (ctx.tx.waitingPieces(miner, least).length < least || ctx.tx.snapCandidates(miner, 0, 1).length === 0) return undefined;
   }
   return insertJob(ctx, { plan, miner, sealProof }, `thread:${thread.id}`);
+}
+
+/** Fewest waiting pieces for which the thread makes a job with data. */
+function leastDeals(ctx: Context, thread: string): number {
+  return Math.max(1, ctx.settings.threads.find(({ worker, index }) => threadId(worker, index) === thread)?.minDeals ?? 1);
 }
 
 /** Off: the thread finishes the job it has and takes no other. On: it takes the next one at once. */

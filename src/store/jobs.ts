@@ -75,6 +75,7 @@ function prepareQueues(db: Db) {
       .where(and(queued('runner'), inList(jobs.waitingStage, p('stages'))))
       .orderBy(asc(jobs.waitingMs), asc(jobs.seq))
       .limit(p('limit'))
+      .offset(p('skip'))
       .prepare(),
     due: db
       .select()
@@ -175,7 +176,7 @@ export function jobsPart(db: Db) {
       const rows = miner === null ? queues.forThread.all({ plan, limit }) : queues.forThreadOfMiner.all({ plan, miner, limit });
       return rows.map(jobOf);
     },
-    jobsForRunner: (stages, limit) => queues.forRunner.all({ stages: JSON.stringify(stages), limit }).map(jobOf),
+    jobsForRunner: (stages, limit, skip = 0) => queues.forRunner.all({ stages: JSON.stringify(stages), limit, skip }).map(jobOf),
     jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),
     reservedOn: (runner, nowMs) => queues.reservedOn.all({ runner, nowMs }).map((row) => row.id as JobId),
     countJobs: () => counts.all().map((row) => ({ ...row, paused: row.paused === 1 })),

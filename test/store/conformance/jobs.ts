@@ -145,6 +145,7 @@ export function jobsConformance(fresh: () => Database): void {
         expect(await ids((tx) => tx.jobsForThread('sealer', OTHER_MINER, 9))).toEqual([jobId(2)]);
         expect(await ids((tx) => tx.jobsForRunner(['PC1', 'C2'], 9))).toEqual([11, 12, 10].map(jobId));
         expect(await ids((tx) => tx.jobsForRunner(['PC1'], 1))).toEqual([jobId(12)]);
+        expect(await ids((tx) => tx.jobsForRunner(['PC1', 'C2'], 1, 1))).toEqual([jobId(12)]);
         expect(await ids((tx) => tx.jobsForRunner([], 9))).toEqual([]);
         expect(await ids((tx) => tx.jobsDue(50, 9))).toEqual([21, 20].map(jobId));
         expect(await store.commit((tx) => tx.reservedOn(runnerId(1), 50))).toEqual([jobId(31)]);
