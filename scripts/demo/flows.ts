@@ -12,11 +12,11 @@ const MINER = MinerId.parse('t01000');
 
 export type InputFile = { readonly path: string; readonly size: number };
 
-/** Uploads the file; a refusal says the largest size that fits. */
+/** Uploads the file for a request that names it; a refusal says the largest size that fits. */
 async function upload({ client }: Demo, { path, size }: InputFile): Promise<PieceId> {
   // Node's web streams and the client's type are the same at run time; their declarations differ.
   const body = Readable.toWeb(createReadStream(path)) as unknown as ReadableStream<Uint8Array>;
-  const piece = await client.addPiece(MINER, body, size);
+  const piece = await client.addPiece(MINER, body, size, true);
   printLine(`${path}: ${piece.sizeBytes} bytes, uploaded as piece ${piece.id}`);
   return piece.id;
 }

@@ -203,14 +203,15 @@ export function createClient(options: ClientOptions) {
       if (answer.body === null) return;
       yield* eventsOf(answer.body);
     },
-    /** Streams raw bytes; without `sizeBytes` a piece that is too large is noticed only under way. */
-    addPiece: async (miner: string, body: RawBody, sizeBytes?: number) => {
+    /** Streams raw bytes; without `sizeBytes` a piece that is too large is noticed only under way. `reserved`: for a request that names it. */
+    addPiece: async (miner: string, body: RawBody, sizeBytes?: number, reserved = false) => {
       const headers: Record<string, string> = { 'content-type': 'application/octet-stream' };
       if (sizeBytes !== undefined) headers['x-piece-size'] = String(sizeBytes);
-      const answer = await response('POST', '/v1/pieces', { query: { miner }, raw: body }, headers);
+      const answer = await response('POST', '/v1/pieces', { query: reserved ? { miner, reserved } : { miner }, raw: body }, headers);
       return (await answer.json()) as PieceView;
     },
-    pieces: (miner: string) => call<{ items: PieceView[] }>('GET', '/v1/pieces', { query: { miner } }),
+    pieces: (miner: string, reserved = false) =>
+      call<{ items: PieceView[] }>('GET', '/v1/pieces', { query: reserved ? { miner, reserved } : { miner } }),
     createToken: (body: ApiTokenRequest) => call<NewToken>('POST', '/v1/tokens', { body }),
     tokens: () => call<{ items: TokenView[] }>('GET', '/v1/tokens'),
     revokeToken: (id: string) => call<TokenView>('DELETE', `/v1/tokens/${at(id)}`),

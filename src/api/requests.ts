@@ -86,5 +86,6 @@ export const EventQuery = z.strictObject({
   limit: count(1_000, 200),
 });
 
-export const PieceQuery = z.strictObject({ miner: MinerId });
-export const PieceListQuery = z.strictObject({ miner: MinerId, limit: count(500, 100) });
+/** `reserved`: only a request that names the piece takes it. */
+export const PieceQuery = z.strictObject({ miner: MinerId, reserved: flag.optional() });
+export const PieceListQuery = z.strictObject({ miner: MinerId, reserved: flag.optional(), limit: count(500, 100) });

@@ -117,6 +117,7 @@ export const PieceView = z.object({
   hash: z.string(),
   cid: z.string().nullable(),
   job: JobId.nullable(),
+  reserved: z.boolean(),
   createdMs: UnixMs,
 });
 export type PieceView = z.infer<typeof PieceView>;

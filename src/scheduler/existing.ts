@@ -81,7 +81,8 @@ export function refuseUnfit(plan: PlanName, record: SectorRecord, pieces: number
     if (record.update !== null || record.pieces.length > 0) {
       refuse('not_cc', `${name} holds data already, and only a committed-capacity sector can be snapped; name another one`);
     }
-    if (pieces === 0) refuse('pieces_missing', `a snap puts data into a sector; upload a piece and name it with --piece`);
+    if (pieces === 0)
+      refuse('pieces_missing', `a snap puts data into a sector; upload a piece (sealpool pieces add --reserved) and name it with --piece`);
   }
   if (plan !== 'rebuild') return;
   const known = dataPieces(record);
@@ -91,7 +92,7 @@ export function refuseUnfit(plan: PlanName, record: SectorRecord, pieces: number
   if (record.update !== null && sealed.length === 0 && pieces === 0) return;
   refuse(
     'pieces_missing',
-    `${name} holds ${known.length} pieces (${known.map(({ cid }) => cid).join(', ')}) and ${pieces} were given; upload them and name them in this order with --piece`,
+    `${name} holds ${known.length} pieces (${known.map(({ cid }) => cid).join(', ')}) and ${pieces} were given; upload them (sealpool pieces add --reserved) and name them in this order with --piece`,
   );
 }
 

@@ -45,7 +45,14 @@ export function pledge(ctx: Context, request: Pledge, actor: string): Job[] {
   const { plan, sealProof, asked, pieces } = checked(ctx, request);
   const made = Array.from({ length: request.count }, () => {
     const job = insertJob(ctx, { plan, miner: request.miner, sealProof, asked }, actor);
-    return pieces === undefined ? job : attach(ctx, job, pieces);
+    // Named by a request: they go into no other sector by themselves, also when this job is given up.
+    return pieces === undefined
+      ? job
+      : attach(
+          ctx,
+          job,
+          pieces.map((piece) => ({ ...piece, reserved: true })),
+        );
   });
   assignThreads(ctx);
   return made.map((job) => ctx.tx.job(job.id) ?? job);
@@ -117,8 +124,13 @@ function piecesFor(ctx: Context, miner: MinerId, ids: readonly PieceId[], sealPr
   const rows = [...new Set(ids)].map((id) => {
     const row = ctx.tx.piece(id);
     if (row === undefined || row.miner !== miner)
-      throw new SealpoolError('not_found', 'not_found', `there is no piece ${id} of ${miner}; upload it with POST /v1/pieces`);
-    if (row.job !== null) throw conflict('piece_taken', `piece ${id} is in job ${row.job} already; upload it again for another sector`);
+      throw new SealpoolError(
+        'not_found',
+        'not_found',
+        `there is no piece ${id} of ${miner}; upload it with POST /v1/pieces?miner=${miner}&reserved=true (sealpool pieces add --reserved)`,
+      );
+    if (row.job !== null)
+      throw conflict('piece_taken', `piece ${id} is in job ${row.job} already; upload it again with --reserved for another sector`);
     return row;
   });
   const room = sealProofInfo(sealProof).sectorSizeBytes;

@@ -70,6 +70,8 @@ export type PieceRow = {
   readonly cid: string | null;
   /** The job that took it. */
   readonly job: JobId | null;
+  /** Only a request that names it takes it, also after a job that had it was given up. */
+  readonly reserved: boolean;
   readonly createdMs: number;
 };
 
@@ -189,8 +191,10 @@ export type Tx = {
   insertPiece(piece: PieceRow): void;
   updatePiece(piece: PieceRow): void;
   piece(id: PieceId): PieceRow | undefined;
-  /** Pieces of the miner that no job took: oldest first. */
+  /** Pieces of the miner that no job took and that any sector may take: oldest first. */
   waitingPieces(miner: MinerId, limit: number): readonly PieceRow[];
+  /** Pieces of the miner that no job took and that wait for a request that names them: oldest first. */
+  reservedPieces(miner: MinerId, limit: number): readonly PieceRow[];
 
   threads(): readonly ThreadRow[];
   /** Enabled threads without a job. */

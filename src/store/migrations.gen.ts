@@ -231,4 +231,15 @@ WHERE \`plan\` = 'sealer' AND \`state\` = 'Finished' AND \`number\` IS NOT NULL 
 ON CONFLICT DO NOTHING;`,
     ],
   },
+  {
+    name: '0004_reserved_pieces',
+    statements: [
+      `DROP INDEX \`pieces_waiting\`;`,
+      `ALTER TABLE \`pieces\` ADD \`reserved\` integer DEFAULT 0 NOT NULL;`,
+      `CREATE INDEX \`pieces_waiting\` ON \`pieces\` (\`miner\`,\`reserved\`) WHERE job is null;`,
+      `-- What a request named goes into no other sector once its job is given up.
+UPDATE \`pieces\` SET \`reserved\` = 1
+WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`plan\` = 'snapup' AND json_extract(\`data\`, '$.asked.number') IS NOT NULL));`,
+    ],
+  },
 ];

@@ -3,15 +3,17 @@ import { and, asc, eq, isNull, sql } from 'drizzle-orm';
 import type { JobId, MinerId } from '../schema/ids.ts';
 import type { PlanName } from '../schema/job.ts';
 import type { PieceRow, ThreadRow, Tx } from '../scheduler/ports.ts';
-import { type Db, prepareInsert, prepareUpdate } from './db.ts';
+import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { pieces, threads } from './tables.ts';
 
 const p = sql.placeholder;
 
 function pieceOf(row: typeof pieces.$inferSelect): PieceRow {
-  const { seq: _seq, ...rest } = row;
-  return rest as PieceRow;
+  const { seq: _seq, reserved, ...rest } = row;
+  return { ...rest, reserved: reserved === 1 } as PieceRow;
 }
+
+const pieceColumns = (piece: PieceRow): Written<typeof pieces> => ({ ...piece, reserved: piece.reserved ? 1 : 0 });
 
 /** The part of `Tx` about pieces. */
 export function piecesPart(db: Db) {
@@ -25,18 +27,19 @@ export function piecesPart(db: Db) {
   const waiting = db
     .select()
     .from(pieces)
-    .where(and(eq(pieces.miner, p('miner')), isNull(pieces.job)))
+    .where(and(eq(pieces.miner, p('miner')), eq(pieces.reserved, p('reserved')), isNull(pieces.job)))
     .orderBy(asc(pieces.seq))
     .limit(p('limit'))
     .prepare();
   return {
-    insertPiece: (piece) => insert(piece),
-    updatePiece: (piece) => update(piece),
+    insertPiece: (piece) => insert(pieceColumns(piece)),
+    updatePiece: (piece) => update(pieceColumns(piece)),
     piece(id) {
       const row = byId.get({ id });
       return row === undefined ? undefined : pieceOf(row);
     },
-    waitingPieces: (miner, limit) => waiting.all({ miner, limit }).map(pieceOf),
+    waitingPieces: (miner, limit) => waiting.all({ miner, limit, reserved: 0 }).map(pieceOf),
+    reservedPieces: (miner, limit) => waiting.all({ miner, limit, reserved: 1 }).map(pieceOf),
   } satisfies Partial<Tx>;
 }
 

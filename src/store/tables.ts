@@ -210,11 +210,13 @@ export const pieces = sqliteTable(
     paddedSizeBytes: text('padded_size_bytes').notNull(),
     cid: text('cid'),
     job: text('job'),
+    /** 1: only a request that names it takes it. */
+    reserved: integer('reserved').notNull().default(0),
     createdMs: integer('created_ms').notNull(),
   },
   (t) => [
     index('pieces_waiting')
-      .on(t.miner)
+      .on(t.miner, t.reserved)
       .where(sql`job is null`),
   ],
 );

@@ -166,7 +166,16 @@ test('its own limits count: retries, deals per sector, committed capacity, the s
     world.run((ctx) => {
       const id = ctx.ids.next('p') as never;
       const sizes = { sizeBytes: '508', paddedSizeBytes: '512', hash: `sha256:${'0'.repeat(64)}` };
-      ctx.tx.insertPiece({ id, miner: MINER, key: `pieces/${String(id)}`, ...sizes, cid: null, job: null, createdMs: world.nowMs });
+      ctx.tx.insertPiece({
+        id,
+        miner: MINER,
+        key: `pieces/${String(id)}`,
+        ...sizes,
+        cid: null,
+        job: null,
+        reserved: false,
+        createdMs: world.nowMs,
+      });
     });
   await half();
   const id = await one();

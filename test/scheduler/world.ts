@@ -120,11 +120,11 @@ export class World {
   }
 
   /** An uploaded piece that fills a sector. */
-  piece(): Promise<PieceId> {
+  piece(reserved = false): Promise<PieceId> {
     return this.run((ctx) => {
       const id = PieceId.parse(ctx.ids.next('p'));
       const sizes = { sizeBytes: '2032', paddedSizeBytes: '2048', hash: `sha256:${digest(id)}` };
-      ctx.tx.insertPiece({ id, miner: MINER, key: `pieces/${id}`, ...sizes, cid: null, job: null, createdMs: this.nowMs });
+      ctx.tx.insertPiece({ id, miner: MINER, key: `pieces/${id}`, ...sizes, cid: null, job: null, reserved, createdMs: this.nowMs });
       return id;
     });
   }

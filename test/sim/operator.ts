@@ -30,6 +30,7 @@ async function addPiece(world: World, sizeBytes: number, data?: string): Promise
         paddedSizeBytes: String(sizeBytes),
         cid: null,
         job: null,
+        reserved: false,
         createdMs: clock.nowMs,
       }),
     );

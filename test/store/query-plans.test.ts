@@ -143,6 +143,7 @@ test('no other question reads or sorts a table', () => {
     tx.runnerByCredential('hash-1');
     tx.insertPiece(piece(1));
     tx.waitingPieces(MINER, 9);
+    tx.reservedPieces(MINER, 9);
     tx.freeThreads();
     tx.threads();
     tx.thread('local/0');

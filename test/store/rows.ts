@@ -136,6 +136,7 @@ export function piece(n: number, change: Partial<PieceRow> = {}): PieceRow {
     paddedSizeBytes: '2048',
     cid: null,
     job: null,
+    reserved: false,
     createdMs: n,
     ...change,
   };

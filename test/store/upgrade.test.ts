@@ -103,3 +103,22 @@ test('a database of version 1 keeps its rows, and has what this version adds', a
   expect(known.map((record) => SectorRecord.parse(record))).toEqual([SEALED, SEALED_WITH_DATA]);
   expect(await store.commit((tx) => tx.snapCandidates(MINER, 0, 9))).toEqual([SEALED]);
 });
+
+test.each([
+  ['rebuild', '{}', true],
+  ['snapup', '{"asked":{"number":7}}', true],
+  ['snapup', '{}', false],
+  ['sealer', '{}', false],
+])('a piece in a %s of version 1 that asked for %s: reserved is %s', async (plan, asked, reserved) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sealpool-upgrade-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'a.db');
+  const old = new Database(path);
+  old.exec(VERSION_1);
+  old.prepare('update jobs set plan = ?, data = json_patch(data, ?) where id = ?').run(plan, asked, jobId(1));
+  old.prepare('update pieces set job = ?').run(jobId(1));
+  old.close();
+  const store = openNodeStore({ path, onFatal: (error) => expect.fail(error.message) });
+  onTestFinished(() => store.close());
+  expect(await store.commit((tx) => tx.piece(piece(1).id))).toEqual(piece(1, { job: jobId(1), reserved }));
+});

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { MinerId, PieceId } from '../../schema/ids.ts';
 import { SealpoolError } from '../../schema/problem.ts';
 import { payloadBytes } from '../../schema/seal-proof.ts';
-import type { PieceRow } from '../../scheduler/ports.ts';
+import type { PieceRow, Tx } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
@@ -46,7 +46,7 @@ function limitOf(parts: ApiParts, principal: Principal, miner: MinerId): number 
 async function store(
   parts: ApiParts,
   principal: Principal,
-  miner: MinerId,
+  { miner, reserved }: { readonly miner: MinerId; readonly reserved: boolean },
   declared: number,
   body: ReadableStream<Uint8Array> | null,
 ): Promise<PieceRow> {
@@ -77,6 +77,7 @@ async function store(
       paddedSizeBytes: String(paddedBytes(sizeBytes)),
       cid: null,
       job: null,
+      reserved,
       createdMs: ctx.nowMs,
     };
     ctx.tx.insertPiece(row);
@@ -90,15 +91,15 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       method: 'post',
       path: '/v1/pieces',
       who: 'operator',
-      summary: 'Upload a piece: the body is its raw bytes',
+      summary: 'Upload a piece: the body is its raw bytes; reserved, only a request that names it takes it',
       query: PieceQuery,
       answer: PieceView,
     }),
     async (c) => {
-      const { miner } = c.req.valid('query');
+      const { miner, reserved = false } = c.req.valid('query');
       const declared = c.req.header('content-length') ?? c.req.header('x-piece-size');
       const size = declared === undefined ? Number.NaN : Number(declared);
-      return c.json(pieceView(await store(parts, c.get('principal'), miner, size, c.req.raw.body)), 200);
+      return c.json(pieceView(await store(parts, c.get('principal'), { miner, reserved }, size, c.req.raw.body)), 200);
     },
   );
   app.openapi(
@@ -106,14 +107,15 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       method: 'get',
       path: '/v1/pieces',
       who: 'viewer',
-      summary: 'Pieces of a miner that no sector took yet, oldest first',
+      summary: 'Pieces of a miner that no sector took yet, oldest first: those any sector may take, or the reserved ones',
       query: PieceListQuery,
       answer: z.object({ items: z.array(PieceView) }),
     }),
     async (c) => {
-      const { miner, limit } = c.req.valid('query');
+      const { miner, limit, reserved } = c.req.valid('query');
       limitOf(parts, c.get('principal'), miner);
-      return c.json({ items: await parts.door.run((ctx) => ctx.tx.waitingPieces(miner, limit).map(pieceView)) }, 200);
+      const listed = ({ tx }: { tx: Tx }) => (reserved === true ? tx.reservedPieces(miner, limit) : tx.waitingPieces(miner, limit));
+      return c.json({ items: await parts.door.run((ctx) => listed(ctx).map(pieceView)) }, 200);
     },
   );
 }

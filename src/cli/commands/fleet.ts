@@ -60,7 +60,7 @@ async function addPiece({ client, values, positionals, show }: Session): Promise
   });
   if (!found.isFile()) throw new UsageError(`${path} is no file; name one`);
   const body = Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>;
-  show(await client.addPiece(needed(values, 'miner'), body, found.size), (piece) => pieceTable([piece]));
+  show(await client.addPiece(needed(values, 'miner'), body, found.size, values['reserved'] === true), (piece) => pieceTable([piece]));
 }
 
 export const RUNNER_COMMANDS: readonly Command[] = [
@@ -122,17 +122,18 @@ export const TOKEN_COMMANDS: readonly Command[] = [
 export const PIECE_COMMANDS: readonly Command[] = [
   {
     words: 'pieces add',
-    takes: 'FILE --miner M',
-    about: 'upload a file for the next sector',
-    options: { miner: { type: 'string' } },
+    takes: 'FILE --miner M [--reserved]',
+    about: 'upload a file for the next sector, or reserved for a request that names it',
+    options: { miner: { type: 'string' }, reserved: { type: 'boolean' } },
     positionals: [1, 1],
     run: addPiece,
   },
   {
     words: 'pieces list',
-    takes: '--miner M',
-    about: 'pieces no sector took yet',
-    options: { miner: { type: 'string' } },
-    run: async ({ client, values, show }) => show(await client.pieces(needed(values, 'miner')), ({ items }) => pieceTable(items)),
+    takes: '--miner M [--reserved]',
+    about: 'pieces no sector took yet, or the reserved ones',
+    options: { miner: { type: 'string' }, reserved: { type: 'boolean' } },
+    run: async ({ client, values, show }) =>
+      show(await client.pieces(needed(values, 'miner'), values['reserved'] === true), ({ items }) => pieceTable(items)),
   },
 ];

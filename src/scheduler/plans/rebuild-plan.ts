@@ -136,7 +136,7 @@ function addPiece(job: Job, result: unknown): Verdict {
   if (found?.cid === known.cid) return verdict;
   return permanent(
     'pieces_differ',
-    `the pieces given make CommD ${found?.cid}, the sector has ${known.cid}; abort this job and ask for the rebuild with the sector's own pieces, in their order`,
+    `the pieces given make CommD ${found?.cid}, the sector has ${known.cid}; abort this job and ask for the rebuild with the sector's own pieces, uploaded with --reserved and named in their order`,
   );
 }
 
@@ -198,7 +198,7 @@ function onChain(job: Job, outcome: Extract<EffectOutcome, { outcome: 'sector' }
   const known = (job.data.record?.update?.pieces ?? []).filter(({ filler }) => filler !== true).map(({ cid }) => cid);
   return permanent(
     'pieces_missing',
-    `sector ${job.number} of ${job.miner} was upgraded with data${known.length === 0 ? '' : ` (${known.join(', ')})`}; abort this job, upload its pieces (sealpool pieces add) and ask for the rebuild with --piece`,
+    `sector ${job.number} of ${job.miner} was upgraded with data${known.length === 0 ? '' : ` (${known.join(', ')})`}; abort this job, upload its pieces (sealpool pieces add --reserved) and ask for the rebuild with --piece`,
   );
 }
 

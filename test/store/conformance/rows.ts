@@ -175,6 +175,14 @@ export function rowsConformance(fresh: () => Database): void {
       });
       expect(await store.commit((tx) => tx.waitingPieces(MINER, 9))).toEqual([piece(3), piece(2)]);
       expect(await store.commit((tx) => tx.waitingPieces(MINER, 1))).toEqual([piece(3)]);
+      const named = [piece(5, { reserved: true }), piece(6, { reserved: true, job: jobId(1) })];
+      await store.commit((tx) => {
+        for (const one of named) tx.insertPiece(one);
+      });
+      expect(await store.commit((tx) => [tx.waitingPieces(MINER, 9), tx.reservedPieces(MINER, 9)])).toEqual([
+        [piece(3), piece(2)],
+        [named[0]],
+      ]);
       const taken = piece(3, { job: jobId(2), cid: 'baga' });
       await store.commit((tx) => tx.updatePiece(taken));
       expect(await store.commit((tx) => [tx.piece(taken.id), ...tx.waitingPieces(MINER, 9)])).toEqual([taken, piece(2)]);
