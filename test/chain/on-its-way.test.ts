@@ -28,16 +28,29 @@ const search = (cid: string): Promise<unknown> => raw(b, 'StateSearchMsg', [[], 
 async function rival(nonce: number, gasPremium = '200000'): Promise<string> {
   const from = await b.chain.sender(MINER);
   const call = LotusMessage.parse({
-    ...{ Version: 0, To: from, From: from, Nonce: nonce, Value: '1', Method: 0, Params: '' },
-    ...{ GasLimit: 10_000_000, GasFeeCap: '3000000', GasPremium: gasPremium },
+    Version: 0,
+    To: from,
+    From: from,
+    Nonce: nonce,
+    Value: '1',
+    Method: 0,
+    Params: '',
+    ...{
+      GasLimit: 1e7,
+      GasFeeCap: '3000000',
+      GasPremium: gasPremium,
+    },
   });
   const signed = LotusSignedMessage.parse(await raw(b, 'WalletSignMessage', [from, call]));
   return ((await raw(b, 'MpoolPush', [signed])) as { '/': string })['/'];
 }
 
 const landedWant = (cid: string): Extract<EffectWant, { kind: 'landed' }> => ({
-  ...{ kind: 'landed', miner: MINER, number: 7, message: cid, what: 'preCommit' },
-  // The chain tells CommR as a CID.
+  kind: 'landed',
+  miner: MINER,
+  number: 7,
+  message: cid,
+  what: 'preCommit',
   commR: 'bagboea4b5abcaeirceirceirceirceirceirceirceirceirceirceirceirceib',
 });
 

@@ -63,7 +63,11 @@ test('version 2: its head had been executed; what waited then lands', async () =
   db.exec(`${SCHEMA_STEPS[1]} PRAGMA user_version = 2`);
   const { Message: message } = JSON.parse(waiting.signed) as { Message: { Nonce: number } };
   db.prepare("INSERT INTO messages (cid, unsigned_cid, sender, nonce, signed, state) VALUES (?, ?, ?, ?, ?, 'pending')").run(
-    ...[waiting.cid, `unsigned ${waiting.cid}`, waiting.sender, message.Nonce, waiting.signed],
+    waiting.cid,
+    `unsigned ${waiting.cid}`,
+    waiting.sender,
+    message.Nonce,
+    waiting.signed,
   );
   const landed = db.prepare("SELECT cid, epoch FROM messages WHERE state = 'landed' ORDER BY seq DESC").get() as {
     cid: string;
