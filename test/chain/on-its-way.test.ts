@@ -35,11 +35,9 @@ async function rival(nonce: number, gasPremium = '200000'): Promise<string> {
     Value: '1',
     Method: 0,
     Params: '',
-    ...{
-      GasLimit: 1e7,
-      GasFeeCap: '3000000',
-      GasPremium: gasPremium,
-    },
+    GasLimit: 10_000_000,
+    GasFeeCap: '3000000',
+    GasPremium: gasPremium,
   });
   const signed = LotusSignedMessage.parse(await raw(b, 'WalletSignMessage', [from, call]));
   return ((await raw(b, 'MpoolPush', [signed])) as { '/': string })['/'];
