@@ -5,6 +5,7 @@
 import { SealpoolError } from '../schema/problem.ts';
 import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
 import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
+import { missingKey } from '../scheduler/disputed-inputs.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
@@ -15,7 +16,12 @@ import type { ApiParts } from './parts.ts';
 const URL_TTL_MS = 24 * 60 * 60 * 1000;
 
 type Output = Extract<Report, { outcome: 'done' }>['outputs'][number];
-type Checked = { readonly report: Report; readonly standing: { status: 'apply' } | ReportAnswer; readonly uploads: readonly UploadRow[] };
+type Checked = {
+  readonly report: Report;
+  readonly standing: { status: 'apply' } | ReportAnswer;
+  readonly uploads: readonly UploadRow[];
+  readonly missing: string | undefined;
+};
 
 /** Answers a runner's `next`. Throws 401 for an unknown credential. */
 export async function answerNext(parts: ApiParts, credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
@@ -35,6 +41,7 @@ async function takeReports(parts: ApiParts, credential: string, request: NextReq
       report,
       standing: checkReport(ctx, runner, report),
       uploads: ctx.tx.uploadsOfAttempt(report.attempt),
+      missing: missingKey(ctx, report),
     }));
   });
   if (checked.length === 0) return [];
@@ -51,11 +58,11 @@ async function takeReports(parts: ApiParts, credential: string, request: NextReq
 /** Makes objects of what was uploaded. What the runner did wrong becomes its failure, what is ours it is asked to report again. */
 async function completeUploads(
   parts: ApiParts,
-  { report, standing, uploads }: Checked,
+  { report, standing, uploads, missing }: Checked,
 ): Promise<{ report: Report; answer?: ReportAnswer }> {
   if (standing.status !== 'apply') return { report, answer: standing };
   // Applying the failure drops its uploads.
-  if (report.outcome === 'failed') return { report };
+  if (report.outcome === 'failed') return missing === undefined ? { report } : lookedFor(parts, report, missing);
   const named = report.outputs;
   try {
     for (const output of named) {
@@ -87,6 +94,23 @@ async function completeUploads(
   const unused = uploads.filter(({ name }) => !named.some((output) => output.name === name));
   await Promise.allSettled(unused.map(({ key, uploadId }) => parts.objects.abortUpload(key, uploadId)));
   return { report };
+}
+
+/** An input is gone where the store says so; one that is there was only not fetched, which is the runner's failure. */
+async function lookedFor(
+  parts: ApiParts,
+  report: Extract<Report, { outcome: 'failed' }>,
+  key: string,
+): Promise<{ report: Report; answer?: ReportAnswer }> {
+  try {
+    return (await parts.objects.head(key)) === undefined ? { report } : { report: { ...report, code: 'transfer_failed' } };
+  } catch (error) {
+    parts.log.warn({ err: error, attempt: report.attempt }, 'an input that a runner misses could not be looked for');
+    return {
+      report,
+      answer: { status: 'retry_later', message: 'the object store does not answer now; report the same again in a few seconds' },
+    };
+  }
 }
 
 /** Completes one upload. An object of its size under its key is what an earlier completion of it made. */

@@ -27,6 +27,7 @@ export async function download(input: InputFile, path: string, options: Transfer
             headers: have === 0 ? {} : { range: `bytes=${have}-`, ...(etag === null ? {} : { 'if-match': etag }) },
           });
           if (answer.status === 412 || answer.status === 416) throw differs(input, 'it changed or is shorter than promised');
+          if (answer.status === 404 || answer.status === 410) throw missing(input, answer.status);
           await checkStatus(answer, have === 0 ? [200] : [200, 206], `fetching ${input.name}`);
           if (answer.status === 200) have = 0;
           etag = answer.headers.get('etag');
@@ -58,6 +59,14 @@ function differs(input: InputFile, how: string): StageFailure {
   return new StageFailure(
     'input_differs',
     `input ${input.name} is not the file of ${input.sizeBytes} bytes that was granted: ${how}; it has to be made again`,
+    input.name,
+  );
+}
+
+function missing(input: InputFile, status: number): StageFailure {
+  return new StageFailure(
+    'input_missing',
+    `input ${input.name} is not in the object store (status ${status}); it has to be made again`,
     input.name,
   );
 }

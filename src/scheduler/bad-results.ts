@@ -63,7 +63,7 @@ function otherReplica(ctx: Context, job: Job, verdict: BadResults, other: NonNul
 
 function blame(ctx: Context, job: Job, id: string, { reason, blame: cost }: BadResults, told: boolean): void {
   const maker = ctx.tx.runner(id as Attempt['runner']);
-  if (maker !== undefined) strike(ctx, maker, `${job.id}: ${reason}`, told && cost !== 'fault');
+  if (maker !== undefined && cost !== 'none') strike(ctx, maker, `${job.id}: ${reason}`, told && cost !== 'fault');
 }
 
 /** `counted`: whoever made it (our own machines) would make the same again at once, so it is a failure of the job. */

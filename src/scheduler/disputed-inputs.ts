@@ -19,13 +19,21 @@ export type Disputed = { readonly verdict: Verdict | undefined; readonly strikes
 /** Codes that say that inputs with the right hashes are no good. */
 const INVALID: ReadonlySet<string> = new Set(['input_invalid', 'proof_invalid']);
 
-/** The artifact that the report says differs: a stage knows it by the prover's name for it. */
+/** The artifact that the report says differs or is gone: a stage knows it by the prover's name for it. */
 function namedInput(job: Job, attempt: Attempt, report: Failed): { readonly name: string; readonly artifact: Artifact } | undefined {
-  if (report.code !== 'input_differs') return undefined;
+  if (report.code !== 'input_differs' && report.code !== 'input_missing') return undefined;
   const { inputs } = planOf(job.plan).work(job, attempt.stage);
   const name = inputs.find((input) => input.name === report.input)?.artifact;
   const artifact = name === undefined ? undefined : job.data.artifacts[name];
   return name === undefined || artifact === undefined ? undefined : { name, artifact };
+}
+
+/** Key of the object that the report says is gone: whether it is so, the control plane can see for itself. */
+export function missingKey(ctx: Context, report: Report): string | undefined {
+  if (report.outcome !== 'failed' || report.code !== 'input_missing') return undefined;
+  const attempt = ctx.tx.attempt(report.attempt);
+  const job = attempt === undefined ? undefined : ctx.tx.job(attempt.job);
+  return attempt === undefined || job === undefined ? undefined : namedInput(job, attempt, report)?.artifact.key;
 }
 
 /** How a word about inputs begins in the attempt's failure: the same words of two runners begin alike. */
@@ -41,6 +49,8 @@ export const failureText = (job: Job, attempt: Attempt, report: Failed): string 
 export function readDispute(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Failed): Disputed | undefined {
   const verdict = verdictOf(ctx, runner, job, attempt, report);
   if (verdict === undefined) return undefined;
+  // No word against a word: the control plane has looked (see `missingKey`).
+  if (report.code === 'input_missing') return { verdict, strikes: false };
   const word = wordOf(job, attempt, report);
   const before = earlierWords(ctx, job, attempt, word);
   if (madeAllItself(runner, job, attempt, report)) {
@@ -63,6 +73,10 @@ function verdictOf(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, 
   const named = namedInput(job, attempt, report);
   if (named !== undefined) {
     const { madeIn, madeBy } = named.artifact;
+    if (report.code === 'input_missing') {
+      const reason = `${named.name} is gone from the object storage`;
+      return { verdict: 'bad_results', backTo: madeIn, madeBy, reason, blame: 'none', counted: true };
+    }
     return { verdict: 'bad_results', backTo: madeIn, madeBy, reason: `stored ${named.name} differs from the hash its maker reported` };
   }
   if (!INVALID.has(report.code)) return undefined;

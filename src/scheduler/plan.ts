@@ -68,8 +68,8 @@ export type Verdict =
       readonly reason: string;
       readonly madeBy?: string;
       readonly proofsOf?: Stage;
-      /** What it costs the rented makers: `lie` (the default) quarantines them, `fault` is a strike. */
-      readonly blame?: 'lie' | 'fault';
+      /** What it costs the rented makers: `lie` (the default) quarantines them, `fault` is a strike, `none` nothing. */
+      readonly blame?: 'lie' | 'fault' | 'none';
       /** It came round again with nobody taken out: that is a failure of the job. */
       readonly counted?: true;
       /** The CommR (CID) that this runner came to instead of the one on the chain, and what it means when another one comes to it too. */
@@ -78,7 +78,12 @@ export type Verdict =
   /** Only time helps: looked at again by itself, not counted. */
   | { readonly verdict: 'wait'; readonly code: string; readonly message: string }
   /** This existing sector does not fit and the request did not name it: the next one is tried. */
-  | { readonly verdict: 'pass_over'; readonly reason: string }
+  | {
+      readonly verdict: 'pass_over';
+      readonly reason: string;
+      /** It never will fit. */
+      readonly forGood: boolean;
+    }
   | {
       readonly verdict: 'error';
       readonly category: ErrorCategory;

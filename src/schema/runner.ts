@@ -61,6 +61,7 @@ export type ReportedOutput = z.infer<typeof ReportedOutput>;
 export const FailureCode = z.enum([
   'bad_request',
   'input_differs',
+  'input_missing',
   'input_invalid',
   'proof_invalid',
   'parameters_missing',

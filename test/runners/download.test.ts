@@ -74,6 +74,12 @@ test('errors of the server are tried again, a refusal is not', async () => {
   expect(asked).toHaveLength(4);
 });
 
+test.each([404, 410])('an object that is gone (%s) is named, so that it is made again', async (status) => {
+  answer = (_request, response) => response.writeHead(status).end();
+  await expect(fetchIt(60_000)).rejects.toMatchObject({ code: 'input_missing', input: 'sealed' });
+  expect(asked).toHaveLength(1);
+});
+
 test('another object under the URL, found when resuming', async () => {
   answer = (_request, response, time) => (time === 1 ? send(response, 0, 60_000) : response.writeHead(412).end());
   await expect(fetchIt()).rejects.toMatchObject({ code: 'input_differs', input: 'sealed' });

@@ -167,3 +167,43 @@ test('a maker of an earlier generation pays too', async () => {
   expect(await runner(layers)).toMatchObject({ status: 'quarantined' });
   expect(await world.job(id)).toMatchObject({ state: 'TicketAssigned', generation: 3, retries: 0 });
 });
+
+test('one own runner alone: its own damaged file is made again after it has looked twice', async () => {
+  const own = await register('own', 'own');
+  const id = await ask();
+  await says('PC2', 'input_differs', LAYER);
+  expect(await world.job(id)).toMatchObject({ state: 'PC1Done', generation: 1, retries: 0 });
+  await says('PC2', 'input_differs', LAYER);
+  expect(await world.job(id)).toMatchObject({ state: 'TicketAssigned', generation: 2, retries: 1, paused: false });
+  await world.finish([own]);
+  expect(await world.job(id)).toMatchObject({ state: 'Finished' });
+});
+
+test('a file that never comes out whole pauses the job at last', async () => {
+  const own = await register('own', 'own');
+  const id = await ask();
+  const { maxRetries } = world.settings.retry;
+  for (let word = 0; word < 2 * (maxRetries + 1); word += 1) {
+    await world.tick(3_600_000);
+    await says('PC2', 'input_differs', LAYER);
+  }
+  expect(await world.job(id)).toMatchObject({ paused: true, error: { code: 'bad_result' } });
+  expect(await runner(own)).toMatchObject({ status: 'ready' });
+});
+
+test('a file that is gone is made again at once, and nobody pays for it', async () => {
+  await ownBut('PC1', 'PC2');
+  for (const [name, stage] of [
+    ['layers', 'PC1'],
+    ['gpu', 'PC2'],
+  ] as const)
+    await register(name, 'rented', [stage]);
+  const id = await ask();
+  await says('PC2', 'input_missing', LAYER);
+  expect(await world.job(id)).toMatchObject({ state: 'TicketAssigned', generation: 2, retries: 1, paused: false });
+  expect((await world.run((ctx) => ctx.tx.runners())).map(({ strikes, status }) => [strikes, status])).toEqual(
+    Array.from({ length: 3 }, () => [0, 'ready']),
+  );
+  await world.finish(await all());
+  expect(await world.job(id)).toMatchObject({ state: 'Finished' });
+});
