@@ -150,17 +150,26 @@ function died(ctx: Context, effect: EffectRow, job: Job | undefined, message: st
   });
 }
 
+/** After so many epochs no reorg brings anything back. */
+const FINALITY_EPOCHS = 900;
 /** Where the seed of the pre-commit is drawn. */
 const SEED_STATE = 'PersistanceSubmitted';
 
+/** Whether its time is over by the chain's clock with one finality to spare: then the message and the sector are looked at once more. */
+function mayHaveExpired(ctx: Context, { data }: Job): boolean {
+  const now = epochNow(ctx);
+  const landed = data.preCommit?.landedEpoch;
+  return now !== undefined && landed !== undefined && now > landed + PROVE_COMMIT_WITHIN + FINALITY_EPOCHS;
+}
+
 /**
- * The chain shows no pre-commit although its message had landed. Where the seed is drawn the message is followed
- * once more, and decides; later a proof is at stake, so that only an operator throws it away.
+ * The chain shows no pre-commit although its message had landed. Where the seed is drawn, and once it must have expired, the
+ * message is followed once more, and decides; else a proof is at stake, so that only an operator throws it away.
  */
 function preCommitGone(ctx: Context, job: Job, message: string): void {
   const { preCommit } = job.data;
   const code = 'no_pre_commit';
-  if (job.state !== SEED_STATE || preCommit === undefined) {
+  if (preCommit === undefined || (job.state !== SEED_STATE && !mayHaveExpired(ctx, job))) {
     const then = `it is tried again by itself; when the job pauses over this and the chain has no sector ${job.number} either, resume at ${SEED_STATE}`;
     fail(ctx, job, { category: 'temporary', code, message: `${message}; ${then}` });
     return;

@@ -121,6 +121,10 @@ export function sealerTodo(job: Job): Todo {
       if (data.proof === undefined) return stage('C2');
       return data.proofChecked === true ? advance('C2') : stage('Verify');
     case 'C2Done':
+      // It had landed, and must have expired when the prove-commit was refused.
+      if (data.proveCommit === undefined && data.preCommit !== undefined && data.preCommit.landedEpoch === undefined) {
+        return landedWant(job, 'CheckPC', 'preCommit');
+      }
       return data.proveCommit === undefined ? proveCommitWant(job) : advance('SubmitProof');
     case 'ProofSubmitted':
       if (data.asked?.skipOnchainCheck === true) return advance('Finish');
