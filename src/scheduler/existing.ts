@@ -112,8 +112,10 @@ function take(ctx: Context, job: Job, record: SectorRecord): Job {
   return change(ctx, job, { number: record.number, data: { ...job.data, record, sealProof, ...made, ...known } });
 }
 
-/** This sector does not fit: its number goes back and those after it are looked at. */
-export function passOver(ctx: Context, job: Job): Job {
+/** This sector does not fit: its number goes back and those after it are looked at. `unfit`: why it never will, which its record keeps. */
+export function passOver(ctx: Context, job: Job, unfit: string | undefined): Job {
+  const known = job.number === null ? undefined : ctx.tx.sectorRecord(job.miner, job.number);
+  if (known !== undefined && unfit !== undefined) ctx.tx.putSectorRecord({ ...known, unfit });
   const { record: _record, onChain: _onChain, commR: _commR, ticket: _ticket, ...rest } = job.data;
   return change(ctx, job, { number: null, data: { ...rest, asked: { ...rest.asked, after: job.number ?? 0 } } });
 }

@@ -80,11 +80,12 @@ function difference(known: SectorRecord, given: SectorRecord): string | undefine
   );
 }
 
-/** What is known stays; what was not known is filled in. What the import says of places wins: files do move. */
+/** What is known stays, but for what kept snaps away; what was not known is filled in. What the import says of places wins: files do move. */
 function merged(known: SectorRecord, given: SectorRecord): SectorRecord {
   const { ticket } = known;
+  const { unfit: _unfit, ...fit } = known;
   return {
-    ...known,
+    ...fit,
     ticket: ticket === null ? given.ticket : { ...ticket, value: ticket.value ?? given.ticket?.value ?? null },
     commD: known.commD ?? given.commD,
     update: known.update ?? given.update,

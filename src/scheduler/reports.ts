@@ -180,7 +180,7 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
       return waitFor(ctx, job, verdict.code, verdict.message);
     case 'pass_over':
       note(ctx, job, { actor: 'engine', kind: 'note', from: job.state, detail: { reason: verdict.reason, passedOver: job.number } });
-      return settle(ctx, passOver(ctx, job));
+      return settle(ctx, passOver(ctx, job, verdict.forGood ? verdict.reason : undefined));
     case 'bad_results':
       return badResults(ctx, job, verdict);
     case 'error': {

@@ -33,6 +33,8 @@ export const SectorRecord = z.object({
   /** The snap that put data into it. */
   update: z.object({ commR: Commitment, commD: Commitment, pieces: z.array(PlacedPiece) }).nullable(),
   files: StoredFiles.nullable(),
+  /** Why the chain says that no snap ever fits it: not looked for again until it is imported or rebuilt. */
+  unfit: z.string().optional(),
   /** CIDs of its messages where known. */
   preCommit: z.string().nullable(),
   proveCommit: z.string().nullable(),

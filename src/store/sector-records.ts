@@ -11,7 +11,7 @@ const p = sql.placeholder;
 
 function recordRow(record: SectorRecord): Written<typeof sectorRecords> {
   const { miner, number } = record;
-  const cc = record.update === null && record.pieces.length === 0;
+  const cc = record.update === null && record.pieces.length === 0 && record.unfit === undefined;
   return { miner, number, cc: cc ? 1 : 0, storage: record.files?.storage ?? null, data: JSON.stringify(record) };
 }
 

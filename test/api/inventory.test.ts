@@ -35,6 +35,15 @@ test('records come in, are known the second time, and go out as they came, page 
   expect((await page('?miner=f01000')).items).toHaveLength(3);
 });
 
+test('a sector that the chain kept from snaps is looked for again once it is imported again', async () => {
+  const stored = { ...CC, files: { storage: 'store', root: '/storage', files: null } };
+  const candidates = () => world.door.run((ctx) => ctx.tx.snapCandidates(OURS, 0, 9).map(({ number }) => number));
+  await world.door.run((ctx) => ctx.tx.putSectorRecord({ ...stored, unfit: 'the chain has no such sector' }));
+  expect(await candidates()).toEqual([]);
+  expect(await taken([stored])).toMatchObject({ imported: 1 });
+  expect(await candidates()).toEqual([CC.number]);
+});
+
 test('the numbers of imported sectors are taken', async () => {
   await taken([{ ...CC, number: 41 }]);
   expect(await world.door.run((ctx) => ctx.tx.nextSectorNumber(OURS, 1, 1_000))).toBe(42);

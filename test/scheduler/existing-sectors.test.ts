@@ -144,6 +144,29 @@ describe('which sector is snapped', () => {
     expect(events.filter(({ kind }) => kind === 'note').map(({ detail }) => detail['passedOver'])).toEqual([50, 51, 52]);
   });
 
+  test('those that never will fit are looked at once, until they are rebuilt; an unproven one each time', async () => {
+    for (const number of [50, 51, 52, 53, 54]) await imported(number);
+    world.chain.proven(51, UPDATE_COMM_R.cid, COMM_R.cid);
+    world.chain.proven(52, DATA_COMM_R.cid);
+    world.chain.sectors.set(53, { ...world.chain.proven(53), proven: false });
+    world.chain.proven(54);
+    const looked = async (id: Job['id']): Promise<unknown[]> =>
+      (await world.events(id)).filter(({ kind }) => kind === 'note').map(({ detail }) => detail['passedOver']);
+    await world.piece();
+    const first = await finished(await ask({ plan: 'snapup' }));
+    expect([first.number, await looked(first.id)]).toEqual([54, [50, 51, 52, 53]]);
+    await world.piece();
+    await imported(55);
+    world.chain.proven(55);
+    const second = await finished(await ask({ plan: 'snapup' }));
+    expect([second.number, await looked(second.id)]).toEqual([55, [53]]);
+    expect((await record(50))?.unfit).toMatch(/the chain has no sector 50/);
+    world.chain.proven(50);
+    await finished(await ask({ plan: 'rebuild', sector: 50 }));
+    await world.piece();
+    expect((await finished(await ask({ plan: 'snapup' }))).number).toBe(50);
+  });
+
   test('a named one that is not proven is waited for, and that costs no retry', async () => {
     await imported(54);
     const sector = world.chain.proven(54);

@@ -220,8 +220,10 @@ function record(job: Job, before: SectorRecord | undefined): SectorRecord | unde
   const known = before ?? data.record;
   if (known === undefined || data.stored === undefined) return undefined;
   const { snapCommR: commR, snapCommD: commD, snapLayout: pieces } = data;
+  // The chain has it: what once kept it from snaps is asked again.
+  const { unfit: _unfit, ...fit } = known;
   return {
-    ...known,
+    ...fit,
     ticket: data.ticket ?? known.ticket,
     commD: data.commD ?? known.commD,
     pieces: sealedData(job) ? (data.layout ?? known.pieces) : known.pieces,

@@ -175,7 +175,7 @@ function readFailure(job: Job, name: Stage, code: string): Verdict | undefined {
 function fits(job: Job, outcome: Extract<EffectOutcome, { outcome: 'sector' }>): Verdict {
   const verdict = chainSectorResult(job, outcome);
   const named = job.data.asked?.number !== undefined;
-  const passed = (reason: string): Verdict => ({ verdict: 'pass_over', reason });
+  const passed = (reason: string, forGood = true): Verdict => ({ verdict: 'pass_over', reason, forGood });
   if (verdict.verdict !== 'ok') return named || verdict.verdict !== 'error' ? verdict : passed(verdict.message);
   const name = `sector ${job.number} of ${job.miner}`;
   if (outcome.sector?.keyCommR !== null) {
@@ -184,7 +184,7 @@ function fits(job: Job, outcome: Extract<EffectOutcome, { outcome: 'sector' }>):
   }
   if (outcome.sector.proven) return verdict;
   const message = `${name} is not proven yet (its first Window PoSt is still to come, or it is faulty); it is looked at again by itself`;
-  return named ? { verdict: 'wait', code: 'sector_unproven', message } : passed(message);
+  return named ? { verdict: 'wait', code: 'sector_unproven', message } : passed(message, false);
 }
 
 function applyEffect(job: Job, _step: string, outcome: EffectOutcome): Verdict {
