@@ -192,6 +192,23 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
   }
 }
 
+/** A rented host may stop once; one that takes the same stage to stop it again holds the job up, and pays unless it was told to drain. */
+function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string): void {
+  const before = ctx.tx
+    .attemptsOfJob(job.id)
+    .some(
+      ({ id, stage, state, generation, runner: other, failure }) =>
+        id !== attempt.id &&
+        other === runner.id &&
+        stage === attempt.stage &&
+        state === attempt.state &&
+        generation === attempt.generation &&
+        failure?.startsWith('interrupted: ') === true,
+    );
+  if (before && runner.status !== 'draining') strike(ctx, runner, reason, false);
+  again(ctx, job, attempt, reason);
+}
+
 /** Codes that mean our own request or data is wrong, when an own runner says so. */
 const OURS: ReadonlySet<string> = new Set(['bad_request', 'input_invalid']);
 
@@ -199,7 +216,8 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
   const reason = `${attempt.stage} on ${runner.name}: ${report.message}`;
   discardOutputs(ctx, job, attempt);
   if (report.code === 'interrupted') {
-    settle(ctx, job);
+    if (runner.trust === 'own') settle(ctx, job);
+    else brokenOff(ctx, runner, job, attempt, reason);
     return;
   }
   if (report.code === 'storage_full') {
