@@ -117,7 +117,7 @@ test('a bound PC2 that gives another CommR does not count', async () => {
   await world.restore(preCommitted({ commR: OTHER_COMM_R.cid }));
   await world.finish([world.own]);
   const job = await world.job(id);
-  expect(job).toMatchObject({ paused: true, error: { code: 'bad_result', message: expect.stringContaining(OTHER_COMM_R.cid) } });
+  expect(job).toMatchObject({ paused: true, error: { code: 'replica_differs', message: expect.stringContaining(OTHER_COMM_R.cid) } });
   expect(world.sent).toEqual([]);
 });
 
