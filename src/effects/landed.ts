@@ -23,7 +23,8 @@ export type Following = {
 /** What the chain says of the message now. Throws what the chain throws. */
 export async function followMessage(want: Landed, parts: Following): Promise<EffectOutcome> {
   const state = await parts.chain.message(want.message, { number: want.number });
-  if (state.state === 'pending') return { outcome: 'wait', forMs: parts.epochMs, reason: `message ${want.message} is in the mempool` };
+  if (state.state === 'pending')
+    return { outcome: 'wait', forMs: parts.epochMs, reason: `message ${want.message} is in the mempool`, pending: true };
   if (state.state === 'unknown') return pushLost(want, parts);
   if (state.confidence < CONFIDENCE_EPOCHS) {
     const missing = CONFIDENCE_EPOCHS - state.confidence;
@@ -67,7 +68,12 @@ async function pushLost(want: Landed, parts: Following): Promise<EffectOutcome> 
     if (shown?.commR !== want.commR) throw error;
     return { outcome: 'landed', epoch: shown.epoch, exitCode: 0, onChain: true, detail: comparison(want, shown) };
   }
-  return { outcome: 'wait', forMs: parts.epochMs, reason: `the node had lost message ${want.message}; the same bytes were pushed again` };
+  return {
+    outcome: 'wait',
+    forMs: parts.epochMs,
+    reason: `the node had lost message ${want.message}; the same bytes were pushed again`,
+    pending: true,
+  };
 }
 
 /** The sector as the chain shows it. A pre-commit is gone once it was proven: the sector stands for it. */

@@ -143,5 +143,6 @@ export type EffectOutcome =
   | { readonly outcome: 'pushed' }
   | { readonly outcome: 'landed'; readonly epoch: number; readonly exitCode: number; readonly onChain: boolean; readonly detail: string }
   | { readonly outcome: 'deleted' }
-  | { readonly outcome: 'wait'; readonly forMs: number; readonly reason: string }
+  /** `pending`: the message that is followed is in the mempool, in no block yet. */
+  | { readonly outcome: 'wait'; readonly forMs: number; readonly reason: string; readonly pending?: true }
   | { readonly outcome: 'error'; readonly category: ErrorCategory; readonly code: string; readonly message: string };

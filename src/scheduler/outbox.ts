@@ -14,6 +14,7 @@ import { planOf } from './plans/all.ts';
 import { reconciled } from './reconcile.ts';
 import { act } from './reports.ts';
 import { jitterOf, retryOf, waitMs } from './retry.ts';
+import { tellStuck } from './stuck-message.ts';
 import { assignFreed } from './threads.ts';
 import { ticketTooOld } from './ticket.ts';
 
@@ -83,7 +84,7 @@ function ended(ctx: Context, effect: EffectRow, job: Job | undefined, outcome: E
   if (outcome.outcome === 'wait') {
     ctx.tx.updateEffect({ ...effect, dueMs: ctx.nowMs + outcome.forMs, lastError: outcome.reason, failures: 0 });
     ctx.signals.add('effects');
-    overtaken(ctx, effect, job);
+    if (!overtaken(ctx, effect, job) && job !== undefined) tellStuck(ctx, effect, job, outcome.pending === true);
     return;
   }
   if (outcome.outcome === 'error') {

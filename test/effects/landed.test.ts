@@ -57,7 +57,11 @@ const landed = (change: Partial<Extract<MessageState, { state: 'landed' }>> = {}
 });
 
 test('a message in the mempool is asked for again after an epoch', async () => {
-  expect(await follow('preCommit', { state: { state: 'pending' } }).outcome).toMatchObject({ outcome: 'wait', forMs: EPOCH_MS });
+  expect(await follow('preCommit', { state: { state: 'pending' } }).outcome).toMatchObject({
+    outcome: 'wait',
+    forMs: EPOCH_MS,
+    pending: true,
+  });
 });
 
 test('a message is believed five epochs after it landed, not four', async () => {
@@ -114,7 +118,11 @@ test('a message that failed because another one had done its work is done, and n
 
 test('the very bytes of a lost message are pushed again', async () => {
   const { pushed, outcome } = follow('preCommit', { state: { state: 'unknown' }, stored: SIGNED });
-  expect(await outcome).toMatchObject({ outcome: 'wait', forMs: EPOCH_MS });
+  expect(await outcome).toMatchObject({
+    outcome: 'wait',
+    forMs: EPOCH_MS,
+    pending: true,
+  });
   expect(pushed).toEqual([SIGNED]);
 });
 

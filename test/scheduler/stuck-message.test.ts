@@ -1,0 +1,77 @@
+/** A message that stays in the mempool is told of once, with what helps; the job waits on, and loses nothing. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { EffectOutcome, EffectRow } from '../../src/scheduler/effects.ts';
+import { explain } from '../../src/scheduler/explain.ts';
+import { setHead } from '../../src/scheduler/head.ts';
+import { effectSigned } from '../../src/scheduler/outbox.ts';
+import { pledge } from '../../src/scheduler/pledge.ts';
+import type { RunnerId } from '../../src/schema/ids.ts';
+import type { Job } from '../../src/schema/job.ts';
+import { TICKET } from './honest.ts';
+import { MINER, World } from './world.ts';
+
+const EPOCH_MS = 30_000;
+const PENDING: EffectOutcome = { outcome: 'wait', forMs: EPOCH_MS, reason: 'message bafyx is in the mempool', pending: true };
+const IN_A_BLOCK: EffectOutcome = { outcome: 'wait', forMs: EPOCH_MS, reason: 'message bafyx landed at epoch 10911' };
+let world: World;
+let own: RunnerId;
+let id: Job['id'];
+beforeEach(async () => {
+  world = new World();
+  await world.start();
+  own = (await world.register('own')).id;
+  await world.run((ctx) => setHead(ctx, { epoch: TICKET.epoch + 900, epochMs: EPOCH_MS }));
+  const [job] = await world.run((ctx) => pledge(ctx, { plan: 'sealer', miner: MINER, count: 1 }, 'test'));
+  id = (job as Job).id;
+  while ((await world.job(id)).state !== 'PCSubmitted') {
+    for (const effect of await world.effects()) {
+      if (effect.step === 'SubmitPC') {
+        const signed = '{"Message":{"Value":"15","GasFeeCap":"123456789","GasPremium":"100"}}';
+        await world.run((ctx) => effectSigned(ctx, effect.id, { sender: 't3a', nonce: 7, cid: 'bafyx', signed, pushed: false }));
+        await world.perform((await world.run((ctx) => ctx.tx.effect(effect.id))) as EffectRow, { outcome: 'pushed' });
+      } else await world.perform(effect);
+    }
+    for (const granted of await world.grant(own)) await world.report(own, world.honest(granted));
+  }
+});
+afterEach(() => world.close());
+
+/** The message is looked for once an epoch, and this is what the chain says. */
+const looks = async (times: number, outcome: EffectOutcome): Promise<void> => {
+  for (let at = 0; at < times; at += 1) {
+    await world.tick(EPOCH_MS);
+    for (const effect of await world.effects()) if (effect.step === 'CheckPC') await world.perform(effect, outcome);
+  }
+};
+const told = async () => (await world.events(id)).filter(({ kind, detail }) => kind === 'error' && detail['code'] === 'message_stuck');
+
+test('ten epochs in the mempool: told once with nonce, fee cap and what to do, and counted never', async () => {
+  await looks(9, PENDING);
+  expect(await world.job(id)).toMatchObject({ error: null });
+  await looks(30, PENDING);
+  const job = await world.job(id);
+  expect(job).toMatchObject({
+    state: 'PCSubmitted',
+    paused: false,
+    retries: 0,
+    waiting: { for: 'effect' },
+    error: { category: 'temporary', code: 'message_stuck' },
+  });
+  expect(job.error?.message).toMatch(/bafyx .*nonce 7 .*123456789 attoFIL.*lotus mpool replace --auto t3a 7/);
+  expect(await told()).toMatchObject([{ from: 'PCSubmitted', detail: { step: 'CheckPC', pauses: false } }]);
+  expect((await world.run((ctx) => explain(ctx, job))).sentence).toContain('lotus mpool replace');
+});
+
+test('once it is in a block nothing is wrong any more, and the sector goes on', async () => {
+  await looks(11, PENDING);
+  await looks(1, IN_A_BLOCK);
+  expect(await world.job(id)).toMatchObject({ error: null, waiting: { for: 'effect' } });
+  await world.finish([own]);
+  expect(await world.job(id)).toMatchObject({ state: 'Finished', data: { preCommit: { cid: 'bafyx' } } });
+});
+
+test('any other wait is no stuck message, however long', async () => {
+  await looks(40, IN_A_BLOCK);
+  expect(await world.job(id)).toMatchObject({ error: null });
+  expect(await told()).toEqual([]);
+});
