@@ -138,7 +138,10 @@ export type Tx = {
   /** Jobs that hold a place on this runner whose reservation has not run out. */
   reservedOn(runner: RunnerId, nowMs: number): readonly JobId[];
   countJobs(): readonly { state: string; paused: boolean; count: number }[];
-  /** The number after the highest in `first` … `last` that a job or a record of ours has; `first` when there is none. */
+  /**
+   * The number after the highest in `first` … `last` that a job or a record of ours has, `first` when there is none. Where
+   * that is past `last`, the lowest of the range that none has; `last` + 1 when all are used.
+   */
   nextSectorNumber(miner: MinerId, first: number, last: number): number;
   /** Sealer jobs etc. that are not final, newest first: what a restore reconciles with the chain. */
   liveJobs(limit: number, cursor: string | null): Page<Job>;

@@ -133,6 +133,18 @@ export function jobsPart(db: Db) {
       .where(and(eq(table.miner, p('miner')), between(table.number, p('first'), p('last'))))
       .prepare();
   const lastNumbers = [lastNumber(jobs), lastNumber(sectorRecords)];
+  const unused = (number: SQL) => sql`not exists (select 1 from jobs as j where j.miner = ${p('miner')} and j.number = ${number})
+    and not exists (select 1 from sector_records as r where r.miner = ${p('miner')} and r.number = ${number})`;
+  // The lowest unused number is the first one, or comes after a used one: both walk an index up to the first gap.
+  const afterUsed = (table: typeof jobs | typeof sectorRecords) =>
+    db
+      .select({ number: sql<number>`${table.number} + 1` })
+      .from(table)
+      .where(and(eq(table.miner, p('miner')), between(table.number, p('from'), p('last')), unused(sql`${table.number} + 1`)))
+      .orderBy(asc(table.number))
+      .limit(1)
+      .prepare();
+  const gaps = [afterUsed(jobs), afterUsed(sectorRecords)];
   const live = db
     .select()
     .from(jobs)
@@ -180,8 +192,14 @@ export function jobsPart(db: Db) {
     jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),
     reservedOn: (runner, nowMs) => queues.reservedOn.all({ runner, nowMs }).map((row) => row.id as JobId),
     countJobs: () => counts.all().map((row) => ({ ...row, paused: row.paused === 1 })),
-    nextSectorNumber: (miner, first, last) =>
-      Math.max(...lastNumbers.map((statement) => statement.get({ miner, first, last })?.number ?? first - 1)) + 1,
+    nextSectorNumber(miner, first, last) {
+      const above = Math.max(...lastNumbers.map((statement) => statement.get({ miner, first, last })?.number ?? first - 1)) + 1;
+      if (above <= last) return above;
+      // One job or record at the end of the range must not use it up.
+      const firstIsUsed = lastNumbers.some((statement) => statement.get({ miner, first, last: first })?.number === first);
+      if (!firstIsUsed && first <= last) return first;
+      return Math.min(last + 1, ...gaps.map((statement) => statement.get({ miner, from: first, last: last - 1 })?.number ?? last + 1));
+    },
   } satisfies Partial<Tx>;
   return { part, nextRetryMs: () => queues.nextRetry.get()?.ms ?? undefined };
 }

@@ -175,12 +175,17 @@ export function jobsConformance(fresh: () => Database): void {
           insertAll(tx, [job(1, { number: 7 }), job(2, { number: 120 }), job(3, { number: 500, miner: OTHER_MINER }), job(4)]);
           tx.putSectorRecord(sectorRecord(300));
         });
-        expect(await Promise.all([next(100, 199), next(0, 99), next(200, 299), next(100, 120)])).toEqual([121, 8, 200, 121]);
+        expect(await Promise.all([next(100, 199), next(0, 99), next(200, 299)])).toEqual([121, 8, 200]);
+        // The last one of the range is used: those below it that nobody has are left.
+        expect(await Promise.all([next(100, 120), next(7, 7), next(119, 120)])).toEqual([100, 8, 119]);
         await store.commit((tx) => {
           for (const number of [119, 150]) tx.putSectorRecord(sectorRecord(number));
           tx.putSectorRecord(sectorRecord(160, { miner: OTHER_MINER }));
         });
         expect(await Promise.all([next(100, 199), next(100, 149), next(300, 400)])).toEqual([151, 121, 301]);
+        expect(await Promise.all([next(119, 120), next(118, 120), next(120, 120)])).toEqual([121, 118, 121]);
+        await store.commit((tx) => tx.putSectorRecord(sectorRecord(118)));
+        expect(await Promise.all([next(118, 120), next(117, 120)])).toEqual([121, 117]);
       });
     });
 
