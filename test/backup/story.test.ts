@@ -68,7 +68,8 @@ test(
     await untilJobs((all) => all.some((job) => isBetween(job, 'PCSubmitted', 'ProofSubmitted')));
     await deployment.pledge(4);
     const early = (job: SectorView): boolean => isBetween(job, 'DealsAcquired', 'PC1Done');
-    const late = (job: SectorView): boolean => isBetween(job, 'PCSubmitted', 'ProofSubmitted');
+    // Its files are stored: it ends by itself after the restore, and its thread seals what had no number.
+    const late = (job: SectorView): boolean => isBetween(job, 'Persisted', 'ProofSubmitted');
     await untilJobs(
       (all) => all.some(early) && all.some(late) && all.some(({ sector }) => sector === null),
       async (all) => {
