@@ -53,7 +53,8 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 test('it serves with a token of mode 0600; SIGTERM ends all of it in order', { timeout: 60_000 }, async () => {
   expect(statSync(ready.tokenFile).mode & 0o777).toBe(0o600);
   expect(statSync(join(data, 'runner.join')).mode & 0o777).toBe(0o600);
-  expect((await client.workers()).items).toMatchObject([{ worker: 'local', threads: [{ index: 0, plan: 'sealer' }] }]);
+  const plans = ['sealer', 'snapup', 'rebuild', 'unseal'].map((plan, index) => ({ index, plan }));
+  expect((await client.workers()).items).toMatchObject([{ worker: 'local', threads: plans }]);
   expect((await client.runners()).items).toMatchObject([{ name: 'local', trust: 'own', status: 'ready' }]);
   expect(running()).toHaveLength(3);
   const gone = new Promise((resolve) => dev.once('close', resolve));
