@@ -40,8 +40,12 @@ async function expired(
   return { deployment, jobs, detail: await deployment.until(jobs[0] as string, ({ job }) => job.paused) };
 }
 
+/** Where it is found: before PC2, or before the pre-commit where PC2 began within the second that the head is read in. */
+export const FOUND_IN = /^PC[12]Done$/;
+
 function pausedOverTicket({ job }: SectorDetail): void {
-  expect(job).toMatchObject({ state: 'PC1Done', paused: true, error: { category: 'permanent', code: 'ticket_expired' } });
+  expect(job).toMatchObject({ paused: true, error: { category: 'permanent', code: 'ticket_expired' } });
+  expect(job.state).toMatch(FOUND_IN);
   expect(job.error?.message).toContain('TreeDBuilt');
   expect(job.error?.message).toContain('Aborted');
 }
