@@ -1,6 +1,6 @@
 /** The scheduler's test world, restored: the database as it stands is the backup, and the chain is what the test says. */
 import type { EffectRow } from '../../src/scheduler/effects.ts';
-import { pledge, type Pledge } from '../../src/scheduler/pledge.ts';
+import type { Pledge } from '../../src/scheduler/pledge.ts';
 import { RESTORED, type Reconciled } from '../../src/scheduler/reconcile.ts';
 import { restarted } from '../../src/scheduler/tick.ts';
 import { commitmentOfHex } from '../../src/schema/commitment-cid.ts';
@@ -8,7 +8,7 @@ import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job } from '../../src/schema/job.ts';
 import type { Settings } from '../../src/scheduler/context.ts';
 import { COMM_R, HonestChain, TICKET } from '../scheduler/honest.ts';
-import { type Granted, MINER, World } from '../scheduler/world.ts';
+import { type Granted, World } from '../scheduler/world.ts';
 
 /** What every honest run gives here: a commitment whose CID can be read. */
 export const OUR_COMM_R = commitmentOfHex('sealed', COMM_R.hex);
@@ -55,11 +55,6 @@ export class RestoredWorld extends World {
   override async perform(effect: EffectRow, outcome?: Parameters<World['perform']>[1]): Promise<void> {
     if (effect.want.kind === 'message') this.sent.push(effect.step);
     await super.perform(effect, outcome);
-  }
-
-  async ask(request: Partial<Pledge> = {}): Promise<Job['id']> {
-    const [job] = await this.run((ctx) => pledge(ctx, { plan: 'sealer', miner: MINER, count: 1, ...request }, 'test'));
-    return (job as Job).id;
   }
 
   /** A job that was brought to `state` before the backup; its stage there runs. */

@@ -1,6 +1,5 @@
 /** Snapup, rebuild and unseal from Empty to Finished, and what may stand against them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { pledge, type Pledge } from '../../src/scheduler/pledge.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job, JobEvent } from '../../src/schema/job.ts';
 import type { SectorRecord } from '../../src/schema/sector-record.ts';
@@ -18,12 +17,9 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const ask = async (request: Partial<Pledge>): Promise<Job['id']> => {
-  const [job] = await world.run((ctx) => pledge(ctx, { plan: 'sealer', miner: MINER, count: 1, ...request }, 'test'));
-  return (job as Job).id;
-};
+const ask: World['ask'] = (request) => world.ask(request);
 
-const record = (number: number): Promise<SectorRecord | undefined> => world.run((ctx) => ctx.tx.sectorRecord(MINER, number));
+const record: World['record'] = (number) => world.record(number);
 
 /** A committed-capacity sector that another system sealed. */
 const imported = async (number: number, changes: Partial<SectorRecord> = {}): Promise<SectorRecord> => {

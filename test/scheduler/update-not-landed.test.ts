@@ -1,7 +1,6 @@
 /** A record that tells of a snap which the chain does not have: the chain decides, and the sector can be rebuilt. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { EffectRow } from '../../src/scheduler/effects.ts';
-import { type Pledge, pledge } from '../../src/scheduler/pledge.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job } from '../../src/schema/job.ts';
 import type { SectorRecord } from '../../src/schema/sector-record.ts';
@@ -19,11 +18,8 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const ask = async (request: Partial<Pledge>): Promise<Job['id']> => {
-  const [job] = await world.run((ctx) => pledge(ctx, { plan: 'sealer', miner: MINER, count: 1, ...request }, 'test'));
-  return (job as Job).id;
-};
-const record = (number: number): Promise<SectorRecord | undefined> => world.run((ctx) => ctx.tx.sectorRecord(MINER, number));
+const ask: World['ask'] = (request) => world.ask(request);
+const record: World['record'] = (number) => world.record(number);
 const candidates = (): Promise<number[]> => world.run((ctx) => ctx.tx.snapCandidates(MINER, 0, 9).map(({ number }) => number));
 
 const imported = async (changes: Partial<SectorRecord> = {}): Promise<void> => {

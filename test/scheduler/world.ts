@@ -10,11 +10,13 @@ import { registerRunner } from '../../src/scheduler/fleet.ts';
 import { grantStages, type GrantPlan } from '../../src/scheduler/grants.ts';
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import type { RunnerRow, Store } from '../../src/scheduler/ports.ts';
+import { type Pledge, pledge } from '../../src/scheduler/pledge.ts';
 import { applyReport, type ReportAnswer } from '../../src/scheduler/reports.ts';
 import { restarted, tick } from '../../src/scheduler/tick.ts';
 import { type MinerId, MinerId as Miner, PieceId, type RunnerId } from '../../src/schema/ids.ts';
 import type { Job, JobEvent } from '../../src/schema/job.ts';
 import { Report, type Trust } from '../../src/schema/runner.ts';
+import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import { Stage } from '../../src/schema/stage.ts';
 import { openNodeStore } from '../../src/store/node.ts';
 import { HonestChain, digest, honestResult } from './honest.ts';
@@ -117,6 +119,17 @@ export class World {
         digest(`credential ${name}`),
       );
     });
+  }
+
+  /** Queues one job; answers its id. */
+  async ask(request: Partial<Pledge> = {}): Promise<Job['id']> {
+    const [job] = await this.run((ctx) => pledge(ctx, { plan: 'sealer', miner: MINER, count: 1, ...request }, 'test'));
+    return (job as Job).id;
+  }
+
+  /** What is known of a sector. */
+  record(number: number): Promise<SectorRecord | undefined> {
+    return this.run((ctx) => ctx.tx.sectorRecord(MINER, number));
   }
 
   /** An uploaded piece that fills a sector. */
