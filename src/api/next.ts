@@ -133,7 +133,7 @@ async function grantOrWait(
 ): Promise<Pick<NextAnswer, 'cancel' | 'grants'>> {
   const over = new AbortController();
   const stop = AbortSignal.any([over.signal, parts.ending, gone]);
-  const waited = parts.sleep(waitMs, stop).then(() => over.abort());
+  const waited = parts.sleep(waitMs, stop).then(() => over.abort('over'));
   try {
     for (;;) {
       // Asked before reading, so that no change between the two is missed.
@@ -153,7 +153,7 @@ async function grantOrWait(
       await changed;
     }
   } finally {
-    over.abort();
+    over.abort('over');
     await waited;
   }
 }

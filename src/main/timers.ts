@@ -7,7 +7,7 @@ import { sleep } from './machine.ts';
 /** A tick that finds nothing costs a fraction of a millisecond; what is due is late by at most this. */
 const MOST_WAIT_MS = 500;
 /** What is due already is under way elsewhere (an effect being performed): no reason to spin. */
-const LEAST_WAIT_MS = 50;
+const LEAST_WAIT_MS = 200;
 
 /** Ticks until `ending`; a failed tick is logged and tried again. */
 export async function runTicks(door: Door, log: Logger, ending: AbortSignal): Promise<void> {

@@ -158,7 +158,9 @@ export function toAborted(ctx: Context, job: Job, actor: string, reason: string)
   note(ctx, aborted, { actor, kind: 'aborted', from: job.state, to: 'Aborted', detail: { reason, filesKept: live.length > 0 } });
   if (live.length === 0) return finish(ctx, aborted);
   releaseThread(ctx, aborted);
-  const keys = Object.values(job.data.artifacts).map(({ key }) => key);
+  // What landed has the pieces' data in its sector; they go with the files, once there was time to look at those.
+  const pieces = decides?.message.exitCode === 0 ? job.data.pieces : [];
+  const keys = [...Object.values(job.data.artifacts), ...pieces].map(({ key }) => key);
   if (keys.length > 0) want(ctx, aborted, DELETE_KEPT, { kind: 'delete', keys }, filesGoMs(ctx, job.data.preCommit));
   if (decides?.message.exitCode === 0) recordLanded(ctx, aborted);
   else followEnded(ctx, aborted);

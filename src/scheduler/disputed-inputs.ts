@@ -7,6 +7,7 @@ import type { Attempt, Job } from '../schema/job.ts';
 import type { Report } from '../schema/runner.ts';
 import type { Context } from './context.ts';
 import { strike } from './fleet.ts';
+import { pieceInput } from './piece-input.ts';
 import type { Verdict } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import type { RunnerRow } from './ports.ts';
@@ -28,12 +29,19 @@ function namedInput(job: Job, attempt: Attempt, report: Failed): { readonly name
   return name === undefined || artifact === undefined ? undefined : { name, artifact };
 }
 
+/** The piece of client data that the report says is gone; pieces are inputs by their place among the job's. */
+function namedPiece(job: Job, attempt: Attempt, report: Failed): Job['data']['pieces'][number] | undefined {
+  if (report.code !== 'input_missing' || !planOf(job.plan).work(job, attempt.stage).pieces) return undefined;
+  return job.data.pieces.find((_, at) => pieceInput(at) === report.input);
+}
+
 /** Key of the object that the report says is gone: whether it is so, the control plane can see for itself. */
 export function missingKey(ctx: Context, report: Report): string | undefined {
   if (report.outcome !== 'failed' || report.code !== 'input_missing') return undefined;
   const attempt = ctx.tx.attempt(report.attempt);
   const job = attempt === undefined ? undefined : ctx.tx.job(attempt.job);
-  return attempt === undefined || job === undefined ? undefined : namedInput(job, attempt, report)?.artifact.key;
+  if (attempt === undefined || job === undefined) return undefined;
+  return (namedInput(job, attempt, report)?.artifact ?? namedPiece(job, attempt, report))?.key;
 }
 
 /** How a word about inputs begins in the attempt's failure: the same words of two runners begin alike. */
@@ -78,6 +86,11 @@ function verdictOf(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, 
       return { verdict: 'bad_results', backTo: madeIn, madeBy, reason, blame: 'none', counted: true };
     }
     return { verdict: 'bad_results', backTo: madeIn, madeBy, reason: `stored ${named.name} differs from the hash its maker reported` };
+  }
+  const piece = namedPiece(job, attempt, report);
+  if (piece !== undefined) {
+    const message = `piece ${piece.id} is gone from the object storage, and nobody can make client data again; abort this job, upload the piece once more (sealpool pieces add --reserved) and ask anew`;
+    return { verdict: 'error', category: 'permanent', code: 'piece_missing', message };
   }
   if (!INVALID.has(report.code)) return undefined;
   const read = planOf(job.plan).readFailure(job, attempt.stage, report.code);

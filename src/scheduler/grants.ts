@@ -11,6 +11,7 @@ import { LimitGate, placeFreed, wakeRunnersAt } from './limits.ts';
 import { Invariant, type StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
+import { pieceInput } from './piece-input.ts';
 import type { RunnerRow } from './ports.ts';
 import { assignFreed } from './threads.ts';
 import { agedTicket, ticketTooOld } from './ticket.ts';
@@ -158,7 +159,7 @@ function inputsOf(job: Job, work: StageWork): GrantPlan['inputs'] {
     const { key, sizeBytes, hash } = made(job, job.data.artifacts[artifact], `artifact ${artifact}`);
     return { name, key, sizeBytes, hash };
   });
-  const pieces = work.pieces ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({ name: `piece-${at}`, key, sizeBytes, hash })) : [];
+  const pieces = work.pieces ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({ name: pieceInput(at), key, sizeBytes, hash })) : [];
   return [...files, ...pieces];
 }
 

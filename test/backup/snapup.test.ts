@@ -1,5 +1,6 @@
 /** What the chain may have of a sector that a restored snapup is behind with; and plans that send nothing. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { abortJob } from '../../src/scheduler/operate.ts';
 import type { Job } from '../../src/schema/job.ts';
 import { COMM_D, TICKET, UPDATE_COMM_R } from '../scheduler/honest.ts';
 import { MINER } from '../scheduler/world.ts';
@@ -59,6 +60,20 @@ test.each(STATES)('upgraded meanwhile, and a job of %s knows of no stored files:
   await world.restore(updated(UPDATE_COMM_R.cid));
   expect(await world.job(id)).toMatchObject({ paused: true, error: { category: 'permanent', code: 'proven_already' } });
   expect(await world.grant(world.own)).toEqual([]);
+});
+
+test('upgraded meanwhile and given up with force: files and client data stay until they can have been looked at, then go', async () => {
+  const id = await snapIn('SnapEncoded');
+  await world.restore(updated(UPDATE_COMM_R.cid));
+  const { data } = await world.job(id);
+  await world.run((ctx) => abortJob(ctx, id, { force: true }, 'test'));
+  const deletions = (await world.run((ctx) => ctx.tx.openEffectsOfJob(id))).flatMap(({ want, dueMs }) =>
+    want.kind === 'delete' ? [{ keys: want.keys, dueMs }] : [],
+  );
+  const all = [...Object.values(data.artifacts), ...data.pieces].map(({ key }) => key).toSorted();
+  expect(data.pieces).toHaveLength(1);
+  const kept = deletions.filter(({ dueMs }) => dueMs > world.nowMs + 86_400_000);
+  expect(kept.flatMap(({ keys }) => keys).toSorted()).toEqual(all);
 });
 
 test.each([

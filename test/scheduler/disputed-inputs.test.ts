@@ -207,3 +207,15 @@ test('a file that is gone is made again at once, and nobody pays for it', async 
   await world.finish(await all());
   expect(await world.job(id)).toMatchObject({ state: 'Finished' });
 });
+
+test('client data that is gone is nothing that a runner can make again: the job pauses and says which piece', async () => {
+  const own = await ownBut();
+  const piece = await world.piece();
+  const id = await ask({ pieces: [piece] });
+  await says('AddPiece', 'input_missing', 'piece-0');
+  expect(await world.job(id)).toMatchObject({
+    paused: true,
+    error: { category: 'permanent', code: 'piece_missing', message: expect.stringContaining(piece) },
+  });
+  expect(await runner(own)).toMatchObject({ status: 'ready', strikes: 0 });
+});

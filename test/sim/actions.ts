@@ -74,6 +74,7 @@ export function anything(rng: Rng, job: number, state: string | undefined, state
     [3, 'abort'],
     [4, 'restart'],
     [2, 'stall'],
+    [2, 'restore'],
     [8, 'chain'],
     [4, 'exit_code'],
     [2, 'rot'],
@@ -180,6 +181,8 @@ export function anything(rng: Rng, job: number, state: string | undefined, state
     }
     case 'stall':
       return [{ do: 'stall', ms: rng.between(5_000, 120_000) }];
+    case 'restore':
+      return [restore(rng)];
     case 'chain':
       return [
         {
@@ -220,12 +223,14 @@ export function aimed(rng: Rng, fault: Fault, states: readonly string[]): Action
       return [{ do: 'stall', ms: ms * 4 }];
     case 'disk_full':
       return port('store.commit', 'full');
+    case 'restore':
+      return [restore(rng)];
     case 'chain_error':
       return port('chain.*', rng.pick(['error', 'lost', 'twice', 'delay']));
     case 'chain_refuses':
       return port('chain.*', 'permanent');
     case 'chain_lags':
-      return [{ do: 'port', port: 'chain.*', how: 'stale', count: rng.between(1, 6), ms }];
+      return [{ do: 'port', port: 'chain.*', how: 'stale', count: rng.between(3, 6), ms }];
     case 'object_error':
       return port('objects.*', rng.pick(['error', 'permanent', 'lost', 'twice', 'delay']));
     case 'network':
@@ -260,6 +265,16 @@ export function aimed(rng: Rng, fault: Fault, states: readonly string[]): Action
     default:
       return [];
   }
+}
+
+/** The older the backup, the more of what it knows has gone on since. */
+function restore(rng: Rng): Action {
+  const ageMs = rng.weighted([
+    [3, rng.between(0, 2_000)],
+    [3, rng.between(2_000, 60_000)],
+    [1, rng.between(60_000, 300_000)],
+  ]);
+  return { do: 'restore', ageMs, awayMs: rng.between(0, 40_000) };
 }
 
 function resume(rng: Rng, job: number, states: readonly string[]): Action {

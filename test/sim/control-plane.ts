@@ -23,7 +23,7 @@ import type { Port } from './script.ts';
 
 /** As runTicks in src/main: what is due is late by at most this. */
 const MOST_TICK_LATE_MS = 500;
-const LEAST_TICK_MS = 50;
+const LEAST_TICK_MS = 200;
 const START_AGAIN_MS = 1_000;
 
 export type PlaneParts = {
@@ -115,7 +115,7 @@ export class ControlPlane implements Life {
   /** Killed at once, or ended in order: long polls are answered first. Effects under way are given up. */
   async stop(kill: boolean): Promise<void> {
     if (!kill) {
-      this.#ending.abort();
+      this.#ending.abort('ending');
       await this.#parts.clock.rest();
     }
     this.#die(false);
@@ -137,7 +137,7 @@ export class ControlPlane implements Life {
     this.dead = true;
     this.#breakConnections(new Error('the connection broke'));
     // Nobody hears of it any more; but signals that are waited for are kept in memory until they fire.
-    this.#ending.abort();
+    this.#ending.abort('ending');
     // Later: a transaction may be open right now. What is queued is refused by `dead`.
     queueMicrotask(() => this.#store.close());
     if (byFault) this.#parts.onDeath();

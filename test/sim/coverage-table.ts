@@ -17,7 +17,7 @@ type Unreached = {
   readonly reason: string;
 };
 
-type Cell = { readonly plan: string; readonly state: string; readonly event: string; readonly fault: Fault | 'any' };
+export type Cell = { readonly plan: string; readonly state: string; readonly event: string; readonly fault: Fault | 'any' };
 
 /** Every (plan, state, event, fault) there is. */
 export function allCells(): Cell[] {

@@ -14,6 +14,8 @@ export const EPOCH_MS = 4_000;
 /** Epochs on top of the seed's own until it is told. */
 const SEED_CONFIDENCE = 6;
 const FIRST_EPOCH = 10_000;
+/** As long the port waits until it believes that a nonce went to another message. */
+const TAKEN_CONFIDENCE_EPOCHS = 5;
 
 type Tipset = { readonly epoch: number; readonly sent: readonly Sent[] };
 export type Push = { readonly sent: Sent; readonly atMs: number };
@@ -233,8 +235,14 @@ export class FakeChain {
       (other) => other.message.sender === message.sender && other.message.nonce === message.nonce,
     );
     if (rival !== undefined) throw new ChainError('temporary', 'rpc_error', `nonce ${message.nonce} is pending with another message`);
-    if (this.#ledger.nonce(message.sender) > message.nonce)
-      throw new ChainError('permanent', 'nonce_taken', `nonce ${message.nonce} of ${message.sender} went to another message`);
+    const spentIn = this.#ledger.spentIn(message.sender, message.nonce);
+    if (spentIn !== undefined) {
+      const used = `nonce ${message.nonce} of ${message.sender} went to another message`;
+      // A reorg may yet give it back.
+      if (this.epoch - spentIn < TAKEN_CONFIDENCE_EPOCHS)
+        throw new ChainError('temporary', 'nonce_used', used, { waitEpochs: TAKEN_CONFIDENCE_EPOCHS });
+      throw new ChainError('permanent', 'nonce_taken', used);
+    }
     this.#mempool.set(message.cid, sent);
   }
 

@@ -72,10 +72,15 @@ export class FakeRunner {
     void this.#beats();
   }
 
+  /** Grants in its hands. */
+  get holds(): number {
+    return this.#active.size;
+  }
+
   /** The process dies, without a word. */
   die(): void {
     this.alive = false;
-    this.#gone.abort();
+    this.#gone.abort('gone');
     this.#wake();
   }
 

@@ -35,6 +35,11 @@ export class Fleet {
     return member;
   }
 
+  /** Whether any runner still holds a grant, be it one that no longer counts. */
+  working(): boolean {
+    return this.members.some(({ process }) => process?.alive === true && process.holds > 0);
+  }
+
   leave(member: Member): void {
     member.process?.die();
     member.process = undefined;

@@ -1,7 +1,9 @@
 /** A seed's script: jobs, machines, and operations and faults, some at random times, most aimed at a state of a job. */
 import { planTables } from '../../src/scheduler/plans/all.ts';
 import { aimed, anything } from './actions.ts';
+import type { Cell } from './coverage-table.ts';
 import { Rng } from './prng.ts';
+import { actionsFor, holdsFor, targetOf } from './target.ts';
 import { type Action, type Existing, FAULTS, type Item, type Script, type When } from './script.ts';
 
 const FAULTS_MS = 15 * 60_000;
@@ -13,6 +15,7 @@ type Planned = { readonly plan: string; readonly item: Item };
 export function generate(seed: number): Script {
   const rng = Rng.named(seed, 'script');
   const sectors: Existing[] = [];
+  const target = targetOf(seed);
   const planned = Array.from(
     {
       length: rng.weighted([
@@ -21,7 +24,7 @@ export function generate(seed: number): Script {
         [1, 3],
       ]),
     },
-    (_, at) => job(rng, at, sectors),
+    (_, at) => job(rng, at, sectors, at === 0 ? target : undefined),
   );
   const items = planned.map(({ item }) => item);
   const statesOf = (at: number): string[] => {
@@ -63,6 +66,12 @@ export function generate(seed: number): Script {
     };
     put(rng, items, when, aimed(rng, rng.pick(FAULTS), states));
   }
+  put(
+    rng,
+    items,
+    { job: 0, state: target.state, afterMs: target.state === 'Empty' || rng.chance(70) ? 0 : rng.between(1, 2_000) },
+    actionsFor(rng, target),
+  );
   const sending = statesOf(0).filter((state) => SENT_IN.includes(state));
   if (sending.length > 0 && rng.chance(25)) race(rng, items, 0, rng.pick(sending), statesOf(0));
   return {
@@ -111,13 +120,14 @@ function race(rng: Rng, items: Item[], job: number, state: string, states: reado
 }
 
 /** One job, and the sector it works on where its plan wants one. Jobs are asked for in their order, so that they keep their index. */
-function job(rng: Rng, at: number, sectors: Existing[]): Planned {
-  const plan = rng.weighted([
+function job(rng: Rng, at: number, sectors: Existing[], target: Cell | undefined): Planned {
+  const drawn = rng.weighted([
     [6, 'sealer'],
     [3, 'snapup'],
     [5, 'rebuild'],
     [1, 'unseal'],
   ]);
+  const plan = target?.plan ?? drawn;
   const when = { atMs: at * 2_000 + rng.between(100, 1_500) };
   const pledge = (more: Partial<Extract<Action, { do: 'pledge' }>>): Planned => ({
     plan,
@@ -138,7 +148,8 @@ function job(rng: Rng, at: number, sectors: Existing[]): Planned {
       sectors.push({ number, holds: 'nothing', ticket, lost: false });
       return pledge({ pieces: 1, ...(rng.chance(70) ? { sector: number } : {}), ...(rng.chance(15) ? { skipOnchainCheck: true } : {}) });
     case 'rebuild': {
-      const holds = rng.pick(['nothing', 'data', 'upgraded', 'upgraded'] as const);
+      const any = rng.pick(['nothing', 'data', 'upgraded', 'upgraded'] as const);
+      const holds = (target === undefined ? undefined : holdsFor(target)) ?? any;
       sectors.push({ number, holds, ticket, lost: true });
       return pledge({ sector: number, ...(holds === 'nothing' ? {} : { pieces: 1, ownData: true }) });
     }

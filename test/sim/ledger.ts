@@ -31,6 +31,8 @@ export const sectorKey = (miner: string, number: number): string => `${miner}/${
 
 export class Ledger {
   readonly nonces = new Map<string, number>();
+  /** Epochs in which nonces were spent, by sender and nonce. */
+  readonly #spent = new Map<string, number>();
   readonly preCommits = new Map<string, PreCommitted>();
   readonly sectors: Map<string, Active>;
   readonly allocated: Set<string>;
@@ -45,10 +47,16 @@ export class Ledger {
     return this.nonces.get(sender) ?? 0;
   }
 
+  /** The epoch in which the nonce was spent. */
+  spentIn(sender: string, nonce: number): number | undefined {
+    return this.#spent.get(`${sender} ${nonce}`);
+  }
+
   /** Executes in epoch `epoch`; the nonce is spent whatever comes of it. */
   execute(sent: Sent, epoch: number): Receipt {
     const { sender, nonce } = sent.message;
     this.nonces.set(sender, nonce + 1);
+    this.#spent.set(`${sender} ${nonce}`, epoch);
     const exitCode = sent.forcedExit ?? this.refusal(sent.want, epoch);
     if (exitCode !== 0 || sent.want === null) return { epoch, exitCode, sectorOk: exitCode === 0 };
     this.#apply(sent.want, epoch);

@@ -161,6 +161,9 @@ export async function act(world: World, action: Action): Promise<void> {
       world.strike('stall', `the control plane stands still for ${action.ms} ms`);
       world.clock.stall(action.ms);
       return;
+    case 'restore':
+      await world.loseDisk(action.ageMs, action.awayMs);
+      return;
     case 'exit_code':
       chain.forceExit(action.method, action.code);
       world.note(`! ${action.method} will end with exit code ${action.code}`);

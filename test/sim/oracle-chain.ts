@@ -17,6 +17,8 @@ export class ChainOracle {
   readonly #steps = new Map<string, Push[]>();
   readonly #pushed = new Set<string>();
   readonly #nonces = new Map<string, number>();
+  /** The last message of ours by sender and nonce. */
+  readonly #byNonce = new Map<string, string>();
   /** Sectors that were given up, with the messages that the answer named. */
   readonly #aborted = new Map<string, ReadonlySet<string>>();
 
@@ -31,6 +33,11 @@ export class ChainOracle {
   /** An abort was answered: messages of this sector that are out were named. */
   aborted(miner: string, number: number, named: readonly string[]): void {
     this.#aborted.set(`${miner}/${number}`, new Set(named));
+  }
+
+  /** The database is an older one: of an abort that came after it nobody knows. */
+  restored(aborted: (sector: string) => boolean): void {
+    for (const sector of this.#aborted.keys()) if (!aborted(sector)) this.#aborted.delete(sector);
   }
 
   #look(push: Push): void {
@@ -84,6 +91,8 @@ export class ChainOracle {
   #dead(cid: string, message: Push['sent']['message']): boolean {
     const receipt = this.#chain.receipt(cid);
     if (receipt !== undefined) return receipt.exitCode !== 0 || !receipt.sectorOk;
+    // Of a database that was lost, and with it its message: what neither mempool nor chain has is gone.
+    if (!this.#stored(cid) && !this.#chain.mempool().some((other) => other.cid === cid)) return true;
     return this.#chain.nonceSpent(message);
   }
 
@@ -91,6 +100,10 @@ export class ChainOracle {
   #nonce(sender: string, nonce: number, cid: string): void {
     const next = Math.max(this.#nonces.get(sender) ?? 0, this.#chain.nodeNonce(sender));
     if (nonce > next) this.#broken('nonces', `${cid} has nonce ${nonce}, and nothing has ${next} yet`);
+    const other = this.#byNonce.get(`${sender} ${nonce}`);
+    // Of a database that was lost nobody knows what it sent.
+    if (other !== undefined && this.#stored(other)) this.#broken('nonces', `${cid} has nonce ${nonce}, which ${other} of ours has`);
+    this.#byNonce.set(`${sender} ${nonce}`, cid);
     this.#nonces.set(sender, Math.max(this.#nonces.get(sender) ?? 0, nonce + 1));
   }
 }

@@ -48,16 +48,19 @@ export function artifactsWhole(reader: Reader, objects: FakeObjects, spoilt: Rea
       else if (String(found.sizeBytes) !== sizeBytes)
         broken('objects', `${name} of ${job.id} has ${found.sizeBytes} bytes, recorded are ${sizeBytes}`);
     }
-    for (const { key } of data.pieces) if (!objects.objects.has(key)) broken('objects', `piece ${key} of ${job.id} is gone`);
+    for (const { key } of data.pieces)
+      if (!spoilt.has(key) && !objects.objects.has(key)) broken('objects', `piece ${key} of ${job.id} is gone`);
   }
 }
 
 /** What a forced abort kept is there as long as its pre-commit may be rescued. */
-export function keptWhole(reader: Reader, objects: FakeObjects, broken: Broken): void {
+export function keptWhole(reader: Reader, objects: FakeObjects, spoilt: ReadonlySet<string>, broken: Broken): void {
   for (const job of reader.jobs()) {
     if (job.state !== 'Aborted') continue;
     const { artifacts } = JSON.parse(job.data) as Data;
-    for (const { key } of Object.values(artifacts)) if (!objects.objects.has(key)) broken('objects', `${key}, kept for ${job.id}, is gone`);
+    for (const { key } of Object.values(artifacts)) {
+      if (!spoilt.has(key) && !objects.objects.has(key)) broken('objects', `${key}, kept for ${job.id}, is gone`);
+    }
   }
 }
 
@@ -74,7 +77,14 @@ export function alive(reader: Reader, history: HistoryOracle, broken: Broken): v
 
 /** After everything ended: nothing is left open, and nothing is left over. */
 export function cleared(
-  parts: { reader: Reader; objects: FakeObjects; storage: MinerStorage; chain: FakeChain; spoilt: ReadonlySet<string> },
+  parts: {
+    reader: Reader;
+    objects: FakeObjects;
+    storage: MinerStorage;
+    chain: FakeChain;
+    spoilt: ReadonlySet<string>;
+    orphans: ReadonlySet<string>;
+  },
   broken: Broken,
 ): void {
   const { reader, objects, chain } = parts;
@@ -82,7 +92,8 @@ export function cleared(
     broken('liveness', `effect ${id} (${step}) is open for ever: ${last_error}`);
   for (const { id, stage } of reader.running()) broken('liveness', `attempt ${id} of ${stage} runs for ever`);
   for (const { id, job } of reader.threads()) if (job !== null) broken('liveness', `thread ${id} still has ${job}`);
-  const wanted = new Set(reader.waitingPieces().map(({ key }) => key));
+  // Nobody knows any more of what came after a backup that had to be restored.
+  const wanted = new Set([...parts.orphans, ...reader.waitingPieces().map(({ key }) => key)]);
   for (const job of reader.jobs()) {
     const data = JSON.parse(job.data) as Data;
     // A forced abort keeps its files as long as the pre-commit may be rescued.

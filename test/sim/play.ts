@@ -154,12 +154,12 @@ async function withGoodWill(world: World): Promise<void> {
   // Deletions, and messages that are out, still run their course.
   // What a forced abort kept goes once its pre-commit has expired.
   if (world.reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => world.reader.openEffects() === 0);
-  keptWhole(world.reader, world.objects, (promise, what) => world.breach(promise, what));
+  keptWhole(world.reader, world.objects, world.spoilt, (promise, what) => world.breach(promise, what));
   if (world.reader.openEffects() > 0) world.clock.stall(EXPIRY_MS);
   const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);
   // Whoever still holds an open grant gives it back.
-  await advance(world, world.clock.nowMs + 60_000, () => false);
+  await advance(world, world.clock.nowMs + 60_000, () => world.handsEmpty());
   cleared(world, (promise, what) => world.breach(promise, what));
   world.check();
 }

@@ -6,7 +6,7 @@ import { play } from './play.ts';
 import { scratchFolder } from './scratch.ts';
 
 const folder = scratchFolder();
-const path = join(folder, 'simulated.sqlite');
+const path = join(folder, 'sealpool.sqlite');
 const send = (message: unknown): void => void process.send?.(message);
 
 process.on('message', (seeds: readonly number[]) => {

@@ -128,6 +128,11 @@ export class Reader {
     return this.#all('select attempt, key, upload_id from uploads');
   }
 
+  /** The whole database as it stands, as a file would have it. */
+  copy(): Buffer {
+    return this.#db.serialize();
+  }
+
   close(): void {
     this.#db.close();
   }

@@ -51,7 +51,7 @@ async function range(text: string): Promise<void> {
 
 async function single(): Promise<void> {
   const folder = scratchFolder();
-  const path = join(folder, 'simulated.sqlite');
+  const path = join(folder, 'sealpool.sqlite');
   try {
     let script = values.story === undefined ? generate(Number(values.seed)) : readStory(values.story).script;
     if (values.shrink) {

@@ -90,6 +90,8 @@ export type Action =
   | { readonly do: 'join'; readonly trust: 'own' | 'rented' }
   | { readonly do: 'restart'; readonly awayMs: number; readonly crash: boolean; readonly change?: SettingsChange }
   | { readonly do: 'stall'; readonly ms: number }
+  /** A backup is made now; so much later the control plane's disk is lost, and what comes back is the backup. */
+  | { readonly do: 'restore'; readonly ageMs: number; readonly awayMs: number }
   | {
       readonly do: 'chain';
       readonly what: 'reorg' | 'null_rounds' | 'mempool_loss' | 'foreign' | 'taken';
@@ -139,6 +141,7 @@ export const FAULTS = [
   'restart',
   'stall',
   'disk_full',
+  'restore',
   'chain_error',
   'chain_refuses',
   'chain_lags',

@@ -9,16 +9,16 @@ import { countsLine, playSeeds } from './pool.ts';
 import { scratchFolder } from './scratch.ts';
 import { keptStories } from './stories.ts';
 
-/** At least 2,000 where all of `make test` runs; fewer show what a change broke. */
-const SEEDS = Number(process.env.SEALPOOL_SIM_SEEDS ?? 2_000);
+/** So many where all of `make test` runs; fewer show what a change broke. */
+const SEEDS = Number(process.env.SEALPOOL_SIM_SEEDS ?? 2_500);
 /** So many reach every cell that is not on the list. */
-const ENOUGH_FOR_COVERAGE = 2_000;
+const ENOUGH_FOR_COVERAGE = 2_500;
 const MOST_MS = 15 * 60_000;
 
 function scratch(): string {
   const folder = scratchFolder();
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, 'simulated.sqlite');
+  return join(folder, 'sealpool.sqlite');
 }
 
 test(

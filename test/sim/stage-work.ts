@@ -27,7 +27,7 @@ export function fetchInputs(
   const files = new Map<string, string>();
   for (const { name, url, hash } of inputs) {
     const found = open(url);
-    if (found === undefined) return failed('transfer_failed', `there is no object for input ${name}`);
+    if (found === undefined) return failed('input_missing', `input ${name} is not in the object store`, name);
     if (hashOf(found.content) !== hash) return failed('input_differs', `input ${name} has another hash`, name);
     files.set(name, found.content);
   }

@@ -1,5 +1,6 @@
 /** One world: a control plane that lives and dies, a fleet, a chain and object storage, playing one script. */
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type Settings, DEFAULTS } from '../../src/scheduler/context.ts';
 import { planTables } from '../../src/scheduler/plans/all.ts';
 import type { Ids } from '../../src/scheduler/ports.ts';
@@ -7,6 +8,7 @@ import type { AttemptId } from '../../src/schema/ids.ts';
 import { MinerId } from '../../src/schema/ids.ts';
 import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import { PlanName } from '../../src/schema/job.ts';
+import { restoreDatabase } from '../../src/main/restore.ts';
 import { Coverage } from './coverage.ts';
 import { BEGIN_MS, VirtualClock } from './clock.ts';
 import { ControlPlane } from './control-plane.ts';
@@ -44,8 +46,10 @@ export class World {
   readonly storage: MinerStorage = new Map();
   /** Objects and stored files that a fault damaged. */
   readonly spoilt = new Set<string>();
+  /** Objects that came after a backup that was restored. */
+  readonly orphans = new Set<string>();
   readonly coverage = new Coverage();
-  readonly history: HistoryOracle;
+  history: HistoryOracle;
   readonly chainOracle: ChainOracle;
   readonly fleet: Fleet;
   readonly rng: Rng;
@@ -153,6 +157,40 @@ export class World {
     if (this.plane === undefined) this.open(change);
   }
 
+  /** The disk of the control plane is lost with all that was written since a backup, which is restored. */
+  async loseDisk(ageMs: number, awayMs: number): Promise<void> {
+    const copy = this.reader.copy();
+    const known = new Set(this.objects.objects.keys());
+    this.note('a backup is made');
+    await this.clock.sleep(ageMs);
+    const { plane } = this;
+    if (plane === undefined || this.healed) return;
+    this.plane = undefined;
+    await plane.stop(true);
+    const backup = `${this.#path}.backup`;
+    writeFileSync(backup, copy);
+    this.clock.busy += 1;
+    await restoreDatabase(backup, dirname(this.#path), this.clock.nowMs).finally(() => (this.clock.busy -= 1));
+    this.#forget(known);
+    await this.clock.sleep(awayMs);
+    if (this.plane === undefined) this.open();
+  }
+
+  /** From now on the backup is what happened. */
+  #forget(known: ReadonlySet<string>): void {
+    this.reader.close();
+    this.reader = new Reader(this.#path);
+    this.history = new HistoryOracle(planTables(), (promise, what) => this.breach(promise, what));
+    this.history.look(this.reader);
+    this.#jobsAsleep = undefined;
+    const rows = this.reader.jobs();
+    this.chainOracle.restored((sector) => rows.some(({ miner, number, state }) => state === 'Aborted' && `${miner}/${number}` === sector));
+    for (const key of this.objects.objects.keys()) if (!known.has(key)) this.orphans.add(key);
+    // What went meanwhile is missed, and made again where it is needed.
+    for (const key of known) if (!this.objects.objects.has(key)) this.spoilt.add(key);
+    this.strike('restore', 'the disk is lost, and the backup restored');
+  }
+
   settings(): Settings {
     const { allowCc = true, threads = this.script.threads, lastSector = 100, maxRetries = 4 } = this.#change;
     const pledged = new Set(this.script.items.flatMap((item) => (item.do === 'pledge' ? [item.plan] : [])));
@@ -204,6 +242,12 @@ export class World {
     return this.#jobsAsleep && this.plane !== undefined;
   }
 
+  /** Nobody holds a grant, and nothing of an attempt is left to be tidied up. */
+  handsEmpty(): boolean {
+    const { reader } = this;
+    return !this.fleet.working() && reader.running().length === 0 && reader.uploads().length === 0 && reader.openEffects() === 0;
+  }
+
   check(): void {
     if (this.#broken !== undefined) throw this.#broken;
   }
@@ -238,7 +282,8 @@ export class World {
     this.#uninstall();
     this.plane?.kill();
     this.reader.close();
-    for (const end of ['', '-wal', '-shm', '.lock', '.lock-journal']) rmSync(`${this.#path}${end}`, { force: true });
+    const folder = dirname(this.#path);
+    for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true });
   }
 }
 

@@ -16,6 +16,7 @@ import type { Job } from '../../schema/job.ts';
 import { sealProofInfo } from '../../schema/seal-proof.ts';
 import type { PlacedPiece } from '../../schema/sector-record.ts';
 import type { ProverStage, Work } from '../../schema/stage.ts';
+import { pieceInput } from '../piece-input.ts';
 import type { NamedFile, StageWork } from '../plan.ts';
 import { knownCid, made, numberOf } from './made.ts';
 
@@ -58,7 +59,7 @@ export function addPieceWork(job: Job, data: boolean, unsealed: NamedFile): Stag
     ...base,
     work: prover(job, 'add-piece', {
       pieces: pieces.map((piece, at) => ({
-        input: `piece-${at}`,
+        input: pieceInput(at),
         paddedSizeBytes: piece.paddedSizeBytes,
         cid: piece.cid === '' ? null : piece.cid,
       })),
