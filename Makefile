@@ -56,13 +56,14 @@ params: prover
 packages:
 	@scripts/debian-packages.sh
 
-$(READY): package.json package-lock.json .npmrc
+$(READY): package.json package-lock.json .npmrc test/older-node/package-lock.json
 	@scripts/require.sh node
 	@echo "== npm packages"
 	@npm ci --no-audit --no-fund --loglevel=error
+	@npm ci --no-audit --no-fund --loglevel=error --prefix test/older-node
 	@scripts/link-node.sh
 	@touch $@
 
 clean:
-	rm -rf node_modules coverage .wrangler bin/sealpool-prover bin/runner-image.tar
+	rm -rf node_modules test/older-node/node_modules coverage .wrangler bin/sealpool-prover bin/runner-image.tar
 	@echo "caches stay in $(CACHE); remove that folder to build everything again"

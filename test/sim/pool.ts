@@ -42,7 +42,8 @@ export async function playSeeds(
     return chunk;
   };
   const keep = (outcome: Told): void => {
-    outcomes.set(outcome.seed, outcome);
+    // A hundred thousand of them are kept: without their cells, which are added up.
+    outcomes.set(outcome.seed, { ...outcome, cells: [] });
     for (const [cell, count] of outcome.cells) cells.set(cell, (cells.get(cell) ?? 0) + count);
     onOutcome(outcome);
   };

@@ -1,4 +1,5 @@
 /** Seeds against the real engine, store and effects: no broken promise, and no corner that was reached before goes unvisited. */
+import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -6,6 +7,7 @@ import { coverageTable, newEmptyCells } from './coverage-table.ts';
 import { generate } from './generate.ts';
 import { play } from './play.ts';
 import { countsLine, playSeeds } from './pool.ts';
+import { olderNode } from '../older-node/older-node.ts';
 import { scratchFolder } from './scratch.ts';
 import { keptStories } from './stories.ts';
 
@@ -40,6 +42,27 @@ test('the same seed gives the same log, byte for byte', async () => {
   const second = await play(generate(7), path, true);
   expect(second.log).toBe(first.log);
   expect(second.timeline).toEqual(first.timeline);
+});
+
+const older = olderNode();
+
+/** The last line of a range played by another Node: counts and the digest of all logs, without what the clock says. */
+function playedBy(node: string): string {
+  const args = [join(import.meta.dirname, 'run.ts'), '--seeds', '1..20', '--jobs', '1'];
+  const said = execFileSync(node, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  return (
+    said
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.replace(/ in [\d.]+ s \([^)]*\)/, '') ?? ''
+  );
+}
+
+test.runIf(older !== undefined)('the same seeds give the same logs on Node 22 and on this one', { timeout: 60_000 }, () => {
+  const here = playedBy(process.execPath);
+  expect(here).toMatch(/^20 seeds, 0 broken promises, .* log [0-9a-f]{16}$/);
+  expect(playedBy(older as string)).toBe(here);
 });
 
 describe('stories that once broke a promise', () => {
