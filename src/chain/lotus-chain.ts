@@ -165,7 +165,7 @@ export class LotusChain implements Chain {
     await pushSigned(this.#rpc, message);
   }
 
-  async message(cid: string, want: { number: number }): Promise<MessageState> {
+  async message(cid: string, want: { number: number | null }): Promise<MessageState> {
     return messageState(this.#rpc, cid, want.number);
   }
 

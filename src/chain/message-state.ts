@@ -17,14 +17,14 @@ export async function pendingOf(rpc: LotusRpc, sender: string): Promise<{ cid: s
     .map(({ Message, CID }) => ({ cid: CID, nonce: Message.Nonce }));
 }
 
-/** The state of a message as it concerns sector `number`. */
-export async function messageState(rpc: LotusRpc, cid: string, number: number): Promise<MessageState> {
+/** The state of a message as it concerns sector `number`, if one is named. */
+export async function messageState(rpc: LotusRpc, cid: string, number: number | null): Promise<MessageState> {
   const found = await whereabouts(rpc, cid);
   if (found.at !== 'chain') return { state: found.at === 'pool' || found.at === 'head' ? 'pending' : 'unknown' };
   const { lookup } = found;
   const head = await rpc.call('ChainHead', [], TipSet);
   const { ExitCode: exitCode } = lookup.Receipt;
-  const failedWith = exitCode === 0 ? await sectorExitCode(rpc, lookup, number) : exitCode;
+  const failedWith = exitCode === 0 && number !== null ? await sectorExitCode(rpc, lookup, number) : exitCode;
   return {
     state: 'landed',
     epoch: lookup.Height,

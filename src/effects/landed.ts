@@ -13,9 +13,11 @@ type Landed = Extract<EffectWant, { kind: 'landed' }>;
 
 export type Following = {
   readonly chain: Pick<Chain, 'message' | 'preCommit' | 'sector'>;
-  readonly messages: Pick<Messages, 'pushAgain'>;
+  readonly messages: Pick<Messages, 'pushAgain' | 'closeGapBelow'>;
   /** Length of an epoch. */
   readonly epochMs: number;
+  /** Since when it has been followed. */
+  readonly waitedMs: number;
   /** The stored bytes of the message; undefined when they are not ours. */
   readonly stored: () => Promise<SignedMessage | undefined>;
 };
@@ -23,8 +25,10 @@ export type Following = {
 /** What the chain says of the message now. Throws what the chain throws. */
 export async function followMessage(want: Landed, parts: Following): Promise<EffectOutcome> {
   const state = await parts.chain.message(want.message, { number: want.number });
-  if (state.state === 'pending')
+  if (state.state === 'pending') {
+    await closeGap(parts);
     return { outcome: 'wait', forMs: parts.epochMs, reason: `message ${want.message} is in the mempool`, pending: true };
+  }
   if (state.state === 'unknown') return pushLost(want, parts);
   if (state.confidence < CONFIDENCE_EPOCHS) {
     const missing = CONFIDENCE_EPOCHS - state.confidence;
@@ -46,6 +50,12 @@ export async function followMessage(want: Landed, parts: Following): Promise<Eff
 /** What became of our sector in a message that landed: 0 when it did its work. */
 export function exitCodeOf(state: Extract<MessageState, { state: 'landed' }>): number {
   return state.exitCode === 0 && !state.sectorOk ? SECTOR_REFUSED : state.exitCode;
+}
+
+/** The first block usually takes it: only one that waits longer may wait for an earlier one. */
+async function closeGap({ messages, waitedMs, epochMs, stored }: Following): Promise<void> {
+  const message = waitedMs < 2 * epochMs ? undefined : await stored();
+  if (message !== undefined) await messages.closeGapBelow(message.sender, message.nonce);
 }
 
 /** The node does not know the message: a restart or a reorg lost it. The same bytes go out again. */

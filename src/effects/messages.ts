@@ -13,19 +13,26 @@ const LEAST_WAIT_MS = 250;
 const MOST_WAIT_MS = 60_000;
 /** How soon a message of a restored database looks again whether its job has been compared with the chain. */
 const RECONCILING_WAIT_MS = 1_000;
+/** Messages below a waiting one that are looked for at a time; those lower still follow once these have landed. */
+const GAP_LOOKED_AT = 50;
 
 export type Messages = {
   /** Sends the effect's message; `undefined` when the effect was withdrawn meanwhile. */
   send(effect: EffectRow, want: MessageWant): Promise<EffectOutcome | undefined>;
   /** Pushes stored bytes once more: the node has lost them. */
   pushAgain(message: SignedMessage): Promise<void>;
+  /**
+   * A message of this nonce waits in the mempool. It waits for ever behind an earlier one of ours that the node has lost,
+   * and whose job does not look any more (paused, given up, or being compared after a restore): those bytes go out again.
+   */
+  closeGapBelow(sender: string, nonce: number): Promise<void>;
 };
 
 /** The sender of all addresses of one chain. */
 export function openMessages<C extends EffectContext>(parts: {
   readonly door: EffectDoor<C>;
   readonly engine: EffectEngine<C>;
-  readonly chain: Pick<Chain, 'sender' | 'sign' | 'push'>;
+  readonly chain: Pick<Chain, 'sender' | 'sign' | 'push' | 'message'>;
 }): Messages {
   const { chain, engine } = parts;
   const run = recording(parts.door);
@@ -37,10 +44,7 @@ export function openMessages<C extends EffectContext>(parts: {
       try {
         await chain.push(row.signed as SignedMessage);
       } catch (error) {
-        // A message that can never land holds up nobody: its nonce went to another one. Any other refusal leaves a gap.
-        if (failureOf(error).code === 'nonce_taken') continue;
-        // Nor does one whose nonce was used without proof yet that this was another's doing: no gap is left.
-        if (failureOf(error).code === 'nonce_used') continue;
+        if (leavesNoGap(error)) continue;
         const forMs = Math.min(Math.max(row.dueMs - nowMs, LEAST_WAIT_MS), MOST_WAIT_MS);
         return { outcome: 'wait', forMs, reason: `waits for nonce ${row.signed?.nonce} of the same sender: ${failureOf(error).message}` };
       }
@@ -84,13 +88,51 @@ export function openMessages<C extends EffectContext>(parts: {
     return { outcome: 'pushed' };
   }
 
+  /** A nonce that another message used was executed as well. */
+  async function stateOf({ cid }: SignedMessage): Promise<'unknown' | 'pending' | 'landed'> {
+    try {
+      return (await chain.message(cid, { number: null })).state;
+    } catch (error) {
+      if (leavesNoGap(error)) return 'landed';
+      throw error;
+    }
+  }
+
+  async function closeGapInTurn(sender: string, nonce: number): Promise<void> {
+    const below = await run(({ tx }) => tx.pushedBelow(sender, nonce, GAP_LOOKED_AT));
+    const lost: SignedMessage[] = [];
+    for (const message of below) {
+      const state = await stateOf(message);
+      // Nonces are executed in order: below this one there is no gap.
+      if (state === 'landed') break;
+      if (state === 'unknown') lost.unshift(message);
+    }
+    for (const message of lost) {
+      try {
+        await chain.push(message);
+      } catch (error) {
+        if (!leavesNoGap(error)) throw error;
+      }
+    }
+  }
+
   return {
     async send(effect, want) {
       const sender = effect.signed?.sender ?? (await chain.sender(want.miner));
       return inTurn(sender, () => sendInTurn(sender, effect.id, want));
     },
     pushAgain: (message) => inTurn(message.sender, () => chain.push(message)),
+    closeGapBelow: (sender, nonce) => inTurn(sender, () => closeGapInTurn(sender, nonce)),
   };
+}
+
+/**
+ * A message that can never land holds up nobody: its nonce went to another one. Nor does one whose nonce was used without
+ * proof yet that this was another's doing. Any other refusal leaves a gap.
+ */
+function leavesNoGap(error: unknown): boolean {
+  const { code } = failureOf(error);
+  return code === 'nonce_taken' || code === 'nonce_used';
 }
 
 /** After a restore: whether the message's miner or job is still being compared with the chain. */

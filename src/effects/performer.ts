@@ -98,7 +98,8 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
 export function performer<C extends EffectContext>(
   parts: Omit<PerformerParts<C>, 'ending' | 'onError'>,
 ): (effect: EffectRow) => Promise<EffectOutcome | undefined> {
-  const outside = { ...parts, messages: openMessages(parts), settled: openSettledSenders(parts) };
+  const messages = openMessages(parts);
+  const outside = { ...parts, messages, settled: openSettledSenders({ ...parts, messages }) };
   return async (effect) => {
     try {
       return await performOnce(effect, outside);
@@ -144,7 +145,8 @@ async function performOnce<C extends EffectContext>(
       const { epochMs } = await chain.network();
       const run = recording(parts.door);
       const stored = (): Promise<SignedMessage | undefined> => run(({ tx }) => storedMessage(tx, effect, want.message));
-      return followMessage(want, { chain, messages, epochMs, stored });
+      const waitedMs = (await run(({ nowMs }) => nowMs)) - effect.createdMs;
+      return followMessage(want, { chain, messages, epochMs, waitedMs, stored });
     }
     case 'delete':
       // First the uploads: one that is being completed at this moment leaves an object, which goes below.

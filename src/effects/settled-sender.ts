@@ -5,6 +5,7 @@
 import type { Chain } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, recording } from './door.ts';
 import { CONFIDENCE_EPOCHS } from './landed.ts';
+import type { Messages } from './messages.ts';
 
 /** How a sender stands: nothing foreign is under way, or what is waited for and for how many epochs at least. */
 export type Standing = { readonly settled: true } | { readonly settled: false; readonly epochs: number; readonly reason: string };
@@ -29,8 +30,9 @@ type Look = {
 export function openSettledSenders<C extends EffectContext>(parts: {
   readonly door: EffectDoor<C>;
   readonly chain: Pick<Chain, 'head' | 'pendingMessages'>;
+  readonly messages: Pick<Messages, 'closeGapBelow'>;
 }): (sender: string) => Promise<Standing> {
-  const { chain } = parts;
+  const { chain, messages } = parts;
   const run = recording(parts.door);
   const senders = new Map<string, { last: Look | undefined; turn: Promise<void> }>();
 
@@ -51,6 +53,8 @@ export function openSettledSenders<C extends EffectContext>(parts: {
     const upTo = before?.upTo ?? Math.max(-1, ...foreign.map(({ nonce }) => nonce));
     const [first] = foreign.filter(({ nonce }) => nonce <= upTo);
     if (first !== undefined) {
+      // It may wait for one of ours whose job waits for it.
+      await messages.closeGapBelow(sender, first.nonce);
       const reason = `message ${first.cid} (nonce ${first.nonce}) of ${sender} is in the mempool and not in the restored database; what it does to the chain is waited for`;
       return { epoch, upTo, quietSince: null, standing: { settled: false, epochs: 1, reason } };
     }

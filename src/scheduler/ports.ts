@@ -222,6 +222,8 @@ export type Tx = {
 
   /** The highest nonce in a signed message of this sender, those given up before a push left out; -1 when none. */
   lastNonce(sender: string): number;
+  /** Messages of this sender below a nonce that were pushed, whatever became of their jobs: highest nonce first. */
+  pushedBelow(sender: string, nonce: number, limit: number): readonly SignedMessage[];
   /** Those of these messages of the sender that are in the outbox, by CID. */
   ownMessages(sender: string, cids: readonly string[]): readonly string[];
   /** Open effects of this sender whose message is signed but not known to be pushed, lowest nonce first. */
@@ -296,7 +298,8 @@ export type Chain = {
   sign(want: MessageWant, nonceFloor: number): Promise<SignedMessage>;
   /** Pushes the very bytes; pushing what is already there is no error. */
   push(message: SignedMessage): Promise<void>;
-  message(cid: string, want: { number: number }): Promise<MessageState>;
+  /** `number`: the sector that `sectorOk` is about; null: only the message itself is asked for. */
+  message(cid: string, want: { number: number | null }): Promise<MessageState>;
   /** The ticket as it was at this epoch. */
   ticketAt(miner: MinerId, epoch: number): Promise<{ value: string; epoch: number }>;
   /** `commD` is null for committed capacity. */

@@ -1,7 +1,7 @@
 /** The outbox. */
-import { and, asc, eq, gt, lte, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, lt, lte, sql } from 'drizzle-orm';
 import type { EffectId, JobId } from '../schema/ids.ts';
-import type { EffectRow, EffectWant } from '../scheduler/effects.ts';
+import type { EffectRow, EffectWant, SignedMessage } from '../scheduler/effects.ts';
 import type { Tx } from '../scheduler/ports.ts';
 import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { effects } from './tables.ts';
@@ -101,6 +101,13 @@ export function effectsPart(db: Db) {
     .where(and(OPEN, eq(effects.sender, p('sender')), sql`${effects.pushed} = 0`))
     .orderBy(asc(effects.nonce))
     .prepare();
+  const pushedBelow = db
+    .select()
+    .from(effects)
+    .where(and(eq(effects.sender, p('sender')), lt(effects.nonce, p('nonce')), sql`${effects.pushed} = 1`))
+    .orderBy(desc(effects.nonce))
+    .limit(p('limit'))
+    .prepare();
   const nextAfter = db
     .select({ ms: sql<number | null>`min(${effects.dueMs})` })
     .from(effects)
@@ -125,6 +132,7 @@ export function effectsPart(db: Db) {
     effectsOfJob: (job) => ofJob.all({ job }).map(effectOf),
     lastNonce: (sender) => lastNonce.get({ sender })?.nonce ?? -1,
     ownMessages: (sender, cids) => own.all({ sender, cids: JSON.stringify(cids) }).map(({ cid }) => cid as string),
+    pushedBelow: (sender, nonce, limit) => pushedBelow.all({ sender, nonce, limit }).map((row) => effectOf(row).signed as SignedMessage),
     unpushed: (sender) => unpushed.all({ sender }).map(effectOf),
   } satisfies Partial<Tx>;
   return { part, nextDueMs: () => nextDue.get()?.ms ?? undefined };

@@ -12,7 +12,14 @@ const SIGNED: SignedMessage = { sender: 't3worker', nonce: 4, cid: MESSAGE, sign
 const EPOCH_MS = 30_000;
 const PRE_COMMIT = { commD: null, epoch: 88, ticketEpoch: 7, sealProof: 5 };
 
-type World = { state: MessageState; preCommit?: string; sector?: string; stored?: SignedMessage; push?: () => Promise<void> };
+type World = {
+  waitedMs?: number;
+  state: MessageState;
+  preCommit?: string;
+  sector?: string;
+  stored?: SignedMessage;
+  push?: () => Promise<void>;
+};
 
 const want = (what: 'preCommit' | 'proveCommit'): Extract<EffectWant, { kind: 'landed' }> => ({
   kind: 'landed',
@@ -25,6 +32,7 @@ const want = (what: 'preCommit' | 'proveCommit'): Extract<EffectWant, { kind: 'l
 
 function follow(what: 'preCommit' | 'proveCommit', world: World) {
   const pushed: SignedMessage[] = [];
+  const closed: number[] = [];
   const following: Following = {
     chain: {
       message: (cid, { number }) => {
@@ -39,11 +47,13 @@ function follow(what: 'preCommit' | 'proveCommit', world: World) {
         pushed.push(message);
         return world.push?.() ?? Promise.resolve();
       },
+      closeGapBelow: async (_sender, nonce) => void closed.push(nonce),
     },
     epochMs: EPOCH_MS,
+    waitedMs: world.waitedMs ?? 0,
     stored: () => Promise.resolve(world.stored),
   };
-  return { pushed, outcome: followMessage(want(what), following) };
+  return { pushed, closed, outcome: followMessage(want(what), following) };
 }
 
 const landed = (change: Partial<Extract<MessageState, { state: 'landed' }>> = {}): MessageState => ({
@@ -62,6 +72,16 @@ test('a message in the mempool is asked for again after an epoch', async () => {
     forMs: EPOCH_MS,
     pending: true,
   });
+});
+
+test('one that the first blocks did not take may wait for an earlier message of ours: that one is looked for', async () => {
+  const stored = { sender: 't3a', nonce: 9, cid: MESSAGE, signed: '{}', pushed: true };
+  const young = follow('preCommit', { state: { state: 'pending' }, stored, waitedMs: EPOCH_MS });
+  await young.outcome;
+  expect(young.closed).toEqual([]);
+  const old = follow('preCommit', { state: { state: 'pending' }, stored, waitedMs: 2 * EPOCH_MS });
+  expect(await old.outcome).toMatchObject({ outcome: 'wait', pending: true });
+  expect(old.closed).toEqual([9]);
 });
 
 test('a message is believed five epochs after it landed, not four', async () => {

@@ -78,6 +78,17 @@ test('a message nobody here signed is waited for, one of ours is not', async () 
   });
 });
 
+test('a message of the lost database may wait for one of ours that the node has lost: those bytes go out again', async () => {
+  const outbox = openOutbox();
+  const fake = new FakeChain();
+  const ours: SignedMessage = { sender: SENDER, nonce: 0, cid: 'bafy-ours', signed: '{}', pushed: true };
+  await outbox.add({ ...messageEffect(2), status: 'done', signed: ours });
+  pending(fake, 'bafy-lost', 1);
+  const perform = performing(outbox, fake);
+  expect(await perform(reconcileEffect(1))).toMatchObject({ outcome: 'wait', reason: expect.stringContaining('bafy-lost') });
+  expect(fake.pushes.map(({ cid }) => cid)).toEqual(['bafy-ours']);
+});
+
 test('other software that goes on sending from the address holds nothing up', async () => {
   const fake = new FakeChain();
   pending(fake, 'bafy-lost', 8);

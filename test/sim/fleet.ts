@@ -1,8 +1,12 @@
 /** The fleet: runners that join, leave, freeze, start anew and are sent away. */
 import { registerRunner, setRunnerStatus } from '../../src/scheduler/fleet.ts';
+import type { Context } from '../../src/scheduler/context.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
+import { SealpoolError } from '../../src/schema/problem.ts';
+import type { RegisterRequest } from '../../src/schema/runner.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { Stage } from '../../src/schema/stage.ts';
+import type { ControlPlane } from './control-plane.ts';
 import { FakeRunner } from './fake-runner.ts';
 import { Rng } from './prng.ts';
 import { sha } from './replica.ts';
@@ -76,31 +80,35 @@ export class Fleet {
     if (id !== undefined) await this.#world.plane?.run((ctx) => void setRunnerStatus(ctx, id, status, `${status} by hand`));
   }
 
+  /** First with what a rented one may not offer: the refusal leaves its token as it was. */
+  async #refused(plane: ControlPlane, member: Member): Promise<void> {
+    const hash = tokenOf(member);
+    await plane.run((ctx) => {
+      if (ctx.tx.joinToken(hash) === undefined) insertToken(ctx, member);
+    });
+    try {
+      await plane.run((ctx) => void registerRunner(ctx, requestOf(member, true), hash, credentialOf(member)));
+      this.#world.breach('refusal', `${member.name} is rented and offers miner storage, and was let in`);
+    } catch (error) {
+      if (!(error instanceof SealpoolError) || error.status >= 500) throw error;
+    }
+    const usedBy = await plane.run((ctx) => ctx.tx.joinToken(hash)?.usedBy ?? null);
+    if (usedBy !== null) this.#world.breach('refusal', `${member.name} was refused, and its join token is burnt by ${usedBy}`);
+  }
+
   async #register(member: Member): Promise<void> {
     const { clock } = this.#world;
     while (member.id === undefined) {
       const { plane } = this.#world;
       try {
         if (plane === undefined) throw new Error('nobody answers');
+        if (member.trust === 'rented') await this.#refused(plane, member);
         const row = await plane.run((ctx) => {
           const known = ctx.tx.runnerByCredential(credentialOf(member));
           if (known !== undefined) return known;
-          const hash = sha(`token ${member.name} ${ctx.nowMs}`);
-          ctx.tx.insertJoinToken({ hash, trust: member.trust, labels: [], expiresMs: ctx.nowMs + 1e9, usedBy: null });
-          return registerRunner(
-            ctx,
-            {
-              token: 'x'.repeat(32),
-              name: member.name,
-              bootId: 'boot-0001',
-              agentVersion: '1',
-              stages: [...Stage.options],
-              storage: member.trust === 'own' ? ['store'] : [],
-              resources: { cores: 8, ramBytes: 1e11, diskFreeBytes: 1e12, gpus: [] },
-            },
-            hash,
-            credentialOf(member),
-          );
+          const hash = tokenOf(member);
+          if (ctx.tx.joinToken(hash) === undefined) insertToken(ctx, member);
+          return registerRunner(ctx, requestOf(member, member.trust === 'own'), hash, credentialOf(member));
         });
         member.id = row.id;
         this.boot(member);
@@ -112,3 +120,21 @@ export class Fleet {
 }
 
 const credentialOf = ({ name }: Member): string => sha(`credential ${name}`);
+const tokenOf = ({ name }: Member): string => sha(`token ${name}`);
+
+function insertToken(ctx: Context, member: Member): void {
+  const { trust } = member;
+  ctx.tx.insertJoinToken({ hash: tokenOf(member), trust, labels: [], expiresMs: ctx.nowMs + 1e9, usedBy: null });
+}
+
+function requestOf({ name }: Member, withStorage: boolean): RegisterRequest {
+  return {
+    token: 'x'.repeat(32),
+    name,
+    bootId: 'boot-0001',
+    agentVersion: '1',
+    stages: [...Stage.options],
+    storage: withStorage ? ['store'] : [],
+    resources: { cores: 8, ramBytes: 1e11, diskFreeBytes: 1e12, gpus: [] },
+  };
+}

@@ -3,6 +3,7 @@ import { planTables } from '../../src/scheduler/plans/all.ts';
 import { aimed, anything } from './actions.ts';
 import type { Cell } from './coverage-table.ts';
 import { Rng } from './prng.ts';
+import { scheme } from './schemes.ts';
 import { actionsFor, holdsFor, targetOf } from './target.ts';
 import { type Action, type Existing, FAULTS, type Item, type Script, type When } from './script.ts';
 
@@ -72,8 +73,7 @@ export function generate(seed: number): Script {
     { job: 0, state: target.state, afterMs: target.state === 'Empty' || rng.chance(70) ? 0 : rng.between(1, 2_000) },
     actionsFor(rng, target),
   );
-  const sending = statesOf(0).filter((state) => SENT_IN.includes(state));
-  if (sending.length > 0 && rng.chance(25)) race(rng, items, 0, rng.pick(sending), statesOf(0));
+  items.push(...scheme(rng, { states: statesOf(0), jobs: planned.length, askedMs: planned.length * 2_000 }));
   return {
     seed,
     sealProof: rng.weighted([
@@ -102,21 +102,6 @@ function put(rng: Rng, items: Item[], when: When, actions: readonly Action[]): v
     items.push({ when: moment, ...action });
     if (rng.chance(60)) laterMs += rng.between(1, 4_000);
   }
-}
-
-/** States that a message is sent in. */
-const SENT_IN = ['PC2Done', 'C2Done', 'Persisted'];
-
-/** An operator's hand while a message is being signed: the wallet takes its time. */
-function race(rng: Rng, items: Item[], job: number, state: string, states: readonly string[]): void {
-  items.push({ when: { job, state, afterMs: 0 }, do: 'port', port: 'chain.sign', how: 'delay', count: 1, ms: 20_000 });
-  const action = rng.pick<Action>([
-    { do: 'abort', job, force: true },
-    { do: 'pause', job, now: rng.chance(50) },
-    { do: 'resume', job, state: rng.pick(states), force: true },
-    { do: 'restart', awayMs: 1_000, crash: true },
-  ]);
-  items.push({ when: { job, state, afterMs: rng.between(2_000, 18_000) }, ...action });
 }
 
 /** One job, and the sector it works on where its plan wants one. Jobs are asked for in their order, so that they keep their index. */

@@ -7,6 +7,8 @@ export type Mutant = {
   /** Stands there exactly once. */
   readonly find: string;
   readonly replace: string;
+  /** What has to go with it in the same file: two checks that stand before the same fault. */
+  readonly also?: { readonly find: string; readonly replace: string };
 };
 
 export const MUTANTS: readonly Mutant[] = [
@@ -51,6 +53,10 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'scheduler/outbox.ts',
     find: 'job !== undefined && (job.paused || isFinal(job.state) || effect.generation !== job.generation)',
     replace: 'job === undefined',
+    also: {
+      find: "if (effect === undefined || effect.status !== 'open') return false;\n  if (effect.signed",
+      replace: 'if (effect === undefined) return false;\n  if (effect.signed',
+    },
   },
   {
     name: 'going back forgets the message that is out',
@@ -89,10 +95,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return (ctx.settings.leaseMs + (ctx.settings.graceMs[stage] ?? 0)) / 1000;',
   },
   {
-    name: 'an artifact is collected too early',
-    file: 'scheduler/reports.ts',
-    find: '    if (before !== undefined && before.hash === hash) {\n      superseded.push(key);',
-    replace: '    if (before !== undefined && before.hash === hash) {\n      superseded.push(before.key);',
+    name: 'an artifact is collected too early: going back drops what the state still needs',
+    file: 'scheduler/change.ts',
+    find: 'Object.values(job.data.artifacts).flatMap(({ key }) => (keys.has(key) ? [] : [key])),\n  );\n  const back',
+    replace: 'Object.values(job.data.artifacts).flatMap(({ key }) => [key]),\n  );\n  const back',
   },
   {
     name: 'files of a sector that may be rescued are collected at once',

@@ -26,13 +26,15 @@ function plant(mutant: Mutant): string {
   cpSync(join(ROOT, 'package.json'), join(tree, 'package.json'));
   symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'));
   const path = join(tree, 'src', mutant.file);
-  const text = readFileSync(path, 'utf8');
-  if (text.split(mutant.find).length !== 2)
-    throw new Error(`${mutant.name}: src/${mutant.file} does not have the text exactly once; write the mutant anew`);
-  writeFileSync(
-    path,
-    text.replace(mutant.find, () => mutant.replace),
-  );
+  for (const { find, replace } of [mutant, ...(mutant.also === undefined ? [] : [mutant.also])]) {
+    const text = readFileSync(path, 'utf8');
+    if (text.split(find).length !== 2)
+      throw new Error(`${mutant.name}: src/${mutant.file} does not have the text exactly once; write the mutant anew`);
+    writeFileSync(
+      path,
+      text.replace(find, () => replace),
+    );
+  }
   return tree;
 }
 
