@@ -1,6 +1,6 @@
 /** One job of the demo: queued, shown as it happens, and what came of it. */
 import type { Client, SectorDetail } from '../../src/api/client.ts';
-import type { JobEvent } from '../../src/schema/job.ts';
+import type { JobEvent } from '../../src/schema/event.ts';
 import type { DevProcess } from './dev-process.ts';
 import { printLine, progressText, seconds, showProgress } from './progress-line.ts';
 

@@ -2,6 +2,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { SealpoolError } from '../schema/problem.ts';
+import { doorOf } from './door.ts';
 import type { ApiParts, Env } from './parts.ts';
 import { problemAnswer, refuseInvalid } from './problems.ts';
 import { agentRoutes } from './routes/agent.ts';
@@ -54,6 +55,8 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
   app.use('*', async (c, next) => {
     const requestId = parts.requestId();
     c.set('requestId', requestId);
+    // What the request changes says that it did.
+    c.set('door', doorOf(parts.door, requestId));
     await next();
     c.res.headers.set('x-request-id', requestId);
     // Only the path: queries of signed URLs are permissions.

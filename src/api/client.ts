@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../schema/problem.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../schema/runner.ts';
-import type { JobEvent } from '../schema/job.ts';
+import type { JobEvent } from '../schema/event.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { ImportAnswer, SectorRecordPage } from './inventory.ts';
 import type {

@@ -5,8 +5,8 @@ import type { Clock, Ids, Store } from '../scheduler/ports.ts';
 type Waiter = { readonly signal: Signal; readonly wake: () => void };
 
 export type Door = {
-  /** Runs `fn` in a transaction of the store; resolves when it is durable. */
-  run<T>(fn: (ctx: Context) => T extends PromiseLike<unknown> ? never : T): Promise<T>;
+  /** Runs `fn` in a transaction of the store; resolves when it is durable. `request`: what its events say brought them about. */
+  run<T>(fn: (ctx: Context) => T extends PromiseLike<unknown> ? never : T, request?: string): Promise<T>;
   /** Resolves at the next change of that kind, or when `abort` fires. Ask before you read, lest you miss one. */
   changed(signal: Signal, abort: AbortSignal): Promise<void>;
 };
@@ -22,10 +22,10 @@ export function openDoor(parts: { store: Store; clock: Clock; ids: Ids; settings
     }
   };
   return {
-    async run(fn) {
+    async run(fn, request) {
       const signals = new Set<Signal>();
       const result = await parts.store.commit((tx) =>
-        fn({ tx, nowMs: parts.clock.now(), ids: parts.ids, settings: parts.settings, signals }),
+        fn({ tx, nowMs: parts.clock.now(), ids: parts.ids, settings: parts.settings, signals, request }),
       );
       if (signals.size > 0) wake(signals);
       return result;
@@ -47,4 +47,9 @@ export function openDoor(parts: { store: Store; clock: Clock; ids: Ids; settings
       });
     },
   };
+}
+
+/** The same door, for one request: whatever it changes says so. */
+export function doorOf(door: Door, request: string): Door {
+  return { run: (fn) => door.run(fn, request), changed: door.changed };
 }

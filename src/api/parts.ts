@@ -34,4 +34,4 @@ export type ApiParts = {
 };
 
 /** What middleware leaves for handlers. */
-export type Env = { Variables: { requestId: string; principal: Principal } };
+export type Env = { Variables: { requestId: string; principal: Principal; door: Door } };

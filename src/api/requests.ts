@@ -1,6 +1,7 @@
 /** What the API is asked for: bodies and queries. Unknown fields are refused. */
 import { z } from 'zod';
-import { MinerId, PieceId, SectorName } from '../schema/ids.ts';
+import { EventType } from '../schema/event.ts';
+import { MinerId, PieceId, RunnerId, SectorName, SectorRef } from '../schema/ids.ts';
 import { Trust } from '../schema/runner.ts';
 import { Decimal } from '../schema/units.ts';
 import { Role } from './views.ts';
@@ -83,6 +84,17 @@ export type SectorQuery = z.input<typeof SectorQuery>;
 
 export const EventQuery = z.strictObject({
   after: z.coerce.number().int().nonnegative().optional(),
+  /** One or several, with commas between them. */
+  type: z
+    .string()
+    .max(500)
+    .transform((text) => text.split(','))
+    .pipe(z.array(EventType).min(1))
+    .optional(),
+  /** A job, or a sector: the events of its live job, else of its last. */
+  sector: SectorRef.optional(),
+  miner: MinerId.optional(),
+  runner: RunnerId.optional(),
   limit: count(1_000, 200),
 });
 

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { Artifact } from '../schema/artifact.ts';
 import { JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
-import { Attempt, Job, JobEvent, PlanName } from '../schema/job.ts';
+import { JobEvent } from '../schema/event.ts';
+import { Attempt, Job, PlanName } from '../schema/job.ts';
 import { Resources, Trust } from '../schema/runner.ts';
 import { Stage } from '../schema/stage.ts';
 import { Decimal, Hash, UnixMs } from '../schema/units.ts';

@@ -1,5 +1,5 @@
 /** Sectors as text. */
-import type { JobEvent } from '../schema/job.ts';
+import type { JobEvent } from '../schema/event.ts';
 import type { SectorDetail, SectorView } from '../api/client.ts';
 import { duration, plain, table, time } from './text.ts';
 

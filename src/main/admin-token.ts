@@ -38,6 +38,9 @@ export async function firstAdminToken(door: Door, ids: Ids, dataDir: string): Pr
       miners: null,
       createdMs: ctx.nowMs,
       revokedMs: null,
+      expiresMs: null,
+      previousHash: null,
+      previousUntilMs: null,
     };
     ctx.tx.insertApiToken(row);
   });

@@ -88,7 +88,18 @@ function countLive(tx: Tx): number {
 function newAdmin(tx: Tx, nowMs: number): string {
   const { secret, hash } = newSecret(randomIds, 'api');
   const id = randomIds.next('t') as ApiTokenRow['id'];
-  tx.insertApiToken({ id, hash, name: 'restored-admin', role: 'admin', miners: null, createdMs: nowMs, revokedMs: null });
+  tx.insertApiToken({
+    id,
+    hash,
+    name: 'restored-admin',
+    role: 'admin',
+    miners: null,
+    createdMs: nowMs,
+    revokedMs: null,
+    expiresMs: null,
+    previousHash: null,
+    previousUntilMs: null,
+  });
   return secret;
 }
 

@@ -1,6 +1,7 @@
 /** Changes of one job: every one writes the row and its event in the same transaction. */
-import type { AttemptId, EffectId } from '../schema/ids.ts';
-import type { Job, JobData, JobEvent } from '../schema/job.ts';
+import type { AttemptId, EffectId, RunnerId } from '../schema/ids.ts';
+import type { JobEvent } from '../schema/event.ts';
+import type { Job, JobData } from '../schema/job.ts';
 import type { Context } from './context.ts';
 import type { EffectWant } from './effects.ts';
 import { placeFreed } from './limits.ts';
@@ -13,6 +14,8 @@ import { planOf } from './plans/all.ts';
 export function note(ctx: Context, job: Job, event: Pick<JobEvent, 'actor' | 'kind'> & Partial<JobEvent>): void {
   ctx.tx.appendEvent({
     job: job.id,
+    miner: job.miner,
+    runner: event.runner ?? (typeof event.detail?.['runner'] === 'string' ? (event.detail['runner'] as RunnerId) : null),
     generation: job.generation,
     atMs: ctx.nowMs,
     actor: event.actor,
@@ -21,6 +24,7 @@ export function note(ctx: Context, job: Job, event: Pick<JobEvent, 'actor' | 'ki
     to: event.to ?? null,
     event: event.event ?? null,
     detail: event.detail ?? {},
+    request: ctx.request ?? null,
   });
   ctx.signals.add('events');
 }
@@ -49,6 +53,7 @@ export function want(ctx: Context, job: Job, step: string, effect: EffectWant, d
     failures: 0,
     lastError: null,
     createdMs: ctx.nowMs,
+    request: ctx.request ?? null,
   });
   ctx.signals.add('effects');
   return id;

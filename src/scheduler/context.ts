@@ -90,6 +90,8 @@ export type Context = {
   readonly nowMs: number;
   readonly ids: Ids;
   readonly settings: Settings;
+  /** Id of the request that this transaction answers; undefined: time brought it about. */
+  readonly request?: string | undefined;
   /** Filled by the engine; the door wakes them once the transaction is durable. */
   readonly signals: Set<Signal>;
 };

@@ -120,6 +120,8 @@ export type EffectRow = {
   readonly failures: number;
   readonly lastError: string | null;
   readonly createdMs: number;
+  /** Id of the request that wanted it. */
+  readonly request: string | null;
 };
 
 /** What a performer reports. `wait` is not a failure and is not counted. */

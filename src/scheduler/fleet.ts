@@ -7,6 +7,7 @@ import { dropUploads, note } from './change.ts';
 import type { Context } from './context.ts';
 import { settle } from './engine.ts';
 import { leaseMs } from './grants.ts';
+import { noteRunner } from './happened.ts';
 import { placeFreed } from './limits.ts';
 import type { RunnerRow } from './ports.ts';
 
@@ -44,6 +45,7 @@ export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash
     registeredMs: ctx.nowMs,
   };
   ctx.tx.insertRunner(runner);
+  noteRunner(ctx, id, 'runner_registered', `runner:${id}`, { name: runner.name, trust: runner.trust, labels: runner.labels });
   ctx.signals.add('runners');
   return runner;
 }
@@ -81,6 +83,8 @@ export function strike(ctx: Context, runner: RunnerRow, reason: string, lied: bo
   const strikes = runner.strikes + 1;
   const out = runner.trust === 'rented' && (lied || strikes >= ctx.settings.maxStrikes);
   ctx.tx.updateRunner({ ...runner, strikes, ...(out ? { status: 'quarantined' as const, reason } : {}) });
+  noteRunner(ctx, runner.id, 'runner_struck', 'engine', { reason, lied, strikes });
+  if (out) noteRunner(ctx, runner.id, 'runner_status', 'engine', { from: runner.status, to: 'quarantined', reason });
 }
 
 /** Extends leases of the attempts the runner works on, keeps their progress, and says which to stop. */
@@ -116,11 +120,18 @@ export function cancelledOf(ctx: Context, runner: RunnerRow, running: readonly {
 }
 
 /** An operator drains, cordons, bans or readmits a runner; a ban takes its stages away at once. */
-export function setRunnerStatus(ctx: Context, id: RunnerId, status: RunnerRow['status'], reason: string | null): RunnerRow {
+export function setRunnerStatus(
+  ctx: Context,
+  id: RunnerId,
+  status: RunnerRow['status'],
+  reason: string | null,
+  actor = 'engine',
+): RunnerRow {
   const runner = ctx.tx.runner(id);
   if (runner === undefined) throw new SealpoolError('not_found', 'not_found', `there is no runner ${id}; sealpool runners list shows them`);
   const changed = { ...runner, status, reason };
   ctx.tx.updateRunner(changed);
+  noteRunner(ctx, id, 'runner_status', actor, { from: runner.status, to: status, reason });
   if (status === 'banned') for (const attempt of ctx.tx.runningAttempts(id)) lose(ctx, attempt, 'the runner was banned');
   ctx.signals.add('runners');
   return changed;

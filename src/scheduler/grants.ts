@@ -143,6 +143,7 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: St
     note: null,
     logTail: '',
     failure: null,
+    request: ctx.request ?? null,
   };
   ctx.tx.insertAttempt(attempt);
   const running = change(ctx, job, { waiting: { for: 'stage', stage, attempt: id }, ...(stage === 'PC1' ? { reserved: null } : {}) });

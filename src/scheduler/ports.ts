@@ -2,12 +2,14 @@
  * What the core needs from the world. Everything below is implemented by an adapter that passes the
  * port's conformance suite. `Tx` is synchronous: the engine reads, decides and writes in one go.
  */
-import type { AttemptId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
-import type { Attempt, ChainSector, Job, JobEvent, NewJobEvent, PlanName } from '../schema/job.ts';
+import type { AttemptId, DeliveryId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId, WebhookId } from '../schema/ids.ts';
+import type { Event, EventKind, JobEvent, NewEvent } from '../schema/event.ts';
+import type { Attempt, ChainSector, Job, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { EffectRow, MessageWant, SignedMessage } from './effects.ts';
+import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
 
 /** Unix milliseconds now. */
 export type Clock = { now(): number };
@@ -15,7 +17,7 @@ export type Clock = { now(): number };
 /** Fresh ids and random bytes: an argument, so that a replay makes the same ones. */
 export type Ids = {
   /** `prefix-` and enough random base-36 digits never to meet again. */
-  next(prefix: 'j' | 'a' | 'r' | 'e' | 'p' | 't'): string;
+  next(prefix: 'j' | 'a' | 'r' | 'e' | 'p' | 't' | 'w' | 'd'): string;
   /** `bytes` random bytes in hex. */
   hex(bytes: number): string;
 };
@@ -57,6 +59,30 @@ export type ApiTokenRow = {
   readonly miners: readonly MinerId[] | null;
   readonly createdMs: number;
   readonly revokedMs: number | null;
+  /** Null: until it is revoked. */
+  readonly expiresMs: number | null;
+  /** Hash of the secret before the last rotation, good until `previousUntilMs`. */
+  readonly previousHash: string | null;
+  readonly previousUntilMs: number | null;
+};
+
+/** What was answered to a request with an Idempotency-Key. */
+export type AnswerRow = {
+  readonly token: TokenId;
+  readonly key: string;
+  /** SHA-256 of method, path and body, hex. */
+  readonly request: string;
+  /** JSON; null: it had a secret, which is told once. */
+  readonly answer: string | null;
+  readonly createdMs: number;
+};
+
+export type EventFilter = {
+  readonly kinds?: readonly EventKind[] | undefined;
+  readonly job?: JobId | undefined;
+  readonly runner?: RunnerId | undefined;
+  /** Only events of these miners. */
+  readonly miners?: readonly MinerId[] | undefined;
 };
 
 export type PieceRow = {
@@ -157,9 +183,40 @@ export type Tx = {
    */
   snapCandidates(miner: MinerId, from: number, limit: number): readonly SectorRecord[];
 
-  appendEvent(event: NewJobEvent): JobEvent;
+  appendEvent(event: NewEvent): Event;
   eventsOfJob(job: JobId, afterSeq: number, limit: number): readonly JobEvent[];
-  eventsAfter(seq: number, limit: number): readonly JobEvent[];
+  /** Events after this number that the filter lets through, in order. */
+  eventsAfter(seq: number, limit: number, filter?: EventFilter): readonly Event[];
+  event(seq: number): Event | undefined;
+  /** Number of the newest event; 0 without any. */
+  lastEventSeq(): number;
+
+  /** What was answered to this token's request with this key. */
+  answer(token: TokenId, key: string): AnswerRow | undefined;
+  /** Throws when the key has an answer. */
+  insertAnswer(answer: AnswerRow): void;
+  /** Drops answers older than that, at most `limit`; answers how many. */
+  dropAnswers(beforeMs: number, limit: number): number;
+
+  insertWebhook(webhook: WebhookRow): void;
+  updateWebhook(webhook: WebhookRow): void;
+  webhook(id: WebhookId): WebhookRow | undefined;
+  webhooks(): readonly WebhookRow[];
+  /** Deletes it with its deliveries. */
+  deleteWebhook(id: WebhookId): void;
+  insertDelivery(delivery: DeliveryRow): void;
+  updateDelivery(delivery: DeliveryRow): void;
+  delivery(id: DeliveryId): DeliveryRow | undefined;
+  /** Open deliveries of the webhook whose time has come, oldest first. */
+  deliveriesDue(webhook: WebhookId, nowMs: number, limit: number): readonly DeliveryRow[];
+  /** The earliest due time of an open delivery of the webhook; undefined without one. */
+  nextDeliveryMs(webhook: WebhookId): number | undefined;
+  /** The log, newest first. */
+  deliveries(webhook: WebhookId, limit: number, cursor: string | null): Page<DeliveryRow>;
+  /** Open deliveries by webhook. */
+  countOpenDeliveries(): readonly { webhook: WebhookId; count: number; oldestMs: number }[];
+  /** Drops ended deliveries older than that, at most `limit`; answers how many. */
+  dropDeliveries(beforeMs: number, limit: number): number;
 
   attempt(id: AttemptId): Attempt | undefined;
   insertAttempt(attempt: Attempt): void;
@@ -186,8 +243,11 @@ export type Tx = {
   burnJoinToken(hash: string, by: RunnerId): boolean;
 
   insertApiToken(token: ApiTokenRow): void;
+  /** By its secret's hash, or by that of the secret before the last rotation. */
   apiTokenByHash(hash: string): ApiTokenRow | undefined;
   apiTokens(): readonly ApiTokenRow[];
+  /** Writes the whole row. */
+  updateApiToken(token: ApiTokenRow): void;
   /** False when there is no such token or it was revoked before. */
   revokeApiToken(id: TokenId, nowMs: number): boolean;
 

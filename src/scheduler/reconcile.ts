@@ -62,6 +62,7 @@ function holdMiner(ctx: Context, miner: MinerId): void {
     failures: 0,
     lastError: null,
     createdMs: ctx.nowMs,
+    request: ctx.request ?? null,
   });
   ctx.signals.add('effects');
 }

@@ -43,6 +43,20 @@ export const TokenId = z
   .brand('TokenId');
 export type TokenId = z.infer<typeof TokenId>;
 
+/** Where events are posted to. */
+export const WebhookId = z
+  .string()
+  .regex(/^w-[0-9a-z]{6,32}$/)
+  .brand('WebhookId');
+export type WebhookId = z.infer<typeof WebhookId>;
+
+/** One event on its way to one webhook. */
+export const DeliveryId = z
+  .string()
+  .regex(/^d-[0-9a-z]{6,32}$/)
+  .brand('DeliveryId');
+export type DeliveryId = z.infer<typeof DeliveryId>;
+
 /** Miner actor address by id, `t01000` or `f01000`; kept as it was typed. */
 export const MinerId = z
   .string()

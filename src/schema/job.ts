@@ -165,25 +165,6 @@ export const Job = z.object({
 });
 export type Job = z.infer<typeof Job>;
 
-/** One line of the append-only history. */
-export const JobEvent = z.object({
-  seq: z.number().int().positive(),
-  job: JobId,
-  generation: z.number().int(),
-  atMs: UnixMs,
-  /** `engine`, `operator:<token>`, `runner:<id>`, `chain`. */
-  actor: z.string(),
-  kind: z.enum(['created', 'transition', 'went_back', 'aborted', 'paused', 'resumed', 'error', 'attempt', 'message', 'note']),
-  from: z.string().nullable(),
-  to: z.string().nullable(),
-  event: z.string().nullable(),
-  detail: z.record(z.string(), z.unknown()),
-});
-export type JobEvent = z.infer<typeof JobEvent>;
-
-/** An event before the store numbers it. */
-export type NewJobEvent = Omit<JobEvent, 'seq'>;
-
 export const AttemptStatus = z.enum(['running', 'done', 'failed', 'lost', 'cancelled', 'refused']);
 export type AttemptStatus = z.infer<typeof AttemptStatus>;
 
@@ -207,5 +188,7 @@ export const Attempt = z.object({
   logTail: z.string(),
   /** Why it ended when it did not end well. */
   failure: z.string().nullable(),
+  /** The request that it was granted to; null: one before requests were written down. */
+  request: z.string().nullable(),
 });
 export type Attempt = z.infer<typeof Attempt>;

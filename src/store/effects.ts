@@ -46,6 +46,7 @@ function effectOf(row: typeof effects.$inferSelect): EffectRow {
     failures: row.failures,
     lastError: row.lastError,
     createdMs: row.createdMs,
+    request: row.request,
   };
 }
 

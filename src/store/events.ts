@@ -1,23 +1,29 @@
 /** The append-only history and the small facts. */
-import { and, asc, eq, gt, sql } from 'drizzle-orm';
-import type { JobId } from '../schema/ids.ts';
-import type { JobEvent } from '../schema/job.ts';
-import type { Tx } from '../scheduler/ports.ts';
+import { and, asc, eq, gt, sql, type SQL } from 'drizzle-orm';
+import type { Event, JobEvent } from '../schema/event.ts';
+import type { EventFilter, Tx } from '../scheduler/ports.ts';
 import type { Db } from './db.ts';
 import { events, meta } from './tables.ts';
 
 const p = sql.placeholder;
 
-function eventOf(row: typeof events.$inferSelect): JobEvent {
-  const { fromState, toState, detail, job, kind, ...rest } = row;
-  return {
-    ...rest,
-    job: job as JobId,
-    kind: kind as JobEvent['kind'],
-    from: fromState,
-    to: toState,
-    detail: JSON.parse(detail) as JobEvent['detail'],
-  };
+function eventOf(row: typeof events.$inferSelect): Event {
+  const { fromState, toState, detail, ...rest } = row;
+  return { ...(rest as unknown as Event), from: fromState, to: toState, detail: JSON.parse(detail) as Event['detail'] };
+}
+
+/** What the filter asks for, each column by one bound value. The plus keeps SQLite from an index that holds more. */
+function conditions({ kinds, job, runner, miners }: EventFilter): SQL[] {
+  const narrow = job !== undefined || runner !== undefined;
+  const among = (column: SQL, list: readonly string[]): SQL =>
+    list.length === 1 ? sql`${column} = ${list[0]}` : sql`${column} in (select value from json_each(${JSON.stringify(list)}))`;
+  const own = (column: typeof events.kind | typeof events.miner, alone: boolean): SQL => (alone ? sql`${column}` : sql`+${column}`);
+  return [
+    ...(job === undefined ? [] : [eq(events.job, job)]),
+    ...(runner === undefined ? [] : [sql`${job === undefined ? sql`${events.runner}` : sql`+${events.runner}`} = ${runner}`]),
+    ...(kinds === undefined ? [] : [among(own(events.kind, !narrow && kinds.length === 1), kinds)]),
+    ...(miners === undefined ? [] : [among(own(events.miner, !narrow && kinds?.length !== 1 && miners.length === 1), miners)]),
+  ];
 }
 
 /** The part of `Tx` about events. */
@@ -26,6 +32,8 @@ export function eventsPart(db: Db) {
     .insert(events)
     .values({
       job: p('job'),
+      miner: p('miner'),
+      runner: p('runner'),
       generation: p('generation'),
       atMs: p('atMs'),
       actor: p('actor'),
@@ -34,6 +42,7 @@ export function eventsPart(db: Db) {
       toState: p('to'),
       event: p('event'),
       detail: p('detail'),
+      request: p('request'),
     })
     .returning({ seq: events.seq })
     .prepare();
@@ -51,6 +60,15 @@ export function eventsPart(db: Db) {
     .orderBy(asc(events.seq))
     .limit(p('limit'))
     .prepare();
+  const bySeq = db
+    .select()
+    .from(events)
+    .where(eq(events.seq, p('seq')))
+    .prepare();
+  const last = db
+    .select({ seq: sql<number | null>`max(${events.seq})` })
+    .from(events)
+    .prepare();
   return {
     appendEvent(event) {
       // `all` drains the cursor: an undrained INSERT … RETURNING breaks later transactions of a Durable Object.
@@ -58,8 +76,24 @@ export function eventsPart(db: Db) {
       if (row === undefined) throw new Error('the database did not number the event; restart the control plane');
       return { seq: row.seq, ...event };
     },
-    eventsOfJob: (job, afterSeq, limit) => ofJob.all({ job, after: afterSeq, limit }).map(eventOf),
-    eventsAfter: (seq, limit) => after.all({ after: seq, limit }).map(eventOf),
+    eventsOfJob: (job, afterSeq, limit) => ofJob.all({ job, after: afterSeq, limit }).map((row) => eventOf(row) as JobEvent),
+    eventsAfter(seq, limit, filter) {
+      const all = filter === undefined ? [] : conditions(filter);
+      if (all.length === 0) return after.all({ after: seq, limit }).map(eventOf);
+      return db
+        .select()
+        .from(events)
+        .where(and(gt(events.seq, seq), ...all))
+        .orderBy(asc(events.seq))
+        .limit(limit)
+        .all()
+        .map(eventOf);
+    },
+    event(seq) {
+      const row = bySeq.get({ seq });
+      return row === undefined ? undefined : eventOf(row);
+    },
+    lastEventSeq: () => last.get()?.seq ?? 0,
   } satisfies Partial<Tx>;
 }
 

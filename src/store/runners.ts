@@ -1,5 +1,5 @@
 /** Runners and the tokens of runners and people. */
-import { and, asc, eq, isNull, sql } from 'drizzle-orm';
+import { and, asc, eq, isNull, or, sql } from 'drizzle-orm';
 import type { MinerId, RunnerId, TokenId } from '../schema/ids.ts';
 import type { Resources, Trust } from '../schema/runner.ts';
 import type { Stage } from '../schema/stage.ts';
@@ -91,13 +91,18 @@ function apiTokenOf(row: typeof apiTokens.$inferSelect): ApiTokenRow {
   };
 }
 
+function apiTokenColumns(token: ApiTokenRow): Written<typeof apiTokens> {
+  return { ...token, miners: token.miners === null ? null : JSON.stringify(token.miners) };
+}
+
 /** The part of `Tx` about API tokens. */
 export function apiTokensPart(db: Db) {
   const insert = prepareInsert(db, apiTokens);
+  const update = prepareUpdate(db, apiTokens, apiTokens.id);
   const byHash = db
     .select()
     .from(apiTokens)
-    .where(eq(apiTokens.hash, p('hash')))
+    .where(or(eq(apiTokens.hash, p('hash')), eq(apiTokens.previousHash, p('hash'))))
     .prepare();
   const all = db.select().from(apiTokens).orderBy(asc(apiTokens.seq)).prepare();
   const revoke = db
@@ -107,7 +112,8 @@ export function apiTokensPart(db: Db) {
     .returning({ id: apiTokens.id })
     .prepare();
   return {
-    insertApiToken: (token) => insert({ ...token, miners: token.miners === null ? null : JSON.stringify(token.miners) }),
+    insertApiToken: (token) => insert(apiTokenColumns(token)),
+    updateApiToken: (token) => update(apiTokenColumns(token)),
     apiTokenByHash(hash) {
       const row = byHash.get({ hash });
       return row === undefined ? undefined : apiTokenOf(row);

@@ -98,9 +98,12 @@ export const events = sqliteTable(
   'events',
   {
     seq: integer('seq').primaryKey({ autoIncrement: true }),
-    job: text('job')
-      .notNull()
-      .references(() => jobs.id),
+    /** Null: of no job. */
+    job: text('job').references(() => jobs.id),
+    /** Null: of the whole control plane. */
+    miner: text('miner'),
+    runner: text('runner'),
+    /** 0: of no job. */
     generation: integer('generation').notNull(),
     atMs: integer('at_ms').notNull(),
     actor: text('actor').notNull(),
@@ -109,8 +112,18 @@ export const events = sqliteTable(
     toState: text('to_state'),
     event: text('event'),
     detail: text('detail').notNull(),
+    /** The request that brought it about. */
+    request: text('request'),
   },
-  (t) => [index('events_job').on(t.job)],
+  // Each ends with the row's number by itself: a page of any filter is found in order.
+  (t) => [
+    index('events_job').on(t.job),
+    index('events_miner').on(t.miner),
+    index('events_kind').on(t.kind),
+    index('events_runner')
+      .on(t.runner)
+      .where(sql`runner is not null`),
+  ],
 );
 
 export const attempts = sqliteTable(
@@ -135,6 +148,8 @@ export const attempts = sqliteTable(
     note: text('note'),
     logTail: text('log_tail').notNull(),
     failure: text('failure'),
+    /** The request that it was granted to. */
+    request: text('request'),
   },
   (t) => [
     uniqueIndex('attempts_epoch').on(t.job, t.stage, t.epoch),
@@ -196,7 +211,81 @@ export const apiTokens = sqliteTable('api_tokens', {
   miners: text('miners'),
   createdMs: integer('created_ms').notNull(),
   revokedMs: integer('revoked_ms'),
+  /** Null: until it is revoked. */
+  expiresMs: integer('expires_ms'),
+  /** The secret before the last rotation, good until then. */
+  previousHash: text('previous_hash').unique(),
+  previousUntilMs: integer('previous_until_ms'),
 });
+
+/** What was answered to requests with an Idempotency-Key, so that the same one again makes nothing. */
+export const answers = sqliteTable(
+  'answers',
+  {
+    token: text('token').notNull(),
+    key: text('key').notNull(),
+    /** SHA-256 of method, path and body. */
+    request: text('request').notNull(),
+    /** JSON; null: it had a secret, which is told once. */
+    answer: text('answer'),
+    createdMs: integer('created_ms').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.token, t.key] }), index('answers_age').on(t.createdMs)],
+);
+
+/** Where events are posted to. */
+export const webhooks = sqliteTable('webhooks', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }),
+  id: text('id').notNull().unique(),
+  url: text('url').notNull(),
+  description: text('description').notNull(),
+  /** JSON list of event types; null: all. */
+  types: text('types'),
+  /** JSON list; null: all, and what is of no miner. */
+  miners: text('miners'),
+  allowPrivate: integer('allow_private').notNull(),
+  /** Signs deliveries (`whsec_…`), so it cannot be a hash. Told once. */
+  secret: text('secret').notNull(),
+  status: text('status').notNull(),
+  reason: text('reason'),
+  /** Number of the last event that deliveries were made of. */
+  cursor: integer('cursor').notNull(),
+  /** Rises with each change by hand: the ETag. */
+  version: integer('version').notNull(),
+  failingSinceMs: integer('failing_since_ms'),
+  createdMs: integer('created_ms').notNull(),
+});
+
+/** One event on its way to one webhook; the row is its log too. */
+export const deliveries = sqliteTable(
+  'deliveries',
+  {
+    seq: integer('seq').primaryKey({ autoIncrement: true }),
+    id: text('id').notNull().unique(),
+    webhook: text('webhook').notNull(),
+    /** `webhook-id`: the same on every try. */
+    message: text('message').notNull(),
+    type: text('type').notNull(),
+    /** Null: a test. */
+    event: integer('event'),
+    status: text('status').notNull(),
+    tries: integer('tries').notNull(),
+    dueMs: integer('due_ms').notNull(),
+    lastStatus: integer('last_status'),
+    lastError: text('last_error'),
+    createdMs: integer('created_ms').notNull(),
+    endedMs: integer('ended_ms'),
+  },
+  (t) => [
+    index('deliveries_due')
+      .on(t.webhook, t.dueMs)
+      .where(sql`status = 'open'`),
+    index('deliveries_log').on(t.webhook, t.seq),
+    index('deliveries_ended')
+      .on(t.endedMs)
+      .where(sql`status <> 'open'`),
+  ],
+);
 
 export const pieces = sqliteTable(
   'pieces',
@@ -261,6 +350,8 @@ export const effects = sqliteTable(
     failures: integer('failures').notNull(),
     lastError: text('last_error'),
     createdMs: integer('created_ms').notNull(),
+    /** The request that wanted it. */
+    request: text('request'),
   },
   (t) => [
     uniqueIndex('effects_once').on(t.job, t.step, t.generation, t.try),

@@ -1,5 +1,6 @@
 /** `Tx` over either engine: statements are prepared once per connection and used inside every transaction. */
 import type { Tx } from '../scheduler/ports.ts';
+import { answersPart } from './answers.ts';
 import { attemptsPart, uploadsPart } from './attempts.ts';
 import type { Db } from './db.ts';
 import { effectsPart } from './effects.ts';
@@ -8,6 +9,7 @@ import { jobsPart } from './jobs.ts';
 import { piecesPart, threadsPart } from './pieces.ts';
 import { apiTokensPart, runnersPart } from './runners.ts';
 import { sectorRecordsPart } from './sector-records.ts';
+import { webhooksPart } from './webhooks.ts';
 
 /**
  * Everything a transaction may do, over a database whose migrations have run. The adapter opens and closes
@@ -30,6 +32,8 @@ export function makeTx(db: Db): Tx {
     ...apiTokensPart(db),
     ...piecesPart(db),
     ...threadsPart(db),
+    ...webhooksPart(db),
+    ...answersPart(db),
     ...effects.part,
     nextWakeMs() {
       const times = [jobs.nextRetryMs(), attempts.nextLeaseEndMs(), effects.nextDueMs()].filter((ms) => ms !== undefined);

@@ -8,7 +8,8 @@ import { pledge } from '../../src/scheduler/pledge.ts';
 import { SEALER } from '../../src/scheduler/plans/sealer.ts';
 import { restarted } from '../../src/scheduler/tick.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
-import type { Job, JobEvent } from '../../src/schema/job.ts';
+import type { JobEvent } from '../../src/schema/event.ts';
+import type { Job } from '../../src/schema/job.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
 import { type Granted, MINER, World } from './world.ts';
 

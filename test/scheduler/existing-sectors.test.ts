@@ -1,7 +1,8 @@
 /** Snapup, rebuild and unseal from Empty to Finished, and what may stand against them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RunnerId } from '../../src/schema/ids.ts';
-import type { Job, JobEvent } from '../../src/schema/job.ts';
+import type { JobEvent } from '../../src/schema/event.ts';
+import type { Job } from '../../src/schema/job.ts';
 import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import { COMM_D, COMM_R, DATA, DATA_COMM_D, DATA_COMM_R, TICKET, UPDATE_COMM_R } from './honest.ts';
 import { MINER, World } from './world.ts';

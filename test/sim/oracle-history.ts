@@ -41,7 +41,7 @@ export class HistoryOracle {
 
   /** Reads on; answers the events that are new. */
   look(reader: Reader): EventRow[] {
-    const fresh = reader.events(this.#seq);
+    const fresh = reader.events(this.#seq).filter(({ job }) => job !== null);
     for (const event of fresh) this.#fold(event);
     const rows = reader.jobs();
     for (const row of rows) this.#compare(row);

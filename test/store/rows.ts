@@ -1,6 +1,7 @@
 /** Valid rows to put into a store, each with its own ids. */
 import type { AttemptId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId } from '../../src/schema/ids.ts';
-import type { Attempt, Job, NewJobEvent } from '../../src/schema/job.ts';
+import type { NewEvent } from '../../src/schema/event.ts';
+import type { Attempt, Job } from '../../src/schema/job.ts';
 import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import type { EffectRow } from '../../src/scheduler/effects.ts';
 import type { ApiTokenRow, PieceRow, RunnerRow } from '../../src/scheduler/ports.ts';
@@ -74,13 +75,16 @@ export function attempt(n: number, change: Partial<Attempt> = {}): Attempt {
     note: null,
     logTail: '',
     failure: null,
+    request: null,
     ...change,
   };
 }
 
-export function event(n: number, change: Partial<NewJobEvent> = {}): NewJobEvent {
+export function event(n: number, change: Partial<NewEvent> = {}): NewEvent {
   return {
     job: jobId(n),
+    miner: MINER,
+    runner: null,
     generation: 1,
     atMs: 5,
     actor: 'engine',
@@ -89,6 +93,7 @@ export function event(n: number, change: Partial<NewJobEvent> = {}): NewJobEvent
     to: 'Allocated',
     event: 'Allocate',
     detail: { number: 7, nested: { list: [1, 'two', null] } },
+    request: null,
     ...change,
   };
 }
@@ -122,6 +127,9 @@ export function apiToken(n: number, change: Partial<ApiTokenRow> = {}): ApiToken
     miners: [MINER],
     createdMs: 1,
     revokedMs: null,
+    expiresMs: null,
+    previousHash: null,
+    previousUntilMs: null,
     ...change,
   };
 }
@@ -157,6 +165,7 @@ export function effect(n: number, change: Partial<EffectRow> = {}): EffectRow {
     failures: 0,
     lastError: null,
     createdMs: n,
+    request: null,
     ...change,
   };
 }

@@ -9,7 +9,7 @@ import type { ApiParts, Env } from '../parts.ts';
 import { hashSecret, newSecret } from '../secrets.ts';
 
 export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door, settings } = parts;
+  const { settings } = parts;
   app.openapi(
     operation(parts, {
       method: 'post',
@@ -21,7 +21,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const request = c.req.valid('json');
-      const { runner, secret } = await door.run((ctx) => {
+      const { runner, secret } = await c.var.door.run((ctx) => {
         const made = newSecret(ctx.ids, 'runner');
         return { runner: registerRunner(ctx, request, hashSecret(request.token), made.hash), secret: made.secret };
       });
@@ -39,7 +39,15 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       answer: NextAnswer,
     }),
     async (c) =>
-      c.json(await answerNext(parts, runnerCredential(c.req.header('authorization')), c.req.valid('json'), c.req.raw.signal), 200),
+      c.json(
+        await answerNext(
+          { ...parts, door: c.var.door },
+          runnerCredential(c.req.header('authorization')),
+          c.req.valid('json'),
+          c.req.raw.signal,
+        ),
+        200,
+      ),
   );
   app.openapi(
     operation(parts, {
@@ -53,7 +61,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const credential = runnerCredential(c.req.header('authorization'));
       const request = c.req.valid('json');
-      return c.json(await door.run((ctx) => heartbeat(ctx, runnerOf(ctx.tx, credential), request)), 200);
+      return c.json(await c.var.door.run((ctx) => heartbeat(ctx, runnerOf(ctx.tx, credential), request)), 200);
     },
   );
 }

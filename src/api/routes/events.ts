@@ -2,33 +2,42 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
-import type { JobId } from '../../schema/ids.ts';
-import { JobEvent } from '../../schema/job.ts';
+import { Event, eventKind, eventType } from '../../schema/event.ts';
 import type { Context } from '../../scheduler/context.ts';
+import type { EventFilter } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
+import { notFound } from '../problems.ts';
 import { EventQuery } from '../requests.ts';
+import { asConfigured, findJob } from './sectors.ts';
 
-const EventPage = z.object({ items: z.array(JobEvent), after: z.number().int() });
+const EventPage = z.object({ items: z.array(Event), after: z.number().int() });
 type Page = z.infer<typeof EventPage>;
 /** A comment this often keeps proxies from closing a quiet stream. */
 const QUIET_MS = 15_000;
 
-/** Events of this token's miners after `seq`; `after` moves past those it may not see as well. */
-function page(ctx: Context, principal: Principal, seq: number, limit: number): Page {
-  const events = ctx.tx.eventsAfter(seq, limit);
-  const visible = new Map<JobId, boolean>();
-  const mine = (job: JobId): boolean => {
-    const known = visible.get(job) ?? (principal.miners === null || mayMiner(principal, ctx.tx.job(job)?.miner ?? ('' as never)));
-    visible.set(job, known);
-    return known;
+/** What the query asks for, as far as the token may see it: one for some miners sees what happens to those. */
+function filterOf(ctx: Context, principal: Principal, query: z.output<typeof EventQuery>): EventFilter {
+  const { type, sector, miner, runner } = query;
+  const asked = miner === undefined ? undefined : asConfigured(ctx, miner);
+  if (asked !== undefined && !mayMiner(principal, asked)) throw notFound(`miner ${miner}`);
+  return {
+    kinds: type === undefined ? undefined : type.map(eventKind),
+    job: sector === undefined ? undefined : findJob(ctx, principal, sector).id,
+    runner,
+    miners: asked === undefined ? (principal.miners ?? undefined) : [asked],
   };
-  return { items: events.filter(({ job }) => mine(job)), after: events.at(-1)?.seq ?? seq };
+}
+
+/** Events after `seq`; `after` moves past those that the filter leaves out as well. */
+function page(ctx: Context, filter: EventFilter, seq: number, limit: number): Page {
+  const last = ctx.tx.lastEventSeq();
+  const items = [...ctx.tx.eventsAfter(seq, limit, filter)];
+  return { items, after: items.length < limit ? Math.max(seq, last) : (items.at(-1)?.seq ?? seq) };
 }
 
 export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door } = parts;
   const route = operation(parts, {
     method: 'get',
     path: '/v1/events',
@@ -39,11 +48,13 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   });
   app.openapi(route, async (c) => {
     const principal = c.get('principal');
-    const { after, limit } = c.req.valid('query');
+    const query = c.req.valid('query');
+    const { after, limit } = query;
+    const filter = await c.var.door.run((ctx) => filterOf(ctx, principal, query));
     const last = Number(c.req.header('last-event-id'));
     const start = Number.isSafeInteger(last) && last > 0 ? last : (after ?? 0);
     if (!(c.req.header('accept') ?? '').includes('text/event-stream'))
-      return c.json(await door.run((ctx) => page(ctx, principal, start, limit)), 200);
+      return c.json(await c.var.door.run((ctx) => page(ctx, filter, start, limit)), 200);
     // A stream is no JSON answer; the description knows only the page.
     return streamSSE(c, async (stream) => {
       const left = new AbortController();
@@ -53,9 +64,10 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       while (!stop.aborted) {
         const turn = new AbortController();
         const either = AbortSignal.any([turn.signal, stop]);
-        const changed = door.changed('events', either);
-        const { items, after: reached } = await door.run((ctx) => page(ctx, principal, seq, limit));
-        for (const event of items) await stream.writeSSE({ id: String(event.seq), event: event.kind, data: JSON.stringify(event) });
+        const changed = parts.door.changed('events', either);
+        const { items, after: reached } = await c.var.door.run((ctx) => page(ctx, filter, seq, limit));
+        for (const event of items)
+          await stream.writeSSE({ id: String(event.seq), event: eventType(event.kind), data: JSON.stringify(event) });
         const more = reached !== seq;
         seq = reached;
         if (!more) {

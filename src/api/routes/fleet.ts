@@ -21,7 +21,6 @@ const ACTIONS = [
 ] as const;
 
 export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door } = parts;
   app.openapi(
     operation(parts, {
       method: 'post',
@@ -34,7 +33,7 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       wholeOnly(c.get('principal'));
       const { trust, labels, ttlMs } = c.req.valid('json');
-      const made = await door.run((ctx) => {
+      const made = await c.var.door.run((ctx) => {
         const { secret, hash } = newSecret(ctx.ids, 'join');
         const expiresMs = ctx.nowMs + ttlMs;
         ctx.tx.insertJoinToken({ hash, trust, labels, expiresMs, usedBy: null });
@@ -53,7 +52,7 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       wholeOnly(c.get('principal'));
-      return c.json({ items: await door.run((ctx) => ctx.tx.runners().map((row) => runnerView(ctx.tx, row))) }, 200);
+      return c.json({ items: await c.var.door.run((ctx) => ctx.tx.runners().map((row) => runnerView(ctx.tx, row))) }, 200);
     },
   );
   for (const { name, status, who, summary } of ACTIONS) {
@@ -72,7 +71,12 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const principal = c.get('principal');
         wholeOnly(principal);
         const { id } = c.req.valid('param');
-        return c.json(await door.run((ctx) => runnerView(ctx.tx, setRunnerStatus(ctx, id, status, `${name} by ${principal.actor}`))), 200);
+        return c.json(
+          await c.var.door.run((ctx) =>
+            runnerView(ctx.tx, setRunnerStatus(ctx, id, status, `${name} by ${principal.actor}`, principal.actor)),
+          ),
+          200,
+        );
       },
     );
   }

@@ -9,7 +9,7 @@ import { notFound } from '../problems.ts';
 import { asConfigured } from './sectors.ts';
 
 export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door, log } = parts;
+  const { log } = parts;
   app.openapi(
     operation(parts, {
       method: 'post',
@@ -22,7 +22,7 @@ export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const principal = c.get('principal');
       const { records } = c.req.valid('json');
-      const outcome = await door.run((ctx) => {
+      const outcome = await c.var.door.run((ctx) => {
         const named = records.map((record) => ({ ...record, miner: asConfigured(ctx, record.miner) }));
         return takeOver(ctx, named, (miner) => mayMiner(principal, miner));
       });
@@ -43,7 +43,7 @@ export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const principal = c.get('principal');
       const { miner, cursor, limit } = c.req.valid('query');
-      const page = await door.run((ctx) => {
+      const page = await c.var.door.run((ctx) => {
         const named = miner === undefined ? undefined : asConfigured(ctx, miner);
         if (named !== undefined && (!mayMiner(principal, named) || !Object.hasOwn(ctx.settings.miners, named)))
           throw notFound(`miner ${miner}`);

@@ -60,7 +60,7 @@ const gone = ({ id }: Job): SealpoolError =>
   new SealpoolError('gone', 'piece_gone', `the data that job ${id} unsealed is not in the object store any more; unseal the sector again`);
 
 export function pieceDataRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door, objects } = parts;
+  const { objects } = parts;
   const route = operation(parts, {
     method: 'get',
     path: `${AT}/piece`,
@@ -72,7 +72,7 @@ export function pieceDataRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   app.openapi(route, async (c) => {
     const principal = c.get('principal');
     const { ref } = c.req.valid('param');
-    const { job, piece, expiresMs } = await door.run((ctx) => {
+    const { job, piece, expiresMs } = await c.var.door.run((ctx) => {
       const job = unsealJob(ctx, principal, ref);
       return { job, piece: pieceOf(job), expiresMs: ctx.nowMs + URL_TTL_MS };
     });

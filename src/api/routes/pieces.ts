@@ -99,7 +99,10 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       const { miner, reserved = false } = c.req.valid('query');
       const declared = c.req.header('content-length') ?? c.req.header('x-piece-size');
       const size = declared === undefined ? Number.NaN : Number(declared);
-      return c.json(pieceView(await store(parts, c.get('principal'), { miner, reserved }, size, c.req.raw.body)), 200);
+      return c.json(
+        pieceView(await store({ ...parts, door: c.var.door }, c.get('principal'), { miner, reserved }, size, c.req.raw.body)),
+        200,
+      );
     },
   );
   app.openapi(
@@ -115,7 +118,7 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       const { miner, limit, reserved } = c.req.valid('query');
       limitOf(parts, c.get('principal'), miner);
       const listed = ({ tx }: { tx: Tx }) => (reserved === true ? tx.reservedPieces(miner, limit) : tx.waitingPieces(miner, limit));
-      return c.json({ items: await parts.door.run((ctx) => listed(ctx).map(pieceView)) }, 200);
+      return c.json({ items: await c.var.door.run((ctx) => listed(ctx).map(pieceView)) }, 200);
     },
   );
 }

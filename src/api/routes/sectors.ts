@@ -55,7 +55,6 @@ function pledgeOf(ctx: Context, principal: Principal, { sector, miner, ...rest }
 }
 
 export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door } = parts;
   app.openapi(
     operation(parts, {
       method: 'post',
@@ -67,7 +66,7 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const [principal, body] = [c.get('principal'), c.req.valid('json')];
-      const jobs = await door.run((ctx) => pledge(ctx, pledgeOf(ctx, principal, body), principal.actor));
+      const jobs = await c.var.door.run((ctx) => pledge(ctx, pledgeOf(ctx, principal, body), principal.actor));
       return c.json({ items: jobs.map(sectorView) }, 200);
     },
   );
@@ -83,7 +82,7 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const principal = c.get('principal');
       const { cursor, limit, state, miner, ...rest } = c.req.valid('query');
-      const page = await door.run((ctx) =>
+      const page = await c.var.door.run((ctx) =>
         ctx.tx.jobs(
           {
             ...rest,
@@ -102,7 +101,7 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     operation(parts, { method: 'get', path: AT, who: 'viewer', summary: 'One sector with its history', params: Ref, answer: SectorDetail }),
     async (c) => {
       const { ref } = c.req.valid('param');
-      return c.json(await door.run((ctx) => sectorDetail(ctx.tx, findJob(ctx, c.get('principal'), ref))), 200);
+      return c.json(await c.var.door.run((ctx) => sectorDetail(ctx.tx, findJob(ctx, c.get('principal'), ref))), 200);
     },
   );
   app.openapi(
@@ -117,7 +116,7 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const { ref } = c.req.valid('param');
       return c.json(
-        await door.run((ctx) => {
+        await c.var.door.run((ctx) => {
           const found = explain(ctx, findJob(ctx, c.get('principal'), ref));
           return { ...found, candidates: [...found.candidates] };
         }),
@@ -129,13 +128,12 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
 }
 
 function actions(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door } = parts;
   const shared = { method: 'post', who: 'operator', params: Ref, bodyOptional: true } as const;
   app.openapi(
     operation(parts, { ...shared, path: `${AT}/pause`, summary: 'Pause the job in its state', body: PauseRequest, answer: SectorView }),
     async (c) => {
       const [{ ref }, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      const job = await door.run((ctx) => pauseJob(ctx, findJob(ctx, principal, ref).id, { now }, principal.actor));
+      const job = await c.var.door.run((ctx) => pauseJob(ctx, findJob(ctx, principal, ref).id, { now }, principal.actor));
       return c.json(sectorView(job), 200);
     },
   );
@@ -149,7 +147,7 @@ function actions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const [{ ref }, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      const shown = await door.run((ctx) => actedView(resumeJob(ctx, findJob(ctx, principal, ref).id, body, principal.actor)));
+      const shown = await c.var.door.run((ctx) => actedView(resumeJob(ctx, findJob(ctx, principal, ref).id, body, principal.actor)));
       return c.json(shown, 200);
     },
   );
@@ -157,7 +155,7 @@ function actions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     operation(parts, { ...shared, path: `${AT}/abort`, summary: 'Give the job up', body: AbortRequest, answer: ActedView }),
     async (c) => {
       const [{ ref }, { force }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      const shown = await door.run((ctx) => actedView(abortJob(ctx, findJob(ctx, principal, ref).id, { force }, principal.actor)));
+      const shown = await c.var.door.run((ctx) => actedView(abortJob(ctx, findJob(ctx, principal, ref).id, { force }, principal.actor)));
       return c.json(shown, 200);
     },
   );

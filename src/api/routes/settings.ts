@@ -26,7 +26,7 @@ export function settingsRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     operation(parts, { method: 'get', path: PATH, who: 'viewer', summary: 'The settings as they count now', answer: SettingsView }),
     async (c) => {
       wholeOnly(c.get('principal'));
-      return c.json({ limits: await parts.door.run(limits) }, 200);
+      return c.json({ limits: await c.var.door.run(limits) }, 200);
     },
   );
   app.openapi(
@@ -41,7 +41,7 @@ export function settingsRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const [principal, patch] = [c.get('principal'), c.req.valid('json')];
       wholeOnly(principal);
-      return c.json({ limits: await parts.door.run((ctx) => setLimits(ctx, byName(parts, ctx, patch) ?? {}, principal.actor)) }, 200);
+      return c.json({ limits: await c.var.door.run((ctx) => setLimits(ctx, byName(parts, ctx, patch) ?? {}, principal.actor)) }, 200);
     },
   );
 }

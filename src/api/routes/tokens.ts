@@ -17,7 +17,16 @@ import { tokenView } from './shown.ts';
 /** Makes a token in the transaction of `ctx`; the secret leaves through the answer only. */
 export function createApiToken(ctx: Context, given: Pick<ApiTokenRow, 'name' | 'role' | 'miners'>): NewToken {
   const { secret, hash } = newSecret(ctx.ids, 'api');
-  const row: ApiTokenRow = { id: ctx.ids.next('t') as ApiTokenRow['id'], hash, ...given, createdMs: ctx.nowMs, revokedMs: null };
+  const row: ApiTokenRow = {
+    id: ctx.ids.next('t') as ApiTokenRow['id'],
+    hash,
+    ...given,
+    createdMs: ctx.nowMs,
+    revokedMs: null,
+    expiresMs: null,
+    previousHash: null,
+    previousUntilMs: null,
+  };
   ctx.tx.insertApiToken(row);
   return { ...tokenView(row), token: secret };
 }
@@ -37,7 +46,6 @@ function revoke(ctx: Context, id: TokenId): TokenView {
 }
 
 export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door } = parts;
   app.openapi(
     operation(parts, {
       method: 'post',
@@ -50,7 +58,7 @@ export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       wholeOnly(c.get('principal'));
       const { name, role, miners } = c.req.valid('json');
-      return c.json(await door.run((ctx) => createApiToken(ctx, { name, role, miners })), 200);
+      return c.json(await c.var.door.run((ctx) => createApiToken(ctx, { name, role, miners })), 200);
     },
   );
   app.openapi(
@@ -63,7 +71,7 @@ export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       wholeOnly(c.get('principal'));
-      return c.json({ items: await door.run((ctx) => ctx.tx.apiTokens().map(tokenView)) }, 200);
+      return c.json({ items: await c.var.door.run((ctx) => ctx.tx.apiTokens().map(tokenView)) }, 200);
     },
   );
   app.openapi(
@@ -78,7 +86,7 @@ export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       wholeOnly(c.get('principal'));
       const { id } = c.req.valid('param');
-      return c.json(await door.run((ctx) => revoke(ctx, id)), 200);
+      return c.json(await c.var.door.run((ctx) => revoke(ctx, id)), 200);
     },
   );
 }

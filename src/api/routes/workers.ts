@@ -58,7 +58,6 @@ function jobIn(parts: ApiParts, ctx: Context, principal: Principal, at: z.output
 }
 
 export function workerRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door } = parts;
   app.openapi(
     operation(parts, {
       method: 'get',
@@ -67,7 +66,7 @@ export function workerRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       summary: 'Workers and their sealing_threads',
       answer: z.object({ items: z.array(WorkerView) }),
     }),
-    async (c) => c.json({ items: await door.run((ctx) => workers(parts, ctx, c.get('principal'))) }, 200),
+    async (c) => c.json({ items: await c.var.door.run((ctx) => workers(parts, ctx, c.get('principal'))) }, 200),
   );
   app.openapi(
     operation(parts, {
@@ -80,7 +79,7 @@ export function workerRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const { w } = c.req.valid('param');
-      const found = await door.run((ctx) => {
+      const found = await c.var.door.run((ctx) => {
         const all = workers(parts, ctx, c.get('principal'));
         const name = workerNamed(w, new Set(all.map(({ worker }) => worker)), parts.workerAddresses ?? {});
         return all.find(({ worker }) => worker === name);
@@ -95,13 +94,15 @@ export function workerRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
 
 /** What is done to the job in a thread. */
 function jobActions(app: OpenAPIHono<Env>, parts: ApiParts): void {
-  const { door } = parts;
   const shared = { method: 'post', who: 'operator', params: Thread, bodyOptional: true } as const;
   app.openapi(
     operation(parts, { ...shared, path: `${THREAD}/pause`, summary: "Pause the thread's sector", body: PauseRequest, answer: SectorView }),
     async (c) => {
       const [at, { now }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      return c.json(sectorView(await door.run((ctx) => pauseJob(ctx, jobIn(parts, ctx, principal, at), { now }, principal.actor))), 200);
+      return c.json(
+        sectorView(await c.var.door.run((ctx) => pauseJob(ctx, jobIn(parts, ctx, principal, at), { now }, principal.actor))),
+        200,
+      );
     },
   );
   app.openapi(
@@ -114,7 +115,7 @@ function jobActions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const [at, body, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      return c.json(await door.run((ctx) => actedView(resumeJob(ctx, jobIn(parts, ctx, principal, at), body, principal.actor))), 200);
+      return c.json(await c.var.door.run((ctx) => actedView(resumeJob(ctx, jobIn(parts, ctx, principal, at), body, principal.actor))), 200);
     },
   );
   app.openapi(
@@ -127,7 +128,10 @@ function jobActions(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const [at, { force }, principal] = [c.req.valid('param'), c.req.valid('json'), c.get('principal')];
-      return c.json(await door.run((ctx) => actedView(abortJob(ctx, jobIn(parts, ctx, principal, at), { force }, principal.actor))), 200);
+      return c.json(
+        await c.var.door.run((ctx) => actedView(abortJob(ctx, jobIn(parts, ctx, principal, at), { force }, principal.actor))),
+        200,
+      );
     },
   );
 }
@@ -151,7 +155,7 @@ function switches(app: OpenAPIHono<Env>, parts: ApiParts): void {
       }),
       async (c) => {
         const [at, principal] = [c.req.valid('param'), c.get('principal')];
-        const shown = await parts.door.run((ctx) => {
+        const shown = await c.var.door.run((ctx) => {
           const { worker, index } = threadAt(parts, ctx, principal, at);
           return threadView(ctx, setThreadEnabled(ctx, worker, index, enabled, principal.actor), principal);
         });

@@ -45,8 +45,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a later nonce passes an earlier one that was refused',
     file: 'effects/messages.ts',
-    find: "if (failureOf(error).code === 'nonce_taken') continue;",
-    replace: "if (failureOf(error).category !== 'temporary') continue;",
+    find: "return code === 'nonce_taken' || code === 'nonce_used';",
+    replace: "return code === 'nonce_taken' || failureOf(error).category !== 'temporary';",
   },
   {
     name: 'a paused job signs its message',
