@@ -55,6 +55,7 @@ params: prover
 
 packages:
 	@scripts/debian-packages.sh
+	@scripts/python-packages.sh
 
 $(READY): package.json package-lock.json .npmrc test/older-node/package-lock.json
 	@scripts/require.sh node
