@@ -34,6 +34,7 @@ export class FakeChain {
   #nullRounds = 0;
   #forced = new Map<string, number>();
   #signed = 0;
+  readonly #foreign: Sent[] = [];
   /** Other software sends with the very nonce of the next message that is signed. */
   raceNextSign = false;
   readonly #now: () => number;
@@ -100,7 +101,9 @@ export class FakeChain {
   foreign(sender: string): void {
     const nonce = this.nodeNonce(sender);
     const message = { sender, nonce, cid: `bafyforeign${this.#signed++}`, signed: '', pushed: true };
-    this.#mempool.set(message.cid, { message, want: null, forcedExit: 0 });
+    const sent: Sent = { message, want: null, forcedExit: 0 };
+    this.#foreign.push(sent);
+    this.#mempool.set(message.cid, sent);
   }
 
   /** Other software takes a sector number. */
@@ -115,6 +118,11 @@ export class FakeChain {
   }
 
   calm(): void {
+    // Other software, too, pushes again what the node has lost of its own.
+    for (const sent of this.#foreign) {
+      const { sender, nonce, cid } = sent.message;
+      if (this.#ledger.spentIn(sender, nonce) === undefined) this.#mempool.set(cid, sent);
+    }
     this.#forced.clear();
     this.raceNextSign = false;
     this.#nullRounds = 0;

@@ -79,7 +79,7 @@ function named(world: World, job: Job): void {
     const { cid, nonce } = (value ?? {}) as { cid?: unknown; nonce?: unknown };
     return typeof cid === 'string' && typeof nonce === 'number' ? [cid] : [];
   });
-  world.chainOracle.aborted(job.miner, job.number, messages);
+  world.chainOracle.aborted(job.id, messages);
 }
 
 export async function resume(

@@ -19,25 +19,28 @@ export class ChainOracle {
   readonly #nonces = new Map<string, number>();
   /** The last message of ours by sender and nonce. */
   readonly #byNonce = new Map<string, string>();
-  /** Sectors that were given up, with the messages that the answer named. */
+  /** Jobs that were given up, with the messages that the answer named. */
   readonly #aborted = new Map<string, ReadonlySet<string>>();
+  /** The job whose message it is, as the database has it. */
+  readonly #jobOf: (cid: string) => string | undefined;
 
-  constructor(chain: FakeChain, stored: (cid: string) => boolean, broken: (promise: string, what: string) => void) {
+  constructor(chain: FakeChain, jobOf: (cid: string) => string | undefined, broken: (promise: string, what: string) => void) {
     this.#chain = chain;
-    this.#stored = stored;
+    this.#jobOf = jobOf;
+    this.#stored = (cid) => jobOf(cid) !== undefined;
     this.#broken = broken;
     chain.onPush = (push) => this.#look(push);
     chain.onSign = (want) => this.#paid(want);
   }
 
-  /** An abort was answered: messages of this sector that are out were named. */
-  aborted(miner: string, number: number, named: readonly string[]): void {
-    this.#aborted.set(`${miner}/${number}`, new Set(named));
+  /** An abort was answered: messages of this job that are out were named. Another job may take the sector. */
+  aborted(job: string, named: readonly string[]): void {
+    this.#aborted.set(job, new Set(named));
   }
 
   /** The database is an older one: of an abort that came after it nobody knows. */
-  restored(aborted: (sector: string) => boolean): void {
-    for (const sector of this.#aborted.keys()) if (!aborted(sector)) this.#aborted.delete(sector);
+  restored(aborted: (job: string) => boolean): void {
+    for (const job of this.#aborted.keys()) if (!aborted(job)) this.#aborted.delete(job);
   }
 
   #look(push: Push): void {
@@ -46,7 +49,7 @@ export class ChainOracle {
     this.#pushed.add(message.cid);
     if (!this.#stored(message.cid)) this.#broken('one message', `message ${message.cid} was sent, and the database does not have it`);
     const sector = `${want.miner}/${want.number}`;
-    const named = this.#aborted.get(sector);
+    const named = this.#aborted.get(this.#jobOf(message.cid) ?? '');
     if (named !== undefined && !named.has(message.cid))
       this.#broken('abort', `message ${message.cid} of ${sector} was sent after its abort was answered, which did not name it`);
     this.#nonce(message.sender, message.nonce, message.cid);

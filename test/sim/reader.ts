@@ -107,8 +107,8 @@ export class Reader {
     return this.#all('select * from effects order by seq');
   }
 
-  hasMessage(cid: string): boolean {
-    return this.#all<unknown>(`select 1 from effects where message_cid = '${cid}'`).length > 0;
+  jobOfMessage(cid: string): string | undefined {
+    return this.#all<{ job: string }>(`select job from effects where message_cid = '${cid}'`)[0]?.job;
   }
 
   openEffects(): number {

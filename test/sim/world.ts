@@ -87,7 +87,7 @@ export class World {
     this.#uninstall = this.clock.install();
     const broken = (promise: string, what: string): void => this.breach(promise, what);
     this.history = new HistoryOracle(planTables(), broken);
-    this.chainOracle = new ChainOracle(this.chain, (cid) => this.reader.hasMessage(cid), broken);
+    this.chainOracle = new ChainOracle(this.chain, (cid) => this.reader.jobOfMessage(cid), broken);
     this.faults.onStrike = (fault, what) => this.strike(fault, what);
     this.chain.onBadLuck = (kind, number) => {
       const job = this.reader.jobs().findLast((row) => row.number === number);
@@ -184,7 +184,7 @@ export class World {
     this.history.look(this.reader);
     this.#jobsAsleep = undefined;
     const rows = this.reader.jobs();
-    this.chainOracle.restored((sector) => rows.some(({ miner, number, state }) => state === 'Aborted' && `${miner}/${number}` === sector));
+    this.chainOracle.restored((job) => rows.some(({ id, state }) => state === 'Aborted' && id === job));
     for (const key of this.objects.objects.keys()) if (!known.has(key)) this.orphans.add(key);
     // What went meanwhile is missed, and made again where it is needed.
     for (const key of known) if (!this.objects.objects.has(key)) this.spoilt.add(key);
