@@ -31,8 +31,11 @@ interface Runner {
   next(reports: readonly Grant[], freeSlots: number): Promise<Grant[]>;
 }
 
+/** The queue, and where its control plane is. */
+export type OpenSealpool = DispatchQueue & { readonly url: string; readonly tokenFile: string };
+
 /** A control plane with an empty database, and a sealing_thread for each of `jobs` jobs. */
-export async function openSealpool(jobs: number): Promise<DispatchQueue> {
+export async function openSealpool(jobs: number): Promise<OpenSealpool> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-sealpool-'));
   const workers = Math.ceil(jobs / THREADS_PER_WORKER);
   const sections = Array.from({ length: workers }, (_, at) => `[[workers]]\nname = "bench-${at}"\nthreads = ${THREADS_PER_WORKER}\n`);
@@ -51,7 +54,7 @@ export async function openSealpool(jobs: number): Promise<DispatchQueue> {
     await chain.stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  return dispatch(admin, plane.url, close);
+  return { ...dispatch(admin, plane.url, close), url: plane.url, tokenFile: plane.tokenFile };
 }
 
 function dispatch(admin: Client, url: string, close: () => Promise<void>): DispatchQueue {

@@ -6,6 +6,7 @@ import { Event, eventKind, eventType } from '../../schema/event.ts';
 import type { Context } from '../../scheduler/context.ts';
 import type { EventFilter } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
+import { openEventFeed } from '../event-feed.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
@@ -37,7 +38,16 @@ function page(ctx: Context, filter: EventFilter, seq: number, limit: number): Pa
   return { items, after: items.length < limit ? Math.max(seq, last) : (items.at(-1)?.seq ?? seq) };
 }
 
+/** Writes a comment now and then until the stream ends. */
+async function keepAlive(parts: ApiParts, stop: AbortSignal, write: () => Promise<unknown>): Promise<void> {
+  while (!stop.aborted) {
+    await parts.sleep(QUIET_MS, stop);
+    if (!stop.aborted) await write();
+  }
+}
+
 export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
+  const feed = openEventFeed(parts.door, parts.ending);
   const route = operation(parts, {
     method: 'get',
     path: '/v1/events',
@@ -58,24 +68,16 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     // A stream is no JSON answer; the description knows only the page.
     return streamSSE(c, async (stream) => {
       const left = new AbortController();
-      stream.onAbort(() => left.abort());
+      stream.onAbort(() => left.abort('the client left'));
       const stop = AbortSignal.any([left.signal, parts.ending]);
-      let seq = start;
-      while (!stop.aborted) {
-        const turn = new AbortController();
-        const either = AbortSignal.any([turn.signal, stop]);
-        const changed = parts.door.changed('events', either);
-        const { items, after: reached } = await c.var.door.run((ctx) => page(ctx, filter, seq, limit));
-        for (const event of items)
+      const quiet = keepAlive(parts, stop, () => stream.write(': quiet\n\n'));
+      for await (const { items } of feed.follow(filter, start, stop)) {
+        for (const event of items) {
+          if (stop.aborted) break;
           await stream.writeSSE({ id: String(event.seq), event: eventType(event.kind), data: JSON.stringify(event) });
-        const more = reached !== seq;
-        seq = reached;
-        if (!more) {
-          const quiet = await Promise.race([changed.then(() => false), parts.sleep(QUIET_MS, either).then(() => !either.aborted)]);
-          if (quiet) await stream.write(': quiet\n\n');
         }
-        turn.abort();
       }
+      await quiet;
     }) as never;
   });
 }
