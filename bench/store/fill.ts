@@ -151,6 +151,7 @@ async function makePieces(store: Store, ids: Ids, nowMs: number): Promise<void> 
         paddedSizeBytes: '1048576',
         cid: null,
         job: null,
+        reserved: false,
         createdMs: nowMs,
       });
     }

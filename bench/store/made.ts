@@ -1,10 +1,11 @@
 /** One sector with all that a database keeps of it, of the shape and size that 32 GiB sectors leave behind. */
 import type { Ids } from '../../src/scheduler/ports.ts';
 import type { EffectRow, EffectWant } from '../../src/scheduler/effects.ts';
+import type { NewEvent } from '../../src/schema/event.ts';
 import { PLANS } from '../../src/scheduler/plans/all.ts';
 import { commitmentOfHex } from '../../src/schema/commitment-cid.ts';
 import type { AttemptId, EffectId, JobId, RunnerId } from '../../src/schema/ids.ts';
-import { type Attempt, Job, type JobData, type JobError, type NewJobEvent, type PlanName, type Waiting } from '../../src/schema/job.ts';
+import { type Attempt, Job, type JobData, type JobError, type PlanName, type Waiting } from '../../src/schema/job.ts';
 import { SectorRecord } from '../../src/schema/sector-record.ts';
 import type { Stage } from '../../src/schema/stage.ts';
 import type { Fate } from './mix.ts';
@@ -13,7 +14,7 @@ import type { Fate } from './mix.ts';
 export interface MadeSector {
   readonly job: Job;
   readonly record: SectorRecord | undefined;
-  readonly events: readonly NewJobEvent[];
+  readonly events: readonly NewEvent[];
   readonly attempts: readonly Attempt[];
   readonly effects: readonly EffectRow[];
 }
@@ -139,6 +140,7 @@ function attemptsOf({ id, runners, ids, way, reached, atMs, nowMs, fate }: Place
       note: null,
       logTail: `${stage}: ${ids.hex(160)}\n`,
       failure: null,
+      request: ids.hex(8),
     };
   });
 }
@@ -160,6 +162,7 @@ function effectsOf({ id, ids, way, reached, atMs, nowMs, fate }: Place): EffectR
     try: 1,
     want,
     status,
+    request: null,
     signed:
       want.kind === 'message'
         ? {
@@ -194,15 +197,18 @@ function effectsOf({ id, ids, way, reached, atMs, nowMs, fate }: Place): EffectR
   return [...done, ...gone, ...late, ...seed];
 }
 
-function eventsOf({ id, way, reached, atMs, fate, ids }: Place, attempts: readonly Attempt[]): NewJobEvent[] {
-  const event = (change: Partial<NewJobEvent> & Pick<NewJobEvent, 'kind' | 'atMs'>): NewJobEvent => ({
+function eventsOf({ id, way, reached, atMs, fate, ids }: Place, attempts: readonly Attempt[]): NewEvent[] {
+  const event = (change: Partial<NewEvent> & Pick<NewEvent, 'kind' | 'atMs'>): NewEvent => ({
     job: id,
+    miner: fate.miner,
+    runner: null,
     generation: 1,
     actor: 'engine',
     from: null,
     to: null,
     event: null,
     detail: {},
+    request: ids.hex(8),
     ...change,
   });
   const moves = way
@@ -211,6 +217,7 @@ function eventsOf({ id, way, reached, atMs, fate, ids }: Place, attempts: readon
   const odd = attempts.slice(0, 2).map(({ id: attempt, stage, runner }) =>
     event({
       kind: 'attempt',
+      runner,
       atMs: atMs(1),
       detail: { attempt, stage, runner, epoch: 1, status: 'lost', reason: 'its lease ran out without a heartbeat' },
     }),

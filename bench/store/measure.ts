@@ -2,6 +2,7 @@
 
 export interface Figure {
   readonly p50Ms: number;
+  readonly p99Ms: number;
   readonly slowestMs: number;
 }
 
@@ -26,10 +27,11 @@ export async function ask({ url, token }: Asked, path: string): Promise<Answer> 
   return { ms, body };
 }
 
-/** The middle and the worst of some times. */
+/** The middle, the 99th of a hundred (nearest rank) and the worst of some times. */
 export function figure(times: readonly number[]): Figure {
   const sorted = times.toSorted((a, b) => a - b);
-  return { p50Ms: sorted[Math.floor(sorted.length / 2)] ?? Number.NaN, slowestMs: sorted.at(-1) ?? Number.NaN };
+  const at = (index: number): number => sorted[Math.max(0, index)] ?? Number.NaN;
+  return { p50Ms: at(Math.floor(sorted.length / 2)), p99Ms: at(Math.ceil(sorted.length * 0.99) - 1), slowestMs: at(sorted.length - 1) };
 }
 
 /** Asks for each path `rounds` times, one after another. */

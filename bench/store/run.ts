@@ -43,7 +43,7 @@ function configuration({ workers }: Filled): string {
 const rows: string[] = [];
 const shown = (ms: number): string => ms.toFixed(1);
 const row = (name: string, ours: Figure, peer?: Figure): void => {
-  const line = `| ${name} | ${shown(ours.p50Ms)} | ${shown(ours.slowestMs)} | ${peer === undefined ? '–' : shown(peer.p50Ms)} | ${peer === undefined ? '–' : shown(peer.slowestMs)} |`;
+  const line = `| ${name} | ${shown(ours.p50Ms)} | ${shown(ours.p99Ms)} | ${shown(ours.slowestMs)} | ${peer === undefined ? '–' : shown(peer.p50Ms)} | ${peer === undefined ? '–' : shown(peer.slowestMs)} |`;
   rows.push(line);
   say(line);
 };
@@ -101,10 +101,32 @@ async function requests(ours: Asked, peer: Asked, filled: Filled): Promise<void>
   row('one sector with its history, by name', await times(ours, paths, 3), await times(peer, paths.slice(0, 3), 1));
   const pages = [0, 0.25, 0.5, 0.75, 0.99].map((share) => `/v1/events?limit=1000&after=${Math.floor(filled.events * share)}`);
   row('1,000 events from anywhere', await times(ours, pages, 4), await times(peer, pages, 4));
+  const { body } = await ask(ours, '/v1/runners');
+  for (const [name, query] of eventFilters(filled, body.items?.[0]?.id ?? ''))
+    row(`1,000 events ${name}`, await times(ours, [`/v1/events?limit=1000&${query}`], 20));
   const records = ['/v1/sectors/export?limit=500', `/v1/sectors/export?limit=500&cursor=${MINERS[0]}/${Math.floor(filled.sectors / 2)}`];
   row('500 records of an export, from the start and from the middle', await times(ours, records, 10));
   row('all workers with their threads', await times(ours, ['/v1/workers'], 10));
   row('runners with what runs on them', await times(ours, ['/v1/runners'], 10));
+}
+
+/** Filters of the history, from the start and from late in it: common types, rare ones, one miner's, one runner's, none's. */
+function eventFilters({ events }: Filled, runner: string): [string, string][] {
+  const late = `after=${Math.floor(events * 0.9)}`;
+  const filters: [string, string][] = [
+    ['of the commonest type', 'type=sector.transition'],
+    ['of a rare type', 'type=sector.aborted'],
+    ['of a type there is not', 'type=audit'],
+    ['of three types', 'type=sector.paused,sector.error,sector.aborted'],
+    ['of a small miner', `miner=${MINERS.at(-1)}`],
+    ['of the largest miner', `miner=${MINERS[0]}`],
+    ['of a rare type of a small miner', `type=sector.paused&miner=${MINERS.at(-1)}`],
+    ['of a runner', `runner=${runner}`],
+  ];
+  return filters.flatMap(([name, query]) => [
+    [name, query],
+    [`${name}, late`, `${query}&${late}`],
+  ]);
 }
 
 async function restarts(data: string, env: Record<string, string>, first: Running): Promise<Running> {
@@ -147,5 +169,5 @@ const many = (value: number): string => value.toLocaleString('en');
 console.log(
   `${many(filled.sectors)} sectors, ${many(filled.events)} events, ${many(filled.attempts)} attempts, ${many(filled.effects)} effects in ${(bytes / 2 ** 30).toFixed(1)} GiB; ${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}\n`,
 );
-console.log('| request | p50, ms | slowest, ms | documents p50, ms | slowest, ms |\n|---|---|---|---|---|');
+console.log('| request | p50, ms | p99, ms | slowest, ms | documents p50, ms | slowest, ms |\n|---|---|---|---|---|---|');
 console.log(rows.join('\n'));
