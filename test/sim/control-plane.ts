@@ -13,10 +13,10 @@ import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import type { Chain, Ids, ObjectStore, Store } from '../../src/scheduler/ports.ts';
 import { restarted, tick } from '../../src/scheduler/tick.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest } from '../../src/schema/runner.ts';
-import { openNodeStore } from '../../src/store/node.ts';
 import type { VirtualClock } from './clock.ts';
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
+import type { KeptStore } from './kept-store.ts';
 import { type Faults, type Life, faulty, never } from './faults.ts';
 import type { Rng } from './prng.ts';
 import type { Port } from './script.ts';
@@ -33,7 +33,7 @@ export type PlaneParts = {
   readonly chain: FakeChain;
   readonly objects: FakeObjects;
   readonly ids: Ids;
-  readonly path: string;
+  readonly store: KeptStore;
   readonly settings: () => Settings;
   /** The life ended by itself: a fault killed it, or its database failed. */
   readonly onDeath: () => void;
@@ -48,7 +48,7 @@ export class ControlPlane implements Life {
   readonly died: Promise<never>;
   readonly settings: Settings;
   readonly #parts: PlaneParts;
-  readonly #store: Store;
+  readonly #store: Pick<Store, 'commit'>;
   readonly #door: Door;
   readonly #api: ApiParts;
   readonly #ending = new AbortController();
@@ -63,7 +63,7 @@ export class ControlPlane implements Life {
       this.#breakConnections = reject;
     });
     this.died.catch(() => undefined);
-    this.#store = openNodeStore({ path: parts.path, onFatal: () => this.#die(true) });
+    this.#store = parts.store.open(() => this.#die(true));
     const { clock, ids } = parts;
     this.#door = openDoor({ store: { commit: this.#commit, close: () => undefined }, clock, ids, settings: this.settings });
     const call = faulty({ clock, rng: parts.rng, faults: parts.faults, life: this });
@@ -138,8 +138,7 @@ export class ControlPlane implements Life {
     this.#breakConnections(new Error('the connection broke'));
     // Nobody hears of it any more; but signals that are waited for are kept in memory until they fire.
     this.#ending.abort('ending');
-    // Later: a transaction may be open right now. What is queued is refused by `dead`.
-    queueMicrotask(() => this.#store.close());
+    // What is queued is refused by `dead`.
     if (byFault) this.#parts.onDeath();
   }
 

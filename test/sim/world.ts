@@ -1,6 +1,6 @@
 /** One world: a control plane that lives and dies, a fleet, a chain and object storage, playing one script. */
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type Settings, DEFAULTS } from '../../src/scheduler/context.ts';
 import { planTables } from '../../src/scheduler/plans/all.ts';
 import type { Ids } from '../../src/scheduler/ports.ts';
@@ -22,6 +22,7 @@ import { ChainOracle } from './oracle-chain.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
 import { Rng } from './prng.ts';
+import { KeptStore } from './kept-store.ts';
 import { Reader } from './reader.ts';
 import type { Fault, Script, SettingsChange, StageFault } from './script.ts';
 import type { MinerStorage } from './work.ts';
@@ -65,6 +66,7 @@ export class World {
   /** Told when a job first reaches a state. */
   onState: (job: Told) => void = () => undefined;
   readonly #path: string;
+  readonly #store: KeptStore;
   readonly #uninstall: () => void;
   #change: SettingsChange = {};
   #broken: BrokenPromise | undefined;
@@ -76,6 +78,7 @@ export class World {
   constructor(script: Script, path: string) {
     this.script = script;
     this.#path = path;
+    this.#store = new KeptStore(path);
     const known = (script.sectors ?? []).map((existing) => ({ existing, known: knownSector(MINER, script.sealProof, existing) }));
     this.#known = known.map(({ known: { record } }) => record);
     for (const one of known) putFiles(this.storage, one.known, one.existing.lost);
@@ -130,7 +133,7 @@ export class World {
       chain,
       objects,
       ids: this.ids,
-      path: this.#path,
+      store: this.#store,
       settings: () => this.settings(),
       onDeath: () => this.#revive(),
     });
@@ -153,6 +156,7 @@ export class World {
     this.strike(kill ? 'crash' : 'restart', kill ? 'killed' : 'restarted');
     this.plane = undefined;
     await plane.stop(kill);
+    this.#store.close();
     await this.clock.sleep(awayMs);
     if (this.plane === undefined) this.open(change);
   }
@@ -167,6 +171,7 @@ export class World {
     if (plane === undefined || this.healed) return;
     this.plane = undefined;
     await plane.stop(true);
+    this.#store.close();
     const backup = `${this.#path}.backup`;
     writeFileSync(backup, copy);
     this.clock.busy += 1;
@@ -281,9 +286,12 @@ export class World {
     this.clock.clear();
     this.#uninstall();
     this.plane?.kill();
+    this.#store.close();
     this.reader.close();
     const folder = dirname(this.#path);
-    for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true });
+    // With what a restore left beside it.
+    const ours = readdirSync(folder).filter((name) => name.startsWith(basename(this.#path)));
+    for (const name of [...ours, 'admin.token']) rmSync(join(folder, name), { force: true });
   }
 }
 
