@@ -130,6 +130,10 @@ export const Grant = z.object({
   inputs: z.array(InputFile),
   outputs: z.array(OutputSlot),
   leaseMs: z.number(),
+  /** Goes into every log line about this attempt; absent from older control planes. */
+  requestId: z.string().max(100).optional(),
+  /** `s-t01000-7`, for the log. */
+  sector: z.string().max(100).optional(),
 });
 export type Grant = z.infer<typeof Grant>;
 

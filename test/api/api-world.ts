@@ -62,7 +62,7 @@ export class ApiWorld {
       requestId: () => randomIds.hex(8),
       sleep,
       ending: this.ending.signal,
-      notReady: async () => undefined,
+      checks: async () => [],
     });
   }
 
