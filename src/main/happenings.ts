@@ -61,9 +61,10 @@ function sectorOf(ctx: Context, id: JobId): string | null {
 function tell(log: Logger, { event, sector, attempt }: Told): void {
   const { seq, kind, job, runner, from, to, actor, detail } = event;
   const text = (field: string): string | undefined => (typeof detail[field] === 'string' ? detail[field] : undefined);
-  // What time did to an attempt (its lease ran out) belongs to the step that it was granted in.
-  const requestId = event.request ?? attempt?.request ?? undefined;
-  const about = { requestId, seq, kind, job: job ?? undefined, sector: sector ?? undefined, runner: runner ?? undefined, actor };
+  // Whatever ends an attempt (time, an operator, another poll) belongs to the step that it was granted in.
+  const requestId = attempt?.request ?? event.request ?? undefined;
+  const by = event.request === null || event.request === requestId ? undefined : event.request;
+  const about = { requestId, by, seq, kind, job: job ?? undefined, sector: sector ?? undefined, runner: runner ?? undefined, actor };
   const what = {
     from: from ?? undefined,
     to: to ?? undefined,

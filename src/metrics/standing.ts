@@ -22,8 +22,8 @@ export type Standing = {
 /** Money in FIL, as it was last told. */
 export type Money = { readonly address: string; readonly kind: string; readonly fil: number };
 
-/** Sets all gauges from what was found. */
-export function standingMetrics(registry: Registry): (standing: Standing, money: readonly Money[]) => void {
+/** Sets all gauges from what was found; undefined: the database could not be read, and only money is told. */
+export function standingMetrics(registry: Registry): (standing: Standing | undefined, money: readonly Money[]) => void {
   const registers = [registry];
   const gauge = <L extends string>(name: string, help: string, labelNames: L[]) => new Gauge({ name, help, labelNames, registers });
   const sectors = gauge('sealpool_sectors', 'Jobs by plan, state and whether they are paused.', ['plan', 'state', 'paused']);
@@ -40,6 +40,10 @@ export function standingMetrics(registry: Registry): (standing: Standing, money:
   return (standing, money) => {
     // What there is none of any more must not go on standing there.
     for (const one of all) one.reset();
+    for (const { address, kind, fil } of money) balance.set({ address, kind }, fil);
+    only(within, standing?.proveWithinEpochs);
+    only(head, standing?.headEpoch);
+    if (standing === undefined) return;
     for (const { count, paused, ...labels } of standing.sectors) sectors.set({ ...labels, paused: String(paused) }, count);
     for (const { stage, count } of standing.queue) queue.set({ stage }, count);
     for (const { stage, count } of standing.running) running.inc({ stage }, count);
@@ -49,13 +53,10 @@ export function standingMetrics(registry: Registry): (standing: Standing, money:
       deliveries.set({ webhook }, count);
       lag.set({ webhook }, oldestMs === undefined ? 0 : Math.max(0, standing.nowMs - oldestMs) / 1000);
     }
-    // A gauge without labels stands at 0 after a reset; unknown is no sample at all.
-    only(within, standing.proveWithinEpochs);
-    only(head, standing.headEpoch);
-    for (const { address, kind, fil } of money) balance.set({ address, kind }, fil);
   };
 }
 
+/** A gauge without labels stands at 0 after a reset; what is unknown is no sample at all. */
 function only(gauge: Gauge, value: number | undefined): void {
   if (value === undefined) gauge.remove();
   else gauge.set(value);
