@@ -14,21 +14,34 @@ import { sleep } from './machine.ts';
 
 /** Counting 100,000 jobs takes 20 ms in which nothing else is served: however many scrape, once in so long. */
 const KEPT_MS = 5_000;
+/** And where counting takes longer, no more than this part of the time goes into it. */
+const MOST_SHARE = 1 / 100;
 const BALANCES_EVERY_MS = 60_000;
 const ATTO = 1e18;
 
 /** The registry over this database; `money` is filled by `followBalances`. */
 export function metricsOf(door: Door, money: () => readonly Money[]): Metrics {
-  let kept: { readonly untilMs: number; readonly standing: Promise<Standing> } | undefined;
+  let kept: { untilMs: number; readonly standing: Promise<Standing> } | undefined;
   const standing = (): Promise<Standing> => {
-    const nowMs = performance.now();
-    if (kept !== undefined && nowMs < kept.untilMs) return kept.standing;
-    const read = door.run(standingOf);
-    kept = { untilMs: nowMs + KEPT_MS, standing: read };
-    // A failure is no standing: the next scrape asks again.
-    read.catch(() => {
-      kept = undefined;
+    if (kept !== undefined && performance.now() < kept.untilMs) return kept.standing;
+    let tookMs = 0;
+    const read = door.run((ctx) => {
+      const beganMs = performance.now();
+      const found = standingOf(ctx);
+      tookMs = performance.now() - beganMs;
+      return found;
     });
+    const asked = { untilMs: Number.POSITIVE_INFINITY, standing: read };
+    kept = asked;
+    read.then(
+      () => {
+        asked.untilMs = performance.now() + Math.max(KEPT_MS, tookMs / MOST_SHARE);
+      },
+      () => {
+        // A failure is no standing: the next scrape asks again.
+        kept = undefined;
+      },
+    );
     return read;
   };
   return openMetrics({ version: packageVersion(), standing, money });
