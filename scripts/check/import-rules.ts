@@ -56,6 +56,7 @@ export const IMPORT_RULES: Readonly<Record<string, ImportRule>> = {
   },
   // Reads other software's files; the CommD of their pieces is computed with the chain's own code.
   import: { own: ['schema', 'chain/comm-d.ts'], packages: ['zod', '@ipld/dag-cbor'], node: false },
+  metrics: { own: PORTS, packages: ['prom-client'], node: false },
   api: { own: ['schema', 'scheduler'], packages: ['hono', '@hono/zod-openapi', 'zod', 'pino', '@noble/hashes'], node: false },
   runners: { own: CLIENT, packages: ['undici', 'zod'], node: true },
   cli: { own: [...CLIENT, 'import'], packages: ['zod'], node: true },

@@ -4,6 +4,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { SealpoolError } from '../schema/problem.ts';
 import { doorOf } from './door.ts';
 import type { ApiParts, Env } from './parts.ts';
+import { tellAnswered } from './answered.ts';
 import { problemAnswer, refuseInvalid } from './problems.ts';
 import { agentRoutes } from './routes/agent.ts';
 import { backupRoutes } from './routes/backup.ts';
@@ -57,10 +58,10 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     c.set('requestId', requestId);
     // What the request changes says that it did.
     c.set('door', doorOf(parts.door, requestId));
+    const began = performance.now();
     await next();
     c.res.headers.set('x-request-id', requestId);
-    // Only the path: queries of signed URLs are permissions.
-    parts.log.debug({ requestId, method: c.req.method, path: c.req.path, status: c.res.status }, 'request');
+    tellAnswered(parts, c, performance.now() - began);
   });
   const [small, large] = [limit(MAX_BODY_BYTES), limit(MAX_LARGE_BODY_BYTES)];
   app.use('/v1/*', (c, next) => {

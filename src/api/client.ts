@@ -221,7 +221,7 @@ export function createClient(options: ClientOptions) {
       if (answer.body === null) throw new Unreachable(base, 'the backup has no body');
       return { sizeBytes: Number(answer.headers.get('content-length')), hash: answer.headers.get(BACKUP_HASH) ?? '', body: answer.body };
     },
-    ready: () => call<{ ready: true }>('GET', '/readyz'),
+    ready: () => call<{ ready: true; checks: { name: string; ok: boolean; detail: string }[] }>('GET', '/readyz'),
   };
 }
 

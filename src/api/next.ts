@@ -176,7 +176,7 @@ async function openGrants(parts: ApiParts, plans: readonly GrantPlan[]): Promise
 }
 
 async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
-  const { attempt, epoch, stage, work, leaseMs } = plan;
+  const { attempt, epoch, stage, work, leaseMs, request, sector } = plan;
   const inputs = await Promise.all(
     plan.inputs.map(async ({ name, key, sizeBytes, hash }) => ({
       name,
@@ -213,7 +213,8 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
     partUrls: [...upload.partUrls],
     required,
   }));
-  return { attempt, epoch, stage, work, leaseMs, inputs, outputs };
+  const about = { ...(request === null ? {} : { requestId: request }), ...(sector === null ? {} : { sector }) };
+  return { attempt, epoch, stage, work, leaseMs, ...about, inputs, outputs };
 }
 
 async function giveBack(parts: ApiParts, plans: readonly GrantPlan[], reason: string): Promise<void> {

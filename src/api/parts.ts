@@ -1,5 +1,6 @@
 /** What the API is put together from. Everything that touches the machine is handed in. */
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import type { ObjectStore } from '../scheduler/ports.ts';
 import type { Settings } from '../scheduler/context.ts';
 import type { Principal } from './auth.ts';
@@ -13,6 +14,18 @@ export type Backup = {
   readonly hash: string;
   readonly body: ReadableStream<Uint8Array>;
 };
+
+/** One part that the control plane cannot serve without. */
+export const Check = z.object({
+  name: z.enum(['database', 'chain', 'objects']),
+  ok: z.boolean(),
+  /** What was done, or why it did not go. */
+  detail: z.string(),
+});
+export type Check = z.infer<typeof Check>;
+
+/** A request that was answered. `route` is its pattern. */
+export type Answered = { readonly route: string; readonly method: string; readonly status: number; readonly durationMs: number };
 
 export type ApiParts = {
   readonly door: Door;
@@ -29,8 +42,12 @@ export type ApiParts = {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Aborts when the process is asked to end: long polls and streams then answer at once. */
   readonly ending: AbortSignal;
-  /** Why the control plane cannot serve now, if so (database, objects). */
-  readonly notReady: () => Promise<string | undefined>;
+  /** Looks at what it cannot serve without; never rejects, answers within seconds. */
+  readonly checks: () => Promise<readonly Check[]>;
+  /** The page for Prometheus; absent where nothing is measured. */
+  readonly metrics?: () => Promise<string>;
+  /** Told of every answer. */
+  readonly onAnswered?: (answered: Answered) => void;
 };
 
 /** What middleware leaves for handlers. */

@@ -8,6 +8,7 @@ import type { ChainSector } from '../schema/job.ts';
 import type { MessageWant, SignedMessage } from '../scheduler/effects.ts';
 import type { Chain, MessageState } from '../scheduler/ports.ts';
 import { actorId } from './addresses.ts';
+import { type Balance, type Balances, balancesOf } from './balances.ts';
 import { RANDOMNESS_TAG, randomnessEntropy } from './derivations.ts';
 import { ChainError } from './errors.ts';
 import { MinerInfo, NetworkParams, Randomness, RunLengths, setBits, TipSet } from './lotus-answers.ts';
@@ -43,7 +44,7 @@ const DEFAULT_SEED_CONFIDENCE_EPOCHS = 6;
 const MAX_MESSAGE_BYTES = 65_536;
 
 /** The chain through one Lotus node. */
-export class LotusChain implements Chain {
+export class LotusChain implements Chain, Balances {
   readonly #rpc: LotusRpc;
   readonly #options: LotusChainOptions;
 
@@ -189,6 +190,10 @@ export class LotusChain implements Chain {
 
   async sector(miner: MinerId, number: number): Promise<ChainSector | undefined> {
     return chainSector(this.#rpc, miner, number);
+  }
+
+  async balances(miner: MinerId): Promise<readonly Balance[]> {
+    return balancesOf(this.#rpc, miner, await this.minerInfo(miner));
   }
 
   async allocated(miner: MinerId, numbers: readonly number[]): Promise<readonly number[]> {

@@ -27,6 +27,8 @@ export type PerformerParts<C extends EffectContext> = {
   readonly engine: EffectEngine<C>;
   readonly chain: Chain;
   readonly objects: Pick<ObjectStore, 'delete' | 'abortUpload' | 'head'>;
+  /** Told what came of an effect once that is recorded. */
+  readonly onOutcome?: (effect: EffectRow, outcome: EffectOutcome) => void;
   /** Told what the engine is not: failures of the database. */
   readonly onError: (error: unknown) => void;
   /** Wait after the database took no change. */
@@ -48,7 +50,10 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
   async function one(effect: EffectRow): Promise<void> {
     try {
       const outcome = await perform(effect);
-      if (outcome !== undefined) await run((ctx) => parts.engine.effectDone(ctx, effect.id, outcome));
+      if (outcome !== undefined) {
+        await run((ctx) => parts.engine.effectDone(ctx, effect.id, outcome));
+        parts.onOutcome?.(effect, outcome);
+      }
     } catch (error) {
       parts.onError(error);
       await sleep(notRecordedWaitMs, parts.ending);

@@ -7,6 +7,7 @@ import { LotusChain } from '../chain/lotus-chain.ts';
 import { openLocalObjects } from '../objects/local.ts';
 import { performEffects } from '../effects/performer.ts';
 import { objectRoutes } from '../objects/routes.ts';
+import type { Money } from '../metrics/standing.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { effectDone, effectSigned } from '../scheduler/outbox.ts';
 import { ALIVE, restarted } from '../scheduler/tick.ts';
@@ -14,10 +15,13 @@ import { openBackups } from '../store/backup.ts';
 import { openNodeStore } from '../store/node.ts';
 import { firstAdminToken } from './admin-token.ts';
 import { followHead } from './chain-head.ts';
+import { readiness } from './checks.ts';
 import { type Config, secretOf } from './config.ts';
+import { tellEvents, tellOutcome } from './happenings.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { randomIds, sleep } from './machine.ts';
+import { followBalances, metricsOf } from './metrics.ts';
 import { settingsOf } from './settings.ts';
 import { steadyClock } from './steady-clock.ts';
 import { runSweeps, runTicks } from './timers.ts';
@@ -61,15 +65,12 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       now: clock.now,
     });
     const backups = await openBackups({ source: store, folder: dataDir, minFreeBytes: config['objects.min_free_bytes'] });
+    // What this start itself brings about is told too.
+    const before = await door.run((ctx) => ctx.tx.lastEventSeq());
     await door.run(restarted);
     const tokenFile = await firstAdminToken(door, randomIds, dataDir);
-    const notReady = () =>
-      door
-        .run((ctx) => void ctx.tx.meta(ALIVE))
-        .then(
-          () => undefined,
-          (error: Error) => error.message,
-        );
+    let money: readonly Money[] = [];
+    const metrics = metricsOf(door, () => money);
     const app = createApp({
       door,
       objects,
@@ -80,7 +81,9 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       requestId: () => randomIds.hex(8),
       sleep,
       ending: ending.signal,
-      notReady,
+      checks: readiness({ door, objects, chain, hex: randomIds.hex, log }),
+      metrics: metrics.text,
+      onAnswered: metrics.answered,
     });
     app.route(
       '/',
@@ -92,10 +95,22 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const url = config.public_url ?? listening;
     publicUrl = url.replace(/\/+$/, '');
     const onError = (error: unknown): void => log.error({ err: error }, 'an effect could not be recorded');
-    const effects = performEffects({ door, chain, objects, engine: { effectSigned, effectDone }, onError, ending: ending.signal });
-    const loops = [runTicks(door, log, ending.signal), runSweeps(objects, log, ending.signal), effects];
+    const onOutcome = tellOutcome(log, metrics);
+    const effects = performEffects({
+      door,
+      chain,
+      objects,
+      engine: { effectSigned, effectDone },
+      onOutcome,
+      onError,
+      ending: ending.signal,
+    });
+    const told = tellEvents(door, before, log, metrics, ending.signal);
+    const loops = [runTicks(door, log, ending.signal), runSweeps(objects, log, ending.signal), effects, told];
     // Not waited for at the end: it changes nothing any more, and a node may be slow to answer.
     void followHead(door, chain, log, ending.signal);
+    const pay = (told: readonly Money[]): void => void (money = told);
+    void followBalances(chain, Object.keys(settings.miners), pay, log, ending.signal);
     log.info({ url, dataDir }, 'the control plane serves');
     return {
       url,

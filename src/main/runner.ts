@@ -14,7 +14,7 @@ const refuse = (message: string): SealpoolError => new SealpoolError('bad_reques
 /** Works until asked to end; rejects when it cannot start or its credential is refused. */
 export async function runner(config: Config): Promise<void> {
   const asked = askedToEnd();
-  const log = openLog(config.log_level);
+  let log = openLog(config.log_level);
   const prover = findProver(config);
   if (prover === undefined) throw refuse('sealpool-prover is not there; build it with `make prover`, or name it with the key prover');
   if (config.url === undefined) throw refuse('the runner does not know its control plane; name it with --url');
@@ -36,7 +36,10 @@ export async function runner(config: Config): Promise<void> {
       slots: config['runner.slots'],
       environment: process.env,
       log: (level, message, fields) => log[level](fields ?? {}, message),
-      onReady: ({ runnerId }) => printReady({ ready: true, url, tokenFile: join(dataDir, 'runner.json'), runnerId }),
+      onReady: ({ runnerId }) => {
+        log = log.child({ runner: runnerId });
+        printReady({ ready: true, url, tokenFile: join(dataDir, 'runner.json'), runnerId });
+      },
       askedToEnd: asked,
     });
   } finally {

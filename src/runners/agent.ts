@@ -8,7 +8,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { ApiError } from '../api/client.ts';
 import type { AttemptId } from '../schema/ids.ts';
 import type { Grant, NextAnswer, Report } from '../schema/runner.ts';
-import { type AttemptContext, RunningAttempt } from './attempt.ts';
+import { type AttemptContext, RunningAttempt, aboutGrant } from './attempt.ts';
 import { ControlPlane } from './control-plane.ts';
 import { type Identity, readIdentity } from './identity.ts';
 import { Backoff, Turnstile, pause } from './lanes.ts';
@@ -180,7 +180,8 @@ class AgentLoop {
         });
         continue;
       }
-      if (found.status !== 'accepted') this.#options.log('warn', `report ${found.status}: ${found.message}`, { attempt: grant.attempt });
+      const accepted = found.status === 'accepted';
+      this.#options.log(accepted ? 'info' : 'warn', `report ${found.status}: ${found.message}`, aboutGrant(grant));
       this.#active.delete(grant.attempt);
       this.#sending.delete(grant.attempt);
     }

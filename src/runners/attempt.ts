@@ -41,6 +41,11 @@ export class Stopped extends Error {
   }
 }
 
+/** What every line of the log about a grant says: the request id is the one that the control plane's own lines have. */
+export function aboutGrant({ requestId, sector, attempt, epoch, stage }: Grant): Record<string, unknown> {
+  return { ...(requestId === undefined ? {} : { requestId }), ...(sector === undefined ? {} : { sector }), attempt, epoch, stage };
+}
+
 /** A grant being worked on. Its report is there once `ended` has settled; none when it was cancelled. */
 export class RunningAttempt {
   readonly grant: Grant;
@@ -64,7 +69,7 @@ export class RunningAttempt {
     const { grant } = this;
     const fields = { attempt: grant.attempt, epoch: grant.epoch };
     const startedMs = Date.now();
-    const about = { ...fields, stage: grant.stage };
+    const about = aboutGrant(grant);
     context.log('info', 'stage begins', about);
     try {
       const { outputs, result } = await this.#inFolder(context);
@@ -91,7 +96,9 @@ export class RunningAttempt {
       return await this.#work(context, workDir);
     } finally {
       // A folder that does not go now goes at the next start; it is no reason to lose a result.
-      await dropWorkFolder(workDir).catch((error: unknown) => context.log('error', `cannot remove ${workDir}: ${String(error)}`));
+      await dropWorkFolder(workDir).catch((error: unknown) =>
+        context.log('error', `cannot remove ${workDir}: ${String(error)}`, aboutGrant(this.grant)),
+      );
     }
   }
 
@@ -106,6 +113,8 @@ export class RunningAttempt {
       progress.note(`fetching ${input.name}`);
       await download(input, join(workDir, 'in', input.name), { signal: laneSignal, patienceMs });
     });
+    const about = aboutGrant(grant);
+    if (grant.inputs.length > 0) context.log('info', 'inputs fetched', { ...about, files: grant.inputs.length });
     const { work } = grant;
     switch (work.kind) {
       case 'persist':
@@ -124,6 +133,7 @@ export class RunningAttempt {
         };
         if (HEAVY.has(grant.stage) && context.heavy.busy) progress.note('waiting for another heavy stage to end');
         const { outputs: made, result } = HEAVY.has(grant.stage) ? await context.heavy.pass(signal, stage) : await stage();
+        context.log('info', 'the stage program ended well', about);
         const outputs: z.infer<typeof ReportedOutput>[] = [];
         for (const { slot, path, sizeBytes, hash } of made) {
           progress.note(`sending ${slot.name}`);
@@ -133,6 +143,7 @@ export class RunningAttempt {
             hash,
             parts: await upload(slot, { path, sizeBytes }, { signal, patienceMs }),
           });
+          context.log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
         }
         return { outputs, result };
       }

@@ -1,6 +1,6 @@
 /** Grants: which stages a runner gets when it asks. A grant never moves; a new attempt has a higher lease epoch. */
 import { maxSizeBytes } from '../schema/artifact.ts';
-import type { AttemptId, JobId } from '../schema/ids.ts';
+import { type AttemptId, type JobId, sectorName } from '../schema/ids.ts';
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Stage, Work } from '../schema/stage.ts';
 import { change, goBack, note, want } from './change.ts';
@@ -27,6 +27,10 @@ export type GrantPlan = {
   readonly stage: Stage;
   readonly work: Work;
   readonly leaseMs: number;
+  /** Id of the request that it is granted to: it leads through all that comes of the grant. */
+  readonly request: string | null;
+  /** `s-t01000-7`; null before it has a number. */
+  readonly sector: string | null;
   readonly inputs: readonly { readonly name: string; readonly key: string; readonly sizeBytes: string; readonly hash: string }[];
   readonly outputs: readonly { readonly name: string; readonly key: string; readonly maxSizeBytes: number; readonly required: boolean }[];
 };
@@ -152,7 +156,17 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: St
     kind: 'attempt',
     detail: { attempt: id, stage, runner: runner.id, epoch, status: 'running' },
   });
-  return { attempt: id, epoch, stage, work: work.work, leaseMs: lease, inputs: inputsOf(job, work), outputs: outputsOf(job, work, id) };
+  return {
+    attempt: id,
+    epoch,
+    stage,
+    work: work.work,
+    leaseMs: lease,
+    request: attempt.request,
+    sector: job.number === null ? null : sectorName(job.miner, job.number),
+    inputs: inputsOf(job, work),
+    outputs: outputsOf(job, work, id),
+  };
 }
 
 function inputsOf(job: Job, work: StageWork): GrantPlan['inputs'] {

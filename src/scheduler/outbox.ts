@@ -22,9 +22,10 @@ import { ticketTooOld } from './ticket.ts';
  * Stores the signed bytes. False: the effect was withdrawn meanwhile (abort, going back): these bytes must
  * not be pushed. From here on the message counts as on chain until it is provably dead.
  */
-export function effectSigned(ctx: Context, id: EffectId, signed: SignedMessage): boolean {
-  const effect = ctx.tx.effect(id);
+export function effectSigned(given: Context, id: EffectId, signed: SignedMessage): boolean {
+  const effect = given.tx.effect(id);
   if (effect === undefined || effect.status !== 'open') return false;
+  const ctx = asWanted(given, effect);
   if (effect.signed !== null) return effect.signed.cid === signed.cid;
   const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
   if (job !== undefined && (job.paused || isFinal(job.state) || effect.generation !== job.generation)) return false;
@@ -37,6 +38,11 @@ export function effectSigned(ctx: Context, id: EffectId, signed: SignedMessage):
     note(ctx, job, { actor: 'engine', kind: 'message', detail: { step: effect.step, ...message, sender: signed.sender } });
   }
   return true;
+}
+
+/** What comes of an effect says that the request did which wanted it. */
+function asWanted(ctx: Context, { request }: EffectRow): Context {
+  return request === null ? ctx : { ...ctx, request };
 }
 
 /** The field of the job's data that keeps the message that the effect sends or follows; undefined: neither. */
@@ -57,9 +63,10 @@ function overtaken(ctx: Context, effect: EffectRow, job: Job | undefined): boole
 }
 
 /** Records an outcome and lets the job go on. An effect that is not open any more changes nothing. */
-export function effectDone(ctx: Context, id: EffectId, outcome: EffectOutcome): void {
-  const effect = ctx.tx.effect(id);
+export function effectDone(given: Context, id: EffectId, outcome: EffectOutcome): void {
+  const effect = given.tx.effect(id);
   if (effect === undefined || effect.status !== 'open') return;
+  const ctx = asWanted(given, effect);
   const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
   if (job === undefined) ended(ctx, effect, undefined, outcome);
   else if (!alone(ctx, job, () => ended(ctx, effect, job, outcome))) leftOver(ctx, id, outcome);

@@ -8,7 +8,7 @@ import type { Attempt, ChainSector, Job, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { Stage } from '../schema/stage.ts';
-import type { EffectRow, MessageWant, SignedMessage } from './effects.ts';
+import type { EffectRow, EffectWant, MessageWant, SignedMessage } from './effects.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
 
 /** Unix milliseconds now. */
@@ -163,6 +163,12 @@ export type Tx = {
   jobsDue(nowMs: number, limit: number): readonly Job[];
   /** Jobs that hold a place on this runner whose reservation has not run out. */
   reservedOn(runner: RunnerId, nowMs: number): readonly JobId[];
+  /** Jobs by plan, state and whether they are paused: reads all of an index, so not to be asked at every turn. */
+  countSectors(): readonly { plan: PlanName; state: string; paused: boolean; count: number }[];
+  /** The epoch at which the first of the pre-commits landed whose live jobs have no prove-commit on chain; undefined: there is none. */
+  firstUnproven(): number | undefined;
+  /** Jobs that wait for a runner, by stage. */
+  countQueued(): readonly { stage: Stage; count: number }[];
   countJobs(): readonly { state: string; paused: boolean; count: number }[];
   /**
    * The number after the highest in `first` … `last` that a job or a record of ours has, `first` when there is none. Where
@@ -280,6 +286,8 @@ export type Tx = {
   uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
   deleteUploads(attempt: AttemptId): void;
 
+  /** Open effects by kind. */
+  countOpenEffects(): readonly { kind: EffectWant['kind']; count: number }[];
   /** The highest nonce in a signed message of this sender, those given up before a push left out; -1 when none. */
   lastNonce(sender: string): number;
   /** Messages of this sender below a nonce that were pushed, whatever became of their jobs: highest nonce first. */

@@ -38,11 +38,15 @@ export function checkReport(ctx: Context, runner: RunnerRow, report: Report): { 
   return { status: 'apply' };
 }
 
-/** Applies a report whose uploads are complete. Checks again: time has passed since `checkReport`. */
-export function applyReport(ctx: Context, runner: RunnerRow, report: Report): ReportAnswer {
-  const standing = checkReport(ctx, runner, report);
+/**
+ * Applies a report whose uploads are complete. Checks again: time has passed since `checkReport`. What comes of it says that the
+ * request did which the stage was granted to, whatever call brought the report: one id leads through the step.
+ */
+export function applyReport(given: Context, runner: RunnerRow, report: Report): ReportAnswer {
+  const standing = checkReport(given, runner, report);
   if (standing.status !== 'apply') return standing;
-  const attempt = ctx.tx.attempt(report.attempt) as Attempt;
+  const attempt = given.tx.attempt(report.attempt) as Attempt;
+  const ctx: Context = { ...given, request: attempt.request ?? given.request };
   const job = ctx.tx.job(attempt.job) as Job;
   let answered = answer('refused', `the job of attempt ${attempt.id} was stopped by an error inside Sealpool; drop the result`);
   // The reports of a call share a transaction: an error in one job must not cost the others' results.

@@ -41,7 +41,10 @@ export const Event = z.object({
   to: z.string().nullable(),
   event: z.string().nullable(),
   detail: z.record(z.string(), z.unknown()),
-  /** Id of the request that brought it about, as in the log; null: time did, or it was not written down yet. */
+  /**
+   * Id of the request that brought it about, as in the log; of what a runner reported and of what an effect came to, the one that the
+   * stage was granted to. Null: time did, or it was not written down yet.
+   */
   request: z.string().nullable(),
 });
 export type Event = z.infer<typeof Event>;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ArtifactName } from './artifact.ts';
 import { AttemptId, RunnerId } from './ids.ts';
+import { redacted } from './redacted.ts';
 import { Stage, Work } from './stage.ts';
 import { Decimal, Hash } from './units.ts';
 
@@ -17,12 +18,12 @@ export const Resources = z.object({
 });
 export type Resources = z.infer<typeof Resources>;
 
-/** Printable text of at most `max` characters: a runner's words reach an operator's terminal and page. */
+/** Printable text of at most `max` characters, without secrets: a runner's words reach an operator's terminal and page. */
 const printable = (max: number) =>
   z
     .string()
     .max(max)
-    .transform((text) => text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ''));
+    .transform((text) => redacted(text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')));
 
 export const RegisterRequest = z.strictObject({
   token: z.string().min(16).max(200),
@@ -130,6 +131,10 @@ export const Grant = z.object({
   inputs: z.array(InputFile),
   outputs: z.array(OutputSlot),
   leaseMs: z.number(),
+  /** Goes into every log line about this attempt; absent from older control planes. */
+  requestId: z.string().max(100).optional(),
+  /** `s-t01000-7`, for the log. */
+  sector: z.string().max(100).optional(),
 });
 export type Grant = z.infer<typeof Grant>;
 

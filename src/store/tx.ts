@@ -2,6 +2,7 @@
 import type { Tx } from '../scheduler/ports.ts';
 import { answersPart } from './answers.ts';
 import { attemptsPart, uploadsPart } from './attempts.ts';
+import { countsPart } from './counts.ts';
 import type { Db } from './db.ts';
 import { effectsPart } from './effects.ts';
 import { eventsPart, metaPart } from './events.ts';
@@ -34,6 +35,7 @@ export function makeTx(db: Db): Tx {
     ...threadsPart(db),
     ...webhooksPart(db),
     ...answersPart(db),
+    ...countsPart(db),
     ...effects.part,
     nextWakeMs() {
       const times = [jobs.nextRetryMs(), attempts.nextLeaseEndMs(), effects.nextDueMs()].filter((ms) => ms !== undefined);

@@ -9,6 +9,7 @@ import { createApiToken } from '../../src/api/routes/tokens.ts';
 import { newSecret } from '../../src/api/secrets.ts';
 import type { Role } from '../../src/api/views.ts';
 import { randomIds, sleep } from '../../src/main/machine.ts';
+import { metricsOf } from '../../src/main/metrics.ts';
 import { type LocalObjects, openLocalObjects } from '../../src/objects/local.ts';
 import { DEFAULTS, type Settings } from '../../src/scheduler/context.ts';
 import type { Backup } from '../../src/api/parts.ts';
@@ -52,6 +53,7 @@ export class ApiWorld {
       ],
     };
     this.door = openDoor({ store, clock: { now: () => this.nowMs }, ids: randomIds, settings });
+    const metrics = metricsOf(this.door, () => []);
     this.app = createApp({
       door: this.door,
       objects,
@@ -62,7 +64,9 @@ export class ApiWorld {
       requestId: () => randomIds.hex(8),
       sleep,
       ending: this.ending.signal,
-      notReady: async () => undefined,
+      checks: async () => [],
+      metrics: metrics.text,
+      onAnswered: metrics.answered,
     });
   }
 

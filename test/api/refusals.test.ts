@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { redacted } from '../../src/main/log.ts';
+import { redacted } from '../../src/schema/redacted.ts';
 import { ApiWorld, OURS, RESOURCES } from './api-world.ts';
 
 let world: ApiWorld;

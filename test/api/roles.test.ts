@@ -88,6 +88,7 @@ const plain = (route: string, who: Who, more: Partial<Case> = {}): Case => ({
 const CASES: readonly Case[] = [
   plain('GET /healthz', 'none'),
   plain('GET /readyz', 'none'),
+  plain('GET /metrics', 'none'),
   plain('GET /v1/plans', 'viewer'),
   plain('POST /v1/sectors', 'operator', { body: { plan: 'sealer', miner: OURS, count: 1 } }),
   plain('GET /v1/sectors', 'viewer'),

@@ -46,7 +46,7 @@ test('where the platform keeps the database, it is refused with what to do inste
     requestId: () => 'r',
     sleep,
     ending: new AbortController().signal,
-    notReady: async () => undefined,
+    checks: async () => [],
   });
   const answer = await app.request('/v1/backup', { method: 'POST', headers: { authorization: `Bearer ${world.admin}` } });
   expect(answer.status).toBe(503);

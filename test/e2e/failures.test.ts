@@ -50,7 +50,7 @@ test('a second control plane on the same data folder is refused, the first goes 
   const { status, stderr } = sealpool(['serve', '--data', folder, '--port', '0'], NO_CHAIN);
   expect(status).toBe(1);
   expect(stderr).toMatch(/another control plane is running on .*; stop it first/);
-  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
   expect(await first.end('SIGTERM')).toBe(0);
 });
 

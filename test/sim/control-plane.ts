@@ -79,7 +79,7 @@ export class ControlPlane implements Life {
       requestId: () => 'simulated',
       sleep: (ms, signal) => clock.nap(ms, signal),
       ending,
-      notReady: async () => undefined,
+      checks: async () => [],
     } as ApiParts;
     void this.#start(() => {
       void performEffects({

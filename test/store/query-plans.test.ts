@@ -101,6 +101,11 @@ test('what is asked at every turn has an index of just the rows it is about', ()
   expect(first((tx) => tx.freeThreads())).toBe('SCAN threads USING INDEX threads_free');
   expect(first((tx) => tx.liveJobs(9, null))).toBe('SEARCH jobs USING INDEX jobs_live (seq<?)');
   expect(first((tx) => tx.runningByThread())).toMatch(/attempts USING INDEX attempts_(running|lease)/);
+  expect(first((tx) => tx.countSectors())).toBe('SCAN jobs USING COVERING INDEX jobs_state');
+  expect(first((tx) => tx.countQueued())).toBe('SEARCH jobs USING COVERING INDEX jobs_waiting (waiting_for=?)');
+  expect(first((tx) => tx.firstUnproven())).toBe('SEARCH jobs USING INDEX jobs_live');
+  expect(first((tx) => tx.countOpenEffects())).toBe('SCAN effects USING INDEX effects_due');
+  expect(first((tx) => tx.countOpenDeliveries())).toBe('SCAN deliveries USING INDEX deliveries_due');
   const snap = plansOf((tx) => tx.snapCandidates(MINER, 0, 1))[0]?.steps;
   expect(snap?.[0]).toBe('SEARCH sector_records USING INDEX sector_records_snap (miner=? AND number>?)');
   expect(snap?.join('\n')).toContain('SEARCH jobs USING INDEX jobs_one_live_per_sector (miner=? AND number=?)');
@@ -119,6 +124,11 @@ test('no other question reads or sorts a table', () => {
     tx.jobsDue(5, 9);
     tx.reservedOn(runnerId(1), 5);
     tx.countJobs();
+    tx.countSectors();
+    tx.countQueued();
+    tx.firstUnproven();
+    tx.countOpenEffects();
+    tx.countOpenDeliveries();
     tx.nextSectorNumber(MINER, 0, 9);
     tx.liveJobs(9, null);
     tx.putSectorRecord(sectorRecord(1));

@@ -2,9 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import type { MinerId } from '../../../src/schema/ids.ts';
 import type { Job, Waiting } from '../../../src/schema/job.ts';
+import type { Stage } from '../../../src/schema/stage.ts';
 import type { JobFilter, Page, Tx } from '../../../src/scheduler/ports.ts';
 import type { Database } from '../conformance.ts';
-import { attemptId, effectId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord } from '../rows.ts';
+import { attemptId, effect, effectId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord } from '../rows.ts';
 
 const WAITS: Waiting[] = [
   { for: 'thread' },
@@ -149,6 +150,68 @@ export function jobsConformance(fresh: () => Database): void {
         expect(await ids((tx) => tx.jobsForRunner([], 9))).toEqual([]);
         expect(await ids((tx) => tx.jobsDue(50, 9))).toEqual([21, 20].map(jobId));
         expect(await store.commit((tx) => tx.reservedOn(runnerId(1), 50))).toEqual([jobId(31)]);
+      });
+    });
+
+    test('counts for metrics: by plan, queue of runners, first pre-commit that is not proven, open effects', async () => {
+      await fresh().use(async (store) => {
+        const data = (landedEpoch: number, proven?: number) => ({
+          ...job(1).data,
+          preCommit: { cid: 'bafy', nonce: 1, try: 1, landedEpoch },
+          ...(proven === undefined ? {} : { proveCommit: { cid: 'bafz', nonce: 2, try: 1, landedEpoch: proven } }),
+        });
+        const waits = (stage: Stage) => ({ waiting: { for: 'runner' as const, stage, sinceMs: 5 } });
+        expect(await store.commit((tx) => [tx.countSectors(), tx.countQueued(), tx.firstUnproven(), tx.countOpenEffects()])).toEqual([
+          [],
+          [],
+          undefined,
+          [],
+        ]);
+        await store.commit((tx) => {
+          insertAll(tx, [
+            job(1, waits('PC1')),
+            job(2, { ...waits('C2'), data: data(700) }),
+            job(3, { ...waits('C2'), data: data(600) }),
+            // Paused: nobody gives it to a runner.
+            job(4, { ...waits('C2'), paused: true, data: data(800) }),
+            job(5, { data: data(500, 650) }),
+            job(6, { state: 'Aborted', data: data(400) }),
+            job(7, { plan: 'snapup' }),
+          ]);
+          tx.insertEffect(effect(1));
+          tx.insertEffect(effect(2, { step: 'Delete', want: { kind: 'delete', keys: [] } }));
+          tx.insertEffect(effect(3, { step: 'Delete', try: 3, want: { kind: 'delete', keys: [] }, status: 'done' }));
+        });
+        const [sectors, queued, unproven, effects] = await store.commit((tx) => [
+          tx.countSectors(),
+          tx.countQueued(),
+          tx.firstUnproven(),
+          tx.countOpenEffects(),
+        ]);
+        expect(sectors).toHaveLength(4);
+        expect(sectors).toEqual(
+          expect.arrayContaining([
+            { plan: 'sealer', state: 'Empty', paused: false, count: 4 },
+            { plan: 'sealer', state: 'Empty', paused: true, count: 1 },
+            { plan: 'sealer', state: 'Aborted', paused: false, count: 1 },
+            { plan: 'snapup', state: 'Empty', paused: false, count: 1 },
+          ]),
+        );
+        expect(queued).toHaveLength(2);
+        expect(queued).toEqual(
+          expect.arrayContaining([
+            { stage: 'PC1', count: 1 },
+            { stage: 'C2', count: 2 },
+          ]),
+        );
+        expect(unproven).toBe(600);
+        expect(effects).toHaveLength(2);
+        expect(effects).toEqual(
+          expect.arrayContaining([
+            { kind: effect(1).want.kind, count: 1 },
+            { kind: 'delete', count: 1 },
+          ]),
+        );
       });
     });
 
