@@ -15,6 +15,10 @@ export type Session = {
   readonly show: <T>(answer: T, text: (answer: T) => string) => void;
   /** Prints one line at once, for what goes on. */
   readonly line: (text: string) => void;
+  /** Prints one line beside the answer, on stderr. */
+  readonly note: (text: string) => void;
+  /** Draws over what it drew before; undefined where there is no terminal. */
+  readonly redraw: ((text: string) => void) | undefined;
   readonly json: boolean;
 };
 
@@ -35,6 +39,14 @@ export class UsageError extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'UsageError';
+  }
+}
+
+/** Somebody ended a command that waits for an end, before that came. */
+export class Interrupted extends Error {
+  constructor() {
+    super('interrupted before the end that was waited for; the sector goes on');
+    this.name = 'Interrupted';
   }
 }
 

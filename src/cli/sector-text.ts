@@ -1,6 +1,5 @@
 /** Sectors as text. */
-import type { JobEvent } from '../schema/event.ts';
-import type { SectorDetail, SectorView } from '../api/client.ts';
+import type { Event, SectorDetail, SectorView } from '../api/client.ts';
 import { duration, plain, table, time } from './text.ts';
 
 /** What the job waits for, in a few words. */
@@ -19,11 +18,11 @@ export function sectorTable(jobs: readonly SectorView[]): string {
 }
 
 /** One line of history. */
-export function eventLine(event: JobEvent): string {
+export function eventLine(event: Event): string {
   const step = event.event === null ? '' : ` ${event.event}`;
   const states = event.from === null && event.to === null ? '' : ` ${event.from ?? ''}${event.to === null ? '' : ` → ${event.to}`}`;
   const { detail } = event;
-  const more = ['stage', 'status', 'runner', 'reason', 'message', 'failure', 'cid', 'code']
+  const more = ['action', 'stage', 'status', 'runner', 'reason', 'message', 'failure', 'cid', 'code']
     .filter((key) => detail[key] !== undefined)
     .map((key) => `${key}=${plain(String(detail[key]))}`)
     .join(' ');

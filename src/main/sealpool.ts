@@ -11,6 +11,8 @@ import { oldWorkerConfig } from './old-worker-config.ts';
 const terminal = {
   out: (text: string): void => void process.stdout.write(`${text}\n`),
   err: (text: string): void => void process.stderr.write(`${text}\n`),
+  // From the top left on; what is left of the drawing before is cleared.
+  redraw: process.stdout.isTTY ? (text: string): void => void process.stdout.write(`\u001b[H\u001b[2J${text}\n`) : undefined,
 };
 
 /** Loaded when asked for: a short command starts without them. */
