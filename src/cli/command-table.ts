@@ -1,6 +1,7 @@
 /** All commands of the HTTP API, as help groups them. Help, completion and the parser read this one table. */
 import type { Command } from './command.ts';
 import { BACKUP_COMMANDS } from './commands/backup.ts';
+import { COMPLETION_COMMANDS } from './commands/completion.ts';
 import { DAMOCLES_COMMANDS } from './commands/damocles.ts';
 import { EVENT_COMMANDS } from './commands/events.ts';
 import { FETCH_COMMANDS } from './commands/fetch.ts';
@@ -19,6 +20,7 @@ export const COMMAND_GROUPS: readonly (readonly [title: string, commands: readon
   ['Workers and their sealing_threads', [...WORKER_COMMANDS, LIMIT_COMMAND]],
   ['Runners', RUNNER_COMMANDS],
   ['Settings, tokens and backups', [...SETTINGS_COMMANDS, ...TOKEN_COMMANDS, ...BACKUP_COMMANDS]],
+  ['Shell', COMPLETION_COMMANDS],
   ["As damocles' manager spells it", DAMOCLES_COMMANDS],
 ];
 

@@ -1,6 +1,7 @@
 /** What a command is: words, options, and a function of a client. */
 import type { ParseArgsOptionsConfig } from 'node:util';
 import type { Client } from '../api/client.ts';
+import type { Completions } from './completion.ts';
 
 export type Values = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -20,6 +21,8 @@ export type Session = {
   /** Draws over what it drew before; undefined where there is no terminal. */
   readonly redraw: ((text: string) => void) | undefined;
   readonly json: boolean;
+  /** What a shell may complete. */
+  readonly completions: () => Promise<Completions>;
 };
 
 export type Command = {
@@ -31,6 +34,8 @@ export type Command = {
   readonly options?: ParseArgsOptionsConfig;
   /** Fewest and most positional arguments. */
   readonly positionals?: readonly [number, number];
+  /** It asks no control plane, so it works without a configuration too. */
+  readonly alone?: boolean;
   run(session: Session): Promise<void>;
 };
 

@@ -2,6 +2,7 @@
 import { ApiError, type Sent, Unreachable, createClient } from '../api/client.ts';
 import { type Command, Interrupted, type Session, UsageError, type Values } from './command.ts';
 import { COMMANDS, COMMAND_GROUPS } from './command-table.ts';
+import { completions } from './completion.ts';
 import { asCurl } from './curl.ts';
 import { plain } from './text.ts';
 import { findCommand, parseCommand, wordsFirst } from './words.ts';
@@ -44,8 +45,16 @@ function usage({ words, takes, about }: Command): string[] {
   return [`sealpool ${`${words} ${takes}`.trim()}`, `    ${about}`];
 }
 
+/** The states of all plans, which the command line cannot know by itself. */
+export type States = () => Promise<readonly string[]>;
+
 /** Runs one command of the HTTP API; answers the exit code. */
-export async function runCommand(argv: readonly string[], connect: Connect, terminal: Terminal): Promise<number> {
+export async function runCommand(
+  argv: readonly string[],
+  connect: Connect,
+  terminal: Terminal,
+  states: States = async () => [],
+): Promise<number> {
   try {
     const typed = wordsFirst(argv, COMMANDS);
     const flags = typed.findIndex((word) => word === '--help' || word === '-h');
@@ -58,15 +67,23 @@ export async function runCommand(argv: readonly string[], connect: Connect, term
     const command = findCommand(typed, COMMANDS);
     const { values, positionals } = parseCommand(command, typed.slice(command.words.split(' ').length));
     if (values['help'] === true) terminal.out(usage(command).join('\n'));
-    else await command.run(session(values, positionals, connect, terminal));
+    else {
+      const connected = command.alone === true ? { url: 'http://localhost', token: undefined } : connect(values);
+      await command.run(session(values, positionals, connected, terminal, states));
+    }
     return EXIT.done;
   } catch (error) {
     return tell(error, terminal);
   }
 }
 
-function session(values: Values, positionals: string[], connect: Connect, terminal: Terminal): Session {
-  const { url, token, worker } = connect(values);
+function session(
+  values: Values,
+  positionals: string[],
+  { url, token, worker }: ReturnType<Connect>,
+  terminal: Terminal,
+  states: States,
+): Session {
   const onSend = values['verbose'] === true ? { onSend: (sent: Sent) => terminal.err(asCurl(sent, positionals[0])) } : {};
   const json = values['json'] === true;
   return {
@@ -79,6 +96,7 @@ function session(values: Values, positionals: string[], connect: Connect, termin
     line: terminal.out,
     note: terminal.err,
     redraw: terminal.redraw,
+    completions: async () => completions(COMMANDS, await states()),
   };
 }
 

@@ -99,6 +99,11 @@ function kept(path: string): string | undefined {
   }
 }
 
+async function states(): Promise<readonly string[]> {
+  const { planTables } = await import('../scheduler/plans/all.ts');
+  return [...new Set([...Object.values(planTables()).flatMap((table) => Object.keys(table)), 'Finished', 'Aborted'])];
+}
+
 /** All help, or with words that of the commands that begin with them. */
 function tellHelp(words: readonly string[], code: number): number {
   try {
@@ -115,7 +120,7 @@ async function main(argv: string[]): Promise<number> {
     return tellHelp(rest, first === undefined ? EXIT.usage : EXIT.done);
   }
   const daemon = Object.hasOwn(DAEMONS, first) ? DAEMONS[first] : undefined;
-  if (daemon === undefined && first !== 'restore') return runCommand(argv, connect, terminal);
+  if (daemon === undefined && first !== 'restore') return runCommand(argv, connect, terminal, states);
   try {
     if (rest.includes('--help') || rest.includes('-h')) {
       terminal.out(help());
