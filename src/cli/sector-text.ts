@@ -29,10 +29,19 @@ export function eventLine(event: Event): string {
   return `${time(event.atMs)}  ${event.kind}${step}${states}${more === '' ? '' : `  ${more}`}  (${plain(event.actor)})`;
 }
 
-export function sectorDetailText({ job, events, attempts, artifacts, messages }: SectorDetail): string {
+/** How long the message that is due has got, in epochs. */
+function dueText({ job: { deadline }, epoch }: SectorDetail): string[] {
+  if (deadline === null) return [];
+  const left = epoch === null ? '' : `, ${deadline.epoch - epoch} from now on`;
+  return [`its ${deadline.of === 'pre_commit' ? 'pre-commit' : 'prove-commit'} must land by epoch ${deadline.epoch}${left}`];
+}
+
+export function sectorDetailText(detail: SectorDetail): string {
+  const { job, events, attempts, artifacts, messages } = detail;
   const head = [
     `${job.sector ?? 'no sector number yet'}  ${job.id}  plan ${job.plan}, generation ${job.generation}`,
     `state ${job.state}${job.paused ? ', paused' : ''}; waits for ${waitsFor(job)}${job.thread === null ? '' : `; sealing_thread ${job.thread}`}`,
+    ...dueText(detail),
     ...(job.error === null ? [] : [`error (${job.error.category}, ${job.error.code}): ${plain(job.error.message)}`]),
   ];
   const parts = [head.join('\n')];
