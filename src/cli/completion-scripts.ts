@@ -81,15 +81,15 @@ compdef _sealpool sealpool
 `;
 }
 
-function fish({ words, options, values, fileOptions, fileCommands }: Completions): string {
+function fish({ words, options, values, letters, fileOptions, fileCommands }: Completions): string {
   const of = (before: string, exactly: boolean): string => `-n '__sealpool_after ${exactly ? 'is' : 'begins'} "${before}"'`;
   const lines = [...words].map(([before, next]) => `complete -c sealpool -f ${of(before, true)} -a '${next.join(' ')}'`);
   for (const [command, own] of options) {
     for (const option of own) {
-      const list = values.get(option);
-      const takes =
-        list === undefined ? '' : fileOptions.includes(option) ? ' -rF' : ` -x${list.length > 0 ? ` -a '${list.join(' ')}'` : ''}`;
-      lines.push(`complete -c sealpool -f ${of(command, false)} -l ${option.slice(2)}${takes}`);
+      const [list, letter] = [values.get(option), letters.get(option)];
+      const told = list === undefined || list.length === 0 ? '' : ` -a '${list.join(' ')}'`;
+      const takes = list === undefined ? ' -f' : fileOptions.includes(option) ? ' -rF' : ` -x${told}`;
+      lines.push(`complete -c sealpool ${of(command, false)} -l ${option.slice(2)}${letter === undefined ? '' : ` -s ${letter}`}${takes}`);
     }
     if (fileCommands.includes(command)) lines.push(`complete -c sealpool -F ${of(command, false)}`);
   }

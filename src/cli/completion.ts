@@ -42,6 +42,8 @@ export type Completions = {
   readonly options: ReadonlyMap<string, readonly string[]>;
   /** Options that take a value, as typed, with the values that can be told. */
   readonly values: ReadonlyMap<string, readonly string[]>;
+  /** Letters of options: `--state` is `s`. */
+  readonly letters: ReadonlyMap<string, string>;
   readonly fileOptions: readonly string[];
   readonly fileCommands: readonly string[];
 };
@@ -51,6 +53,7 @@ export function completions(commands: readonly Command[], states: readonly strin
   const words = new Map<string, Set<string>>([['', new Set(OTHER_WORDS)]]);
   const values = new Map<string, readonly string[]>();
   const known = valuesOf(states);
+  const letters = new Map<string, string>();
   const fileOptions: string[] = [];
   for (const command of commands) {
     const parts = command.words.split(' ');
@@ -59,6 +62,7 @@ export function completions(commands: readonly Command[], states: readonly strin
       words.set(before, (words.get(before) ?? new Set()).add(part));
     }
     for (const [name, { type, short }] of Object.entries({ ...command.options, ...SHARED })) {
+      if (short !== undefined) letters.set(`--${name}`, short);
       if (type !== 'string') continue;
       for (const typed of [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]) {
         values.set(typed, known[name] ?? []);
@@ -72,6 +76,7 @@ export function completions(commands: readonly Command[], states: readonly strin
     words: new Map([...words].map(([before, next]) => [before, [...next]])),
     options: new Map(commands.map((command) => [command.words, optionsOf(command)])),
     values,
+    letters,
     fileOptions,
     fileCommands: FILE_COMMANDS,
   };
