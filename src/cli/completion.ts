@@ -24,6 +24,7 @@ function valuesOf(states: readonly string[]): Readonly<Record<string, readonly s
     role: ['viewer', 'operator', 'admin'],
     trust: ['own', 'rented'],
     type: EventType.options,
+    types: EventType.options,
     from: SOURCES,
     format: FORMATS,
     'seal-proof': SealProof.options,
