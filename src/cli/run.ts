@@ -73,7 +73,7 @@ export async function runCommand(
     }
     return EXIT.done;
   } catch (error) {
-    return tell(error, terminal);
+    return tell(error, terminal, argv.includes('--json'));
   }
 }
 
@@ -100,11 +100,12 @@ function session(
   };
 }
 
-/** Tells an error on stderr; answers its exit code. */
-export function tell(error: unknown, terminal: Terminal): number {
+/** Tells an error on stderr, a refusal with `json` as its problem document; answers its exit code. */
+export function tell(error: unknown, terminal: Terminal, json = false): number {
   if (error instanceof ApiError) {
     const { detail, code, requestId, status } = error.problem;
-    terminal.err(`refused (${code}): ${plain(detail)}${requestId === undefined ? '' : ` [request ${requestId}]`}`);
+    if (json) terminal.err(JSON.stringify(error.problem));
+    else terminal.err(`refused (${code}): ${plain(detail)}${requestId === undefined ? '' : ` [request ${requestId}]`}`);
     return status >= 500 ? EXIT.serverFailed : EXIT.refused;
   }
   if (error instanceof UsageError || error instanceof Unreachable || error instanceof Interrupted) terminal.err(error.message);
