@@ -1,6 +1,6 @@
 /** One job of the demo: queued, shown as it happens, and what came of it. */
 import type { Client, SectorDetail } from '../../src/api/client.ts';
-import type { JobEvent } from '../../src/schema/event.ts';
+import type { Event } from '../../src/schema/event.ts';
 import type { DevProcess } from './dev-process.ts';
 import { printLine, progressText, seconds, showProgress } from './progress-line.ts';
 
@@ -35,8 +35,7 @@ export async function run(demo: Demo, request: Parameters<Client['pledge']>[0]):
 /** Prints each transition of the job with its duration until it is finished. */
 async function watch({ client, dataDir }: Demo, job: string, stop: AbortSignal): Promise<void> {
   let since: number | undefined;
-  for await (const event of client.follow(0, stop)) {
-    if (event.job !== job) continue;
+  for await (const event of client.follow({ sector: job, signal: stop })) {
     since ??= event.atMs;
     if (event.kind === 'transition') {
       printLine(
@@ -52,7 +51,7 @@ async function watch({ client, dataDir }: Demo, job: string, stop: AbortSignal):
   throw new Error('the stream of events ended before the sector was finished; run make demo again');
 }
 
-function sentenceOf({ detail }: JobEvent): string {
+function sentenceOf({ detail }: Event): string {
   return typeof detail['message'] === 'string' ? detail['message'] : JSON.stringify(detail);
 }
 

@@ -4,8 +4,9 @@
  */
 import type { Problem } from '../schema/problem.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../schema/runner.ts';
-import type { JobEvent } from '../schema/event.ts';
+import type { Event } from '../schema/event.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
+import { type FollowOptions, followed } from './follow.ts';
 import type { ImportAnswer, SectorRecordPage } from './inventory.ts';
 import type {
   AbortRequest,
@@ -34,6 +35,8 @@ import type {
 } from './views.ts';
 
 export type * from './views.ts';
+export type { Event, EventType } from '../schema/event.ts';
+export type { FollowOptions } from './follow.ts';
 export type { ImportAnswer } from './inventory.ts';
 
 /** A refusal by the server. `problem.detail` is a sentence for people, `problem.code` for programs. */
@@ -56,7 +59,15 @@ export class Unreachable extends Error {
 }
 
 /** A request as it is about to be sent; the token is left out. */
-export type Sent = { readonly method: string; readonly url: string; readonly body: unknown };
+export type Sent = {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined without one, and for raw bytes. */
+  readonly body: unknown;
+  /** Raw bytes are sent. */
+  readonly raw: boolean;
+};
 
 export type ClientOptions = {
   readonly baseUrl: string;
@@ -66,6 +77,9 @@ export type ClientOptions = {
   /** Called before each request, for `--verbose`. */
   readonly onSend?: (sent: Sent) => void;
 };
+
+/** What `events` asks for besides the place to begin. */
+export type EventFilter = Pick<FollowOptions, 'type' | 'sector' | 'miner' | 'runner'>;
 
 /** The header with `sha256:` and 64 hex digits of a backup's bytes. */
 const BACKUP_HASH = 'x-sealpool-hash';
@@ -96,25 +110,7 @@ const why = (error: unknown): string => {
   return cause instanceof Error ? ((cause as { code?: string }).code ?? cause.message) : error.message;
 };
 
-/** Events of a stream (SSE). A connection that breaks ends it like a server that ends. */
-async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<JobEvent> {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = '';
-  try {
-    for (;;) {
-      const { done, value } = await reader.read().catch(() => ({ done: true, value: '' }));
-      if (done) return;
-      const blocks = (text + value).split('\n\n');
-      text = blocks.pop() ?? '';
-      for (const block of blocks) {
-        const lines = block.split('\n').filter((line) => line.startsWith('data:'));
-        if (lines.length > 0) yield JSON.parse(lines.map((line) => line.slice(5).trimStart()).join('\n')) as JobEvent;
-      }
-    }
-  } finally {
-    await reader.cancel().catch(() => undefined);
-  }
-}
+const asQuery = ({ type, sector, miner, runner }: EventFilter) => ({ type: type?.toString(), sector, miner, runner });
 
 /** The API's calls as functions. One instance may be used for many calls at once. */
 export function createClient(options: ClientOptions) {
@@ -125,17 +121,19 @@ export function createClient(options: ClientOptions) {
     const url = new URL(base + path);
     for (const [key, value] of Object.entries(call.query ?? {})) if (value !== undefined) url.searchParams.set(key, String(value));
     const body = call.raw ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
-    options.onSend?.({ method, url: url.href, body: call.raw === undefined ? call.body : undefined });
+    const shown = { accept: 'application/json', ...(call.body === undefined ? {} : { 'content-type': 'application/json' }), ...headers };
+    options.onSend?.({
+      method,
+      url: url.href,
+      headers: shown,
+      body: call.raw === undefined ? call.body : undefined,
+      raw: call.raw !== undefined,
+    });
     let answer: Response;
     try {
       answer = await send(url.href, {
         method,
-        headers: {
-          accept: 'application/json',
-          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
-          ...headers,
-        },
+        headers: { ...shown, ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }) },
         ...(body === undefined ? {} : { body, duplex: 'half' }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       } as RequestInit);
@@ -196,12 +194,21 @@ export function createClient(options: ClientOptions) {
     register: (body: RegisterRequest) => call<RegisterAnswer>('POST', '/v1/runners/register', { body }),
     next: (body: NextRequest, signal?: AbortSignal) => call<NextAnswer>('POST', '/v1/runners/self/next', { body, signal }),
     heartbeat: (body: HeartbeatRequest) => call<HeartbeatAnswer>('POST', '/v1/runners/self/heartbeat', { body }),
-    events: (after = 0, limit = 200) => call<{ items: JobEvent[]; after: number }>('GET', '/v1/events', { query: { after, limit } }),
-    /** Events as they happen, from `after` on, until the signal aborts or the stream ends, for whatever reason: then ask again from the last one seen. */
-    async *follow(after: number, signal?: AbortSignal): AsyncGenerator<JobEvent> {
-      const answer = await response('GET', '/v1/events', { query: { after }, signal }, { accept: 'text/event-stream' });
-      if (answer.body === null) return;
-      yield* eventsOf(answer.body);
+    /** Events after a number, oldest first; `now`: none yet, but the number of the newest one. */
+    events: (after: number | 'now' = 0, limit = 200, filter: EventFilter = {}) =>
+      call<{ items: Event[]; after: number }>('GET', '/v1/events', { query: { after, limit, ...asQuery(filter) } }),
+    /** Events as they happen until the signal aborts. Connections that break are made again: nothing is missed, nothing comes twice. */
+    async *follow(following: FollowOptions = {}): AsyncGenerator<Event> {
+      const { after = 0, signal } = following;
+      const query = asQuery(following);
+      const start =
+        after === 'now' ? (await call<{ after: number }>('GET', '/v1/events', { query: { after, limit: 1 }, signal })).after : after;
+      const open = async (last: number, until: AbortSignal) => {
+        const headers = { accept: 'text/event-stream', ...(last === 0 ? {} : { 'last-event-id': String(last) }) };
+        return (await response('GET', '/v1/events', { query, signal: until }, headers)).body;
+      };
+      const final = (error: unknown): boolean => error instanceof ApiError && error.problem.status < 500 && error.problem.status !== 429;
+      yield* followed(open, start, following, final);
     },
     /** Streams raw bytes; without `sizeBytes` a piece that is too large is noticed only under way. `reserved`: for a request that names it. */
     addPiece: async (miner: string, body: RawBody, sizeBytes?: number, reserved = false) => {

@@ -83,7 +83,8 @@ export const SectorQuery = z.strictObject({
 export type SectorQuery = z.input<typeof SectorQuery>;
 
 export const EventQuery = z.strictObject({
-  after: z.coerce.number().int().nonnegative().optional(),
+  /** `now`: the newest one there is. */
+  after: z.union([z.literal('now'), z.coerce.number().int().nonnegative()]).optional(),
   /** One or several, with commas between them. */
   type: z
     .string()

@@ -11,15 +11,21 @@ import { Decimal, Hash, UnixMs } from '../schema/units.ts';
 export const Role = z.enum(['viewer', 'operator', 'admin']);
 export type Role = z.infer<typeof Role>;
 
-/** A job with the name of its sector (null until Allocate). */
-export const SectorView = Job.extend({ sector: z.string().nullable() });
+/** Last epoch in which the chain takes the message that is due; compare it with `epoch` of the answer. */
+export const DeadlineView = z.object({ of: z.enum(['pre_commit', 'prove_commit']), epoch: z.number().int() });
+
+/** A job with the name of its sector (null until Allocate), and by when its next message must be on the chain. */
+export const SectorView = Job.extend({ sector: z.string().nullable(), deadline: DeadlineView.nullable() });
 export type SectorView = z.infer<typeof SectorView>;
 
 /** The job after an action. `notice`: what is out already and cannot be called back; null when nothing is. */
 export const ActedView = SectorView.extend({ notice: z.string().nullable() });
 export type ActedView = z.infer<typeof ActedView>;
 
-export const SectorPage = z.object({ items: z.array(SectorView), cursor: z.string().nullable() });
+/** The chain's epoch when this was answered; null while no head was seen yet. */
+const EpochNow = z.number().int().nullable();
+
+export const SectorPage = z.object({ items: z.array(SectorView), cursor: z.string().nullable(), epoch: EpochNow });
 export type SectorPage = z.infer<typeof SectorPage>;
 
 /** A message of the job, newest last. The signed bytes stay inside. */
@@ -38,6 +44,7 @@ export type MessageView = z.infer<typeof MessageView>;
 
 export const SectorDetail = z.object({
   job: SectorView,
+  epoch: EpochNow,
   events: z.array(JobEvent),
   attempts: z.array(Attempt),
   artifacts: z.array(Artifact.extend({ name: z.string() })),

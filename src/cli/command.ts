@@ -1,6 +1,7 @@
 /** What a command is: words, options, and a function of a client. */
 import type { ParseArgsOptionsConfig } from 'node:util';
 import type { Client } from '../api/client.ts';
+import type { Completions } from './completion.ts';
 
 export type Values = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -15,7 +16,13 @@ export type Session = {
   readonly show: <T>(answer: T, text: (answer: T) => string) => void;
   /** Prints one line at once, for what goes on. */
   readonly line: (text: string) => void;
+  /** Prints one line beside the answer, on stderr. */
+  readonly note: (text: string) => void;
+  /** Draws over what it drew before; undefined where there is no terminal. */
+  readonly redraw: ((text: string) => void) | undefined;
   readonly json: boolean;
+  /** What a shell may complete. */
+  readonly completions: () => Promise<Completions>;
 };
 
 export type Command = {
@@ -27,6 +34,8 @@ export type Command = {
   readonly options?: ParseArgsOptionsConfig;
   /** Fewest and most positional arguments. */
   readonly positionals?: readonly [number, number];
+  /** It asks no control plane, so it works without a configuration too. */
+  readonly alone?: boolean;
   run(session: Session): Promise<void>;
 };
 
@@ -35,6 +44,14 @@ export class UsageError extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'UsageError';
+  }
+}
+
+/** Somebody ended a command that waits for an end, before that came. */
+export class Interrupted extends Error {
+  constructor() {
+    super('interrupted before the end that was waited for; the sector goes on');
+    this.name = 'Interrupted';
   }
 }
 

@@ -1,6 +1,5 @@
 /** Sectors as text. */
-import type { JobEvent } from '../schema/event.ts';
-import type { SectorDetail, SectorView } from '../api/client.ts';
+import type { Event, SectorDetail, SectorView } from '../api/client.ts';
 import { duration, plain, table, time } from './text.ts';
 
 /** What the job waits for, in a few words. */
@@ -19,21 +18,30 @@ export function sectorTable(jobs: readonly SectorView[]): string {
 }
 
 /** One line of history. */
-export function eventLine(event: JobEvent): string {
+export function eventLine(event: Event): string {
   const step = event.event === null ? '' : ` ${event.event}`;
   const states = event.from === null && event.to === null ? '' : ` ${event.from ?? ''}${event.to === null ? '' : ` → ${event.to}`}`;
   const { detail } = event;
-  const more = ['stage', 'status', 'runner', 'reason', 'message', 'failure', 'cid', 'code']
+  const more = ['action', 'stage', 'status', 'runner', 'reason', 'message', 'failure', 'cid', 'code']
     .filter((key) => detail[key] !== undefined)
     .map((key) => `${key}=${plain(String(detail[key]))}`)
     .join(' ');
   return `${time(event.atMs)}  ${event.kind}${step}${states}${more === '' ? '' : `  ${more}`}  (${plain(event.actor)})`;
 }
 
-export function sectorDetailText({ job, events, attempts, artifacts, messages }: SectorDetail): string {
+/** How long the message that is due has got, in epochs. */
+function dueText({ job: { deadline }, epoch }: SectorDetail): string[] {
+  if (deadline === null) return [];
+  const left = epoch === null ? '' : `, ${deadline.epoch - epoch} from now on`;
+  return [`its ${deadline.of === 'pre_commit' ? 'pre-commit' : 'prove-commit'} must land by epoch ${deadline.epoch}${left}`];
+}
+
+export function sectorDetailText(detail: SectorDetail): string {
+  const { job, events, attempts, artifacts, messages } = detail;
   const head = [
     `${job.sector ?? 'no sector number yet'}  ${job.id}  plan ${job.plan}, generation ${job.generation}`,
     `state ${job.state}${job.paused ? ', paused' : ''}; waits for ${waitsFor(job)}${job.thread === null ? '' : `; sealing_thread ${job.thread}`}`,
+    ...dueText(detail),
     ...(job.error === null ? [] : [`error (${job.error.category}, ${job.error.code}): ${plain(job.error.message)}`]),
   ];
   const parts = [head.join('\n')];

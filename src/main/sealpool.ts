@@ -11,6 +11,8 @@ import { oldWorkerConfig } from './old-worker-config.ts';
 const terminal = {
   out: (text: string): void => void process.stdout.write(`${text}\n`),
   err: (text: string): void => void process.stderr.write(`${text}\n`),
+  // From the top left on; what is left of the drawing before is cleared.
+  redraw: process.stdout.isTTY ? (text: string): void => void process.stdout.write(`\u001b[H\u001b[2J${text}\n`) : undefined,
 };
 
 /** Loaded when asked for: a short command starts without them. */
@@ -97,6 +99,11 @@ function kept(path: string): string | undefined {
   }
 }
 
+async function states(): Promise<readonly string[]> {
+  const { planTables } = await import('../scheduler/plans/all.ts');
+  return [...new Set([...Object.values(planTables()).flatMap((table) => Object.keys(table)), 'Finished', 'Aborted'])];
+}
+
 /** All help, or with words that of the commands that begin with them. */
 function tellHelp(words: readonly string[], code: number): number {
   try {
@@ -113,7 +120,7 @@ async function main(argv: string[]): Promise<number> {
     return tellHelp(rest, first === undefined ? EXIT.usage : EXIT.done);
   }
   const daemon = Object.hasOwn(DAEMONS, first) ? DAEMONS[first] : undefined;
-  if (daemon === undefined && first !== 'restore') return runCommand(argv, connect, terminal);
+  if (daemon === undefined && first !== 'restore') return runCommand(argv, connect, terminal, states);
   try {
     if (rest.includes('--help') || rest.includes('-h')) {
       terminal.out(help());

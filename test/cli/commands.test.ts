@@ -193,3 +193,10 @@ test.each([
   expect(ended.stderr).toMatch(sentence);
   expect(ended).toMatchObject({ status, stdout: '' });
 });
+
+test('a refusal is told with the request id, and with --json as its problem document', { timeout: 60_000 }, () => {
+  expect(sealpool('sectors', 'show', 's-t01000-99999').stderr).toMatch(/^refused \(not_found\): .*; .* \[request \w+\]\n$/);
+  const { status, stdout, stderr } = sealpool('sectors', 'show', 's-t01000-99999', '--json');
+  expect({ status, stdout }).toEqual({ status: 4, stdout: '' });
+  expect(JSON.parse(stderr)).toMatchObject({ code: 'not_found', status: 404, requestId: expect.stringMatching(/^\w+$/) });
+});

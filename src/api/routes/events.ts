@@ -60,9 +60,12 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     const principal = c.get('principal');
     const query = c.req.valid('query');
     const { after, limit } = query;
-    const filter = await c.var.door.run((ctx) => filterOf(ctx, principal, query));
+    const { filter, newest } = await c.var.door.run((ctx) => ({
+      filter: filterOf(ctx, principal, query),
+      newest: ctx.tx.lastEventSeq(),
+    }));
     const last = Number(c.req.header('last-event-id'));
-    const start = Number.isSafeInteger(last) && last > 0 ? last : (after ?? 0);
+    const start = Number.isSafeInteger(last) && last > 0 ? last : after === 'now' ? newest : (after ?? 0);
     if (!(c.req.header('accept') ?? '').includes('text/event-stream'))
       return c.json(await c.var.door.run((ctx) => page(ctx, filter, start, limit)), 200);
     // A stream is no JSON answer; the description knows only the page.

@@ -6,6 +6,7 @@ import type { Job } from '../../schema/job.ts';
 import { SealpoolError } from '../../schema/problem.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { explain } from '../../scheduler/explain.ts';
+import { epochNow } from '../../scheduler/head.ts';
 import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
 import { type Pledge, pledge } from '../../scheduler/pledge.ts';
 import { canonicalState } from '../../scheduler/resume-target.ts';
@@ -82,8 +83,9 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const principal = c.get('principal');
       const { cursor, limit, state, miner, ...rest } = c.req.valid('query');
-      const page = await c.var.door.run((ctx) =>
-        ctx.tx.jobs(
+      const { page, epoch } = await c.var.door.run((ctx) => ({
+        epoch: epochNow(ctx) ?? null,
+        page: ctx.tx.jobs(
           {
             ...rest,
             state: state === undefined ? undefined : canonicalState(state),
@@ -93,15 +95,15 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
           limit,
           cursor ?? null,
         ),
-      );
-      return c.json({ items: page.items.map(sectorView), cursor: page.cursor }, 200);
+      }));
+      return c.json({ items: page.items.map(sectorView), cursor: page.cursor, epoch }, 200);
     },
   );
   app.openapi(
     operation(parts, { method: 'get', path: AT, who: 'viewer', summary: 'One sector with its history', params: Ref, answer: SectorDetail }),
     async (c) => {
       const { ref } = c.req.valid('param');
-      return c.json(await c.var.door.run((ctx) => sectorDetail(ctx.tx, findJob(ctx, c.get('principal'), ref))), 200);
+      return c.json(await c.var.door.run((ctx) => sectorDetail(ctx, findJob(ctx, c.get('principal'), ref))), 200);
     },
   );
   app.openapi(

@@ -2,7 +2,9 @@
 import { sectorName } from '../../schema/ids.ts';
 import type { Job } from '../../schema/job.ts';
 import type { Context } from '../../scheduler/context.ts';
+import { deadlineOf } from '../../scheduler/deadlines.ts';
 import type { EffectRow } from '../../scheduler/effects.ts';
+import { epochNow } from '../../scheduler/head.ts';
 import type { Operated } from '../../scheduler/operate.ts';
 import type { ApiTokenRow, PieceRow, RunnerRow, ThreadRow, Tx } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
@@ -12,7 +14,7 @@ import type { ActedView, MessageView, PieceView, RunnerView, SectorDetail, Secto
 const EVENTS_SHOWN = 1_000;
 
 export function sectorView(job: Job): SectorView {
-  return { ...job, sector: job.number === null ? null : sectorName(job.miner, job.number) };
+  return { ...job, sector: job.number === null ? null : sectorName(job.miner, job.number), deadline: deadlineOf(job) };
 }
 
 /** The job after an action, with the message that is out and cannot be called back. */
@@ -38,9 +40,11 @@ export function messageView(effect: EffectRow): MessageView[] {
   ];
 }
 
-export function sectorDetail(tx: Tx, job: Job): SectorDetail {
+export function sectorDetail(ctx: Context, job: Job): SectorDetail {
+  const { tx } = ctx;
   return {
     job: sectorView(job),
+    epoch: epochNow(ctx) ?? null,
     events: [...tx.eventsOfJob(job.id, 0, EVENTS_SHOWN)],
     attempts: [...tx.attemptsOfJob(job.id)],
     artifacts: Object.entries(job.data.artifacts).map(([name, artifact]) => ({ name, ...artifact })),

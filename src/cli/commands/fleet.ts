@@ -6,6 +6,7 @@ import type { MinerId } from '../../schema/ids.ts';
 import type { PieceView, RunnerView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, argument, needed, text, whole } from '../command.ts';
 import { table, time } from '../text.ts';
+import { shown } from '../watch.ts';
 
 function runnerTable(runners: readonly RunnerView[]): string {
   if (runners.length === 0) return 'no runners; `sealpool runners token --trust own` makes a join token for one';
@@ -73,9 +74,10 @@ export const RUNNER_COMMANDS: readonly Command[] = [
   },
   {
     words: 'runners list',
-    takes: '',
+    takes: '[--watch]',
     about: 'registered runners',
-    run: async ({ client, show }) => show(await client.runners(), ({ items }) => runnerTable(items)),
+    options: { watch: { type: 'boolean', short: 'w' } },
+    run: (session) => shown(session, session.client.runners, ({ items }) => runnerTable(items)),
   },
   action('drain', 'finish what runs, take nothing new'),
   action('cordon', 'grant nothing to it'),

@@ -1,12 +1,14 @@
 /** `sealpool sectors …` */
-import type { ActedView, SectorView } from '../../api/client.ts';
-import { type Command, type Session, UsageError, argument, text, whole } from '../command.ts';
+import type { ActedView, SectorPage, SectorView } from '../../api/client.ts';
+import { type Command, Interrupted, type Session, UsageError, argument, text, whole } from '../command.ts';
 import { eventLine, sectorDetailText, sectorTable } from '../sector-text.ts';
 import { plain } from '../text.ts';
+import { shown, toldOnBreak, untilInterrupted } from '../watch.ts';
 
 const REF = 'SECTOR (s-t01000-7 or j-…)';
 
-async function list({ client, values, show }: Session): Promise<void> {
+async function list(session: Session): Promise<void> {
+  const { client, values } = session;
   const paused = values['paused'] === true ? true : undefined;
   const filter = {
     state: text(values, 'state'),
@@ -17,8 +19,9 @@ async function list({ client, values, show }: Session): Promise<void> {
     cursor: text(values, 'cursor'),
   };
   const limit = text(values, 'limit');
-  const page = await client.sectors({ ...filter, limit: limit === undefined ? undefined : whole(limit, '--limit', 1) });
-  show(page, ({ items, cursor }) => sectorTable(items) + (cursor === null ? '' : `\nmore with --cursor ${cursor}`));
+  const ask = () => client.sectors({ ...filter, limit: limit === undefined ? undefined : whole(limit, '--limit', 1) });
+  const drawn = ({ items, cursor }: SectorPage): string => sectorTable(items) + (cursor === null ? '' : `\nmore with --cursor ${cursor}`);
+  await shown(session, ask, drawn, { miner: filter.miner });
 }
 
 async function show_(session: Session): Promise<void> {
@@ -28,22 +31,18 @@ async function show_(session: Session): Promise<void> {
   if (values['watch'] === true) await watch(session, detail.job.id, detail.events.at(-1)?.seq ?? 0);
 }
 
-/** Prints events of the job as they happen until it has ended. */
-async function watch({ client, line, json }: Session, job: string, after: number): Promise<void> {
+/** Prints events of the job as they happen until it has ended. Interrupted before that, it has not done what it was asked. */
+async function watch(session: Session, job: string, after: number): Promise<void> {
+  const { client, line, json } = session;
   const ended = async (): Promise<boolean> => ['Finished', 'Aborted'].includes((await client.sector(job)).job.state);
   if (await ended()) return;
-  const stop = new AbortController();
-  let last = after;
-  while (!stop.signal.aborted) {
-    for await (const event of client.follow(last, stop.signal)) {
-      last = event.seq;
-      if (event.job !== job) continue;
+  await untilInterrupted(async (signal) => {
+    for await (const event of client.follow({ sector: job, after, signal, ...toldOnBreak(session) })) {
       line(json ? JSON.stringify(event) : eventLine(event));
-      if (event.to === 'Finished' || event.to === 'Aborted') return stop.abort();
+      if (event.to === 'Finished' || event.to === 'Aborted') return;
     }
-    // The stream ended because the control plane did; it is asked again until it answers or cannot be reached.
-    if (await ended()) return;
-  }
+    throw new Interrupted();
+  });
 }
 
 const done = (session: Session, job: SectorView): void => session.show(job, (shown) => sectorTable([shown]));
@@ -54,7 +53,7 @@ export const acted = (session: Session, job: ActedView): void =>
 export const SECTOR_COMMANDS: readonly Command[] = [
   {
     words: 'sectors list',
-    takes: '[--state S] [--plan P] [--miner M] [--paused] [--error CODE] [--limit N] [--cursor C]',
+    takes: '[--state S] [--plan P] [--miner M] [--paused] [--error CODE] [--limit N] [--cursor C] [--watch]',
     about: 'sector jobs, newest first',
     options: {
       state: { type: 'string', short: 's' },
@@ -64,6 +63,7 @@ export const SECTOR_COMMANDS: readonly Command[] = [
       error: { type: 'string' },
       limit: { type: 'string' },
       cursor: { type: 'string' },
+      watch: { type: 'boolean', short: 'w' },
     },
     run: list,
   },

@@ -3,6 +3,7 @@ import type { Client, WorkerView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, needed, text, whole } from '../command.ts';
 import { sectorTable } from '../sector-text.ts';
 import { threadList } from '../thread-text.ts';
+import { shown } from '../watch.ts';
 import { acted } from './sectors.ts';
 
 /** Where damocles' worker is asked unless it is told another address. */
@@ -34,9 +35,9 @@ export async function workerOf(session: Session): Promise<string> {
 
 async function list(session: Session): Promise<void> {
   const given = named(session);
-  const answer: { items: WorkerView[] } =
-    given === undefined ? await session.client.workers() : { items: [await session.client.worker(given)] };
-  session.show(answer, ({ items }) => threadList(items));
+  const ask = async (): Promise<{ items: WorkerView[] }> =>
+    given === undefined ? session.client.workers() : { items: [await session.client.worker(given)] };
+  await shown(session, ask, ({ items }) => threadList(items));
 }
 
 /** The thread that the options name. */
@@ -74,7 +75,13 @@ const switched = (word: 'enable' | 'disable', about: string): Command => ({
 });
 
 export const WORKER_COMMANDS: readonly Command[] = [
-  { words: 'worker list', takes: '[--worker NAME]', about: 'sealing_threads and their sectors', options: WORKER_OPTION, run: list },
+  {
+    words: 'worker list',
+    takes: '[--worker NAME] [--watch]',
+    about: 'sealing_threads and their sectors',
+    options: { ...WORKER_OPTION, watch: { type: 'boolean', short: 'w' } },
+    run: list,
+  },
   {
     words: 'worker pause',
     takes: `${AT} [--now]`,
