@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { createApp } from '../../src/api/app.ts';
 import { type Door, openDoor } from '../../src/api/door.ts';
-import { createApiToken } from '../../src/api/routes/tokens.ts';
+import { createApiToken } from '../../src/api/tokens.ts';
 import { newSecret } from '../../src/api/secrets.ts';
 import type { Role } from '../../src/api/views.ts';
 import { randomIds, sleep } from '../../src/main/machine.ts';

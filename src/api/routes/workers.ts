@@ -6,7 +6,7 @@ import type { Context } from '../../scheduler/context.ts';
 import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
 import type { ThreadRow } from '../../scheduler/ports.ts';
 import { jobOfThread, setThreadEnabled, threadId } from '../../scheduler/threads.ts';
-import { type Principal, mayMiner } from '../auth.ts';
+import { type Principal, did, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
@@ -157,6 +157,7 @@ function switches(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const [at, principal] = [c.req.valid('param'), c.get('principal')];
         const shown = await c.var.door.run((ctx) => {
           const { worker, index } = threadAt(parts, ctx, principal, at);
+          did(ctx, principal, `thread.${name}d`, { thread: threadId(worker, index) });
           return threadView(ctx, setThreadEnabled(ctx, worker, index, enabled, principal.actor), principal);
         });
         return c.json(shown, 200);
