@@ -1,4 +1,4 @@
-/** Token buckets: so many requests at once, so many a second on the long run. Bounded: the one unused the longest is forgotten, which fills it. */
+/** Token buckets: so many requests at once, so many a second on the long run. Bounded: one that was not used for long is forgotten, which fills it. */
 
 export type Rate = {
   readonly perSecond: number;
@@ -37,31 +37,37 @@ export type Taken = {
   readonly fullMs: number;
 };
 
-/** A map that holds at most `most` entries; the one that was used the longest ago goes first. */
+/**
+ * A map that holds at most `most` entries; those that were not used for a while go first. In two halves: when the young one
+ * is full it becomes the old one, and what was not asked for since is dropped as a whole, which costs the same for any size.
+ */
 export class Recent<V> {
-  readonly #entries = new Map<string, V>();
-  readonly #most: number;
+  readonly #half: number;
+  #young = new Map<string, V>();
+  #old = new Map<string, V>();
 
   constructor(most: number) {
-    this.#most = most;
+    this.#half = Math.max(1, Math.floor(most / 2));
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#young.size + this.#old.size;
   }
 
   get(key: string): V | undefined {
-    const value = this.#entries.get(key);
-    if (value !== undefined) this.set(key, value);
-    return value;
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.set(key, old);
+    return old;
   }
 
   set(key: string, value: V): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    if (this.#entries.size <= this.#most) return;
-    const oldest = this.#entries.keys().next();
-    if (oldest.done !== true) this.#entries.delete(oldest.value);
+    this.#old.delete(key);
+    this.#young.set(key, value);
+    if (this.#young.size < this.#half) return;
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 }
 
