@@ -60,7 +60,7 @@ export async function scene(world: ApiWorld): Promise<Scene> {
 }
 
 /** The rows. Each `own` and `foreign` makes its object anew, so that the answer does not depend on who asked before. */
-export function examples({ world, runner, attempt }: Scene): readonly Case[] {
+export function examples({ world, attempt }: Scene): readonly Case[] {
   const plain = (route: string, more: Partial<Case> = {}): Case => ({
     route,
     own: () => ({ path: route.split(' ')[1] as string }),
