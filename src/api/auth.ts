@@ -54,6 +54,15 @@ function principalOf({ tx, nowMs }: Context, hash: string): Principal {
   return { token: row.id, actor: `operator:${row.name}`, role: row.role, miners: row.miners, secretHash: hash };
 }
 
+/** Whether the secret that this caller came with is good still: what goes on for long asks again. */
+export function holds(ctx: Context, principal: Principal): boolean {
+  try {
+    return principalOf(ctx, principal.secretHash).token === principal.token;
+  } catch {
+    return false;
+  }
+}
+
 /** Appends to the history that this caller did something that no job's or runner's event tells. Names are not unique: the token is named too. */
 export function did(ctx: Context, principal: Principal, action: string, detail: Readonly<Record<string, unknown>> = {}): void {
   audit(ctx, principal.actor, action, { by: principal.token, ...detail });

@@ -185,3 +185,20 @@ test('a number that is too large or none of ours begins where it says, and nothi
     expect((answer.json as { items: unknown[] }).items.length, id).toBeGreaterThan(0);
   }
 });
+
+test.each(['revoked', 'expired'])('a stream whose token is %s ends, with nothing of what came after', async (how) => {
+  const { json } = await world.call('POST', '/v1/tokens', { token: world.admin, body: { name: 'ends', role: 'viewer', ttlMs: 60_000 } });
+  const { id, token } = json as { id: string; token: string };
+  const response = await world.app.request('/v1/events?type=sector.created', {
+    headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' },
+  });
+  const [first] = (await world.pledge()) as [string];
+  const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  while (!text.includes(first)) text += (await reader.read()).value;
+  if (how === 'revoked') await world.call('DELETE', `/v1/tokens/${id}`, { token: world.admin });
+  else world.nowMs += 60_000;
+  const [later] = (await world.pledge()) as [string];
+  for (let read = await reader.read(); !read.done; read = await reader.read()) text += read.value;
+  expect(text).not.toContain(later);
+});

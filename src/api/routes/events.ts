@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { Event, eventKind, eventType } from '../../schema/event.ts';
 import type { Context } from '../../scheduler/context.ts';
 import type { EventFilter } from '../../scheduler/ports.ts';
-import { type Principal, mayMiner } from '../auth.ts';
+import { type Principal, holds, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
@@ -65,7 +65,13 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const turn = new AbortController();
         const either = AbortSignal.any([turn.signal, stop]);
         const changed = parts.door.changed('events', either);
-        const { items, after: reached } = await c.var.door.run((ctx) => page(ctx, filter, seq, limit));
+        // A token that was revoked or expired meanwhile hears nothing more.
+        const found = await c.var.door.run((ctx) => (holds(ctx, principal) ? page(ctx, filter, seq, limit) : undefined));
+        if (found === undefined) {
+          turn.abort();
+          break;
+        }
+        const { items, after: reached } = found;
         for (const event of items)
           await stream.writeSSE({ id: String(event.seq), event: eventType(event.kind), data: JSON.stringify(event) });
         const more = reached !== seq;
