@@ -20,7 +20,7 @@ export const IdempotencyHeader = z.object({
   ),
 });
 
-/** What middleware leaves of a request with a key. */
+/** What middleware leaves of a request with a key; `request` is what it is, in short. */
 export type Keyed = { readonly key: string; readonly request: string };
 
 const hashOf = (text: string): string => bytesToHex(sha256(utf8ToBytes(text)));
@@ -35,8 +35,9 @@ export function readKey(of: 'body' | 'stream'): MiddlewareHandler<Env> {
     // One that is malformed is refused with the rest of the request.
     if (key.success) {
       const { pathname, search } = new URL(c.req.url);
-      const head = `${c.req.method} ${pathname}${search}\n`;
-      c.set('keyed', { key: key.data, request: of === 'stream' ? head : head + (await c.req.text()) });
+      // Hashed here and not in the transaction, where all others wait: an import has megabytes.
+      const body = of === 'stream' ? '' : hashOf(await c.req.text());
+      c.set('keyed', { key: key.data, request: `${c.req.method} ${pathname}${search}\n${body}` });
     }
     return next();
   };

@@ -63,13 +63,16 @@ export class Limiter {
     if (owner !== undefined) return this.#buckets[owner.kind].take(owner.id, nowMs);
     const address = this.#limits.address(c) ?? '';
     const failed = this.#buckets.failed.look(address, nowMs);
-    // A secret not seen before may be a good one, and then has a bucket of its own.
-    return !failed.passed || secret !== undefined ? failed : this.#buckets.anonymous.take(address, nowMs);
+    if (!failed.passed) return failed;
+    // A secret not seen before may be a good one, and then has a bucket of its own: it is counted when that is known.
+    const { anonymous } = this.#buckets;
+    return secret === undefined ? anonymous.take(address, nowMs) : anonymous.look(address, nowMs);
   }
 
-  /** A request of this address was answered 401. */
-  failed(c: Call<Env>): void {
-    this.#buckets.failed.take(this.#limits.address(c) ?? '', this.#limits.now());
+  /** Counts what only its answer shows: a wrong secret, or one that nobody looked at. */
+  leave(secret: string | undefined, status: number, c: Call<Env>): void {
+    const bucket = status === 401 ? 'failed' : secret !== undefined && !this.knows(hashSecret(secret)) ? 'anonymous' : undefined;
+    if (bucket !== undefined) this.#buckets[bucket].take(this.#limits.address(c) ?? '', this.#limits.now());
   }
 }
 
@@ -85,7 +88,8 @@ function headersOf({ burst, left, fullMs }: Taken): [string, string][] {
 export function limited(parts: ApiParts, limiter: Limiter): MiddlewareHandler<Env> {
   return async (c, next) => {
     if (free(c.req.path)) return next();
-    const taken = limiter.enter(secretOf(c.req.header('authorization')), c);
+    const secret = secretOf(c.req.header('authorization'));
+    const taken = limiter.enter(secret, c);
     if (!taken.passed) {
       const seconds = Math.max(1, Math.ceil(taken.waitMs / 1000));
       const refusal = new SealpoolError(
@@ -99,7 +103,7 @@ export function limited(parts: ApiParts, limiter: Limiter): MiddlewareHandler<En
       return answer;
     }
     await next();
-    if (c.res.status === 401) limiter.failed(c);
+    limiter.leave(secret, c.res.status, c);
     for (const [name, value] of headersOf(taken)) c.res.headers.set(name, value);
   };
 }

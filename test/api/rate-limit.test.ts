@@ -92,6 +92,10 @@ test('whoever sends no secret is counted by address', async () => {
   const statuses = [];
   for (let at = 0; at < 5; at += 1) statuses.push((await ask('/readyz')).status);
   expect(statuses).toEqual([200, 200, 200, 429, 429]);
+  // A secret that nobody looks at is none.
+  const dressed = [];
+  for (let at = 0; at < 5; at += 1) dressed.push((await ask('/readyz', `garbage-garbage-${at}`, '192.0.2.3')).status);
+  expect(dressed).toEqual([200, 200, 200, 429, 429]);
   expect((await ask('/readyz', undefined, '192.0.2.2')).status).toBe(200);
   expect((await ask('/healthz')).status).toBe(200);
 });
@@ -104,6 +108,25 @@ test('memory is bounded whoever comes: a million addresses and secrets', () => {
   expect(buckets.size).toBeGreaterThanOrEqual(10_000);
   for (let at = 0; at < 100_000; at += 1) limiter.admit(`hash ${at}`, 'token', `t-${at}`);
   expect(limiter.size).toBeLessThanOrEqual(20_000);
+});
+
+test('a runner at 5,000 a second gets what its rate allows and 429 for the rest; others get all', { timeout: 60_000 }, async () => {
+  const ask = appWith();
+  const [flooder, other] = [await world.runner('rented', 'floods'), await world.runner('own', 'works')];
+  const heartbeat = (credential: string) => ask('/v1/runners/self/heartbeat', credential, '192.0.2.1', beat);
+  for (const { credential } of [flooder, other]) expect((await heartbeat(credential)).status).toBe(200);
+  const told = new Map<number, number>();
+  for (let ms = 0; ms < 1_000; ms += 1) {
+    world.nowMs += 1;
+    for (let at = 0; at < 5; at += 1) {
+      const { status } = await heartbeat(flooder.credential);
+      told.set(status, (told.get(status) ?? 0) + 1);
+    }
+    if (ms % 20 === 0) expect((await heartbeat(other.credential)).status).toBe(200);
+  }
+  // A burst of 400, and 100 in the second; a tenth at a time adds up to a little less than a whole.
+  expect([499, 500]).toContain(told.get(200));
+  expect((told.get(200) ?? 0) + (told.get(429) ?? 0)).toBe(5_000);
 });
 
 test(
