@@ -140,6 +140,12 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
     object: id,
     body: { ...NEXT, running: [{ attempt: id, epoch: attempt.epoch }] },
   });
+  const ofSector = (ref: string): Example => ({ path: `/v1/events?sector=${ref}`, object: ref });
+  const piece = async (miner: MinerId): Promise<string> => {
+    const { json } = await world.call('POST', `/v1/pieces?miner=${miner}`, { token: world.admin, raw: 'bytes of a piece' });
+    return (json as { id: string }).id;
+  };
+  const withPiece = (id: string): Example => ({ path: '/v1/sectors', object: id, body: { plan: 'sealer', miner: OURS, pieces: [id] } });
   const join = async (): Promise<Example> => {
     const secret = await world.door.run((ctx) => {
       const made = newSecret(ctx.ids, 'join');
@@ -158,6 +164,13 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
     plain('GET /readyz'),
     plain('GET /v1/plans'),
     { route: 'POST /v1/sectors', event: 'created', ...byMiner((miner) => ({ path: '/v1/sectors', body: { plan: 'sealer', miner } })) },
+    {
+      // A piece of another miner is none of this one, whoever asks.
+      route: 'POST /v1/sectors',
+      event: 'created',
+      own: async () => withPiece(await piece(OURS)),
+      missing: () => withPiece('p-000000000000'),
+    },
     listed('/v1/sectors', { lacks: 200 }),
     {
       route: 'POST /v1/sectors/import',
@@ -218,6 +231,12 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
       lacks: 200,
     },
     listed('/v1/events', { lacksForAll: 200 }),
+    {
+      route: 'GET /v1/events',
+      own: async () => ofSector(await job(OURS)),
+      foreign: async () => ofSector(await job(THEIRS)),
+      missing: () => ofSector(NO_JOB),
+    },
     {
       route: 'POST /v1/pieces',
       event: 'audit',

@@ -2,7 +2,7 @@
  * Who may do what: every operation × every kind of caller × an own, a foreign and a missing object, each with the status it
  * must have. Operations and their least roles come from the description itself, requests from the table of examples.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Role } from '../../src/api/views.ts';
 import { ApiWorld, OURS, THEIRS } from './api-world.ts';
 import { type Case, type Example, examples, operationsOf, scene, send } from './examples.ts';
@@ -132,3 +132,21 @@ test('a token bound to a miner lists its own and nothing else', async () => {
   expect(new Set(events.items.map(({ miner }) => miner))).toEqual(new Set([OURS]));
   expect(events.items.some(({ job }) => job === theirs)).toBe(false);
 });
+
+test.each(['pause', 'resume', 'abort'])(
+  'a shared thread with a foreign job in it is to a bound token as one without any: %s',
+  async (action) => {
+    const fresh = await ApiWorld.open();
+    onTestFinished(() => fresh.close());
+    const token = await fresh.token('operator', [OURS]);
+    const ask = async () => words(await fresh.call('POST', `/v1/workers/shared/threads/0/${action}`, { token }), { path: '' });
+    const idle = await ask();
+    expect(idle).toMatch(/^409 .*thread_idle/);
+    // The first fills the miner's own thread.
+    await fresh.pledge(THEIRS, 2);
+    expect((await fresh.door.run((ctx) => ctx.tx.thread('shared/0')))?.job).toMatch(/^j-/);
+    expect(await ask()).toBe(idle);
+    const pause = await fresh.call('POST', '/v1/workers/shared/threads/0/pause', { token: fresh.admin });
+    expect(pause).toMatchObject({ status: 200, json: { miner: THEIRS, paused: true } });
+  },
+);

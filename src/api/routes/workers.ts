@@ -5,7 +5,7 @@ import type { JobId } from '../../schema/ids.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
 import type { ThreadRow } from '../../scheduler/ports.ts';
-import { jobOfThread, setThreadEnabled, threadId } from '../../scheduler/threads.ts';
+import { jobOfThread, setThreadEnabled, threadId, threadIdle } from '../../scheduler/threads.ts';
 import { type Principal, did, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
@@ -49,11 +49,11 @@ function threadAt(parts: ApiParts, ctx: Context, principal: Principal, { w, i }:
   return thread;
 }
 
-/** The job in a thread; a foreign job in a shared thread is not there. */
+/** The job in a thread; with a foreign job in it, a shared thread is as one without any. */
 function jobIn(parts: ApiParts, ctx: Context, principal: Principal, at: z.output<typeof Thread>): JobId {
   const { worker, index } = threadAt(parts, ctx, principal, at);
   const job = jobOfThread(ctx, worker, index);
-  if (!mayMiner(principal, job.miner)) throw notFound(`sector in sealing_thread ${at.w}/${at.i}`);
+  if (!mayMiner(principal, job.miner)) throw threadIdle(threadId(worker, index));
   return job.id;
 }
 
