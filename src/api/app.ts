@@ -6,6 +6,7 @@ import { doorOf } from './door.ts';
 import type { ApiParts, Env } from './parts.ts';
 import { tellAnswered } from './answered.ts';
 import { problemAnswer, refuseInvalid } from './problems.ts';
+import { Limiter, limited } from './rate-limit.ts';
 import { agentRoutes } from './routes/agent.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -50,19 +51,31 @@ const limit = (maxSize: number) =>
     },
   });
 
+/** What no browser may do with an answer: guess its type, keep it, tell others where it was, run or frame it. Routes that say more keep theirs. */
+function guardAnswer(path: string, headers: Headers): void {
+  headers.set('x-content-type-options', 'nosniff');
+  headers.set('referrer-policy', 'no-referrer');
+  if (!headers.has('content-security-policy')) headers.set('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+  if (path.startsWith('/v1/') && !headers.has('cache-control')) headers.set('cache-control', 'no-store');
+}
+
 /** The app with every route of the API. */
 export function createApp(parts: ApiParts): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({ defaultHook: refuseInvalid });
+  const limiter = parts.rateLimits === undefined ? undefined : new Limiter(parts.rateLimits);
   app.use('*', async (c, next) => {
     const requestId = parts.requestId();
     c.set('requestId', requestId);
     // What the request changes says that it did.
     c.set('door', doorOf(parts.door, requestId));
+    c.set('limiter', limiter);
     const began = performance.now();
     await next();
     c.res.headers.set('x-request-id', requestId);
+    guardAnswer(c.req.path, c.res.headers);
     tellAnswered(parts, c, performance.now() - began);
   });
+  if (limiter !== undefined) app.use('*', limited(parts, limiter));
   const [small, large] = [limit(MAX_BODY_BYTES), limit(MAX_LARGE_BODY_BYTES)];
   app.use('/v1/*', (c, next) => {
     if (c.req.path === '/v1/pieces') return next();

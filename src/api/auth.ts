@@ -2,7 +2,9 @@
 import type { MiddlewareHandler } from 'hono';
 import type { MinerId, TokenId } from '../schema/ids.ts';
 import { SealpoolError } from '../schema/problem.ts';
-import type { ApiTokenRow, RunnerRow, Tx } from '../scheduler/ports.ts';
+import type { Context } from '../scheduler/context.ts';
+import { audit } from '../scheduler/happened.ts';
+import type { RunnerRow, Tx } from '../scheduler/ports.ts';
 import type { ApiParts, Env } from './parts.ts';
 import { hashSecret, sameHash, secretKind } from './secrets.ts';
 import type { Role } from './views.ts';
@@ -15,6 +17,8 @@ export type Principal = {
   readonly role: Role;
   /** Null: all miners. */
   readonly miners: readonly MinerId[] | null;
+  /** SHA-256 of the secret it came with: the token's, or the one before its last rotation. */
+  readonly secretHash: string;
 };
 
 const RANK: Readonly<Record<Role, number>> = { viewer: 0, operator: 1, admin: 2 };
@@ -35,9 +39,33 @@ export function bearer(header: string | undefined): string {
   return secret;
 }
 
-function principalOf(row: ApiTokenRow | undefined, hash: string): Principal {
-  if (row === undefined || !sameHash(row.hash, hash) || row.revokedMs !== null) throw unknownToken();
-  return { token: row.id, actor: `operator:${row.name}`, role: row.role, miners: row.miners };
+/** Who the secret with this hash is, now. Throws 401; what became of a token is told to whoever has its secret only. */
+function principalOf({ tx, nowMs }: Context, hash: string): Principal {
+  const row = tx.apiTokenByHash(hash);
+  if (row === undefined || row.revokedMs !== null) throw unknownToken();
+  const replaced = row.previousHash !== null && sameHash(row.previousHash, hash);
+  if (!replaced && !sameHash(row.hash, hash)) throw unknownToken();
+  const told = (code: string, what: string): SealpoolError =>
+    new SealpoolError('unauthorized', code, `${what}; ask an admin for a new one (sealpool tokens create)`);
+  if (row.expiresMs !== null && row.expiresMs <= nowMs)
+    throw told('token_expired', `the token ${row.id} expired at ${new Date(row.expiresMs).toISOString()}`);
+  if (replaced && (row.previousUntilMs ?? 0) <= nowMs)
+    throw told('token_rotated', `the token ${row.id} got a new secret, and the time of this older one is over; send the new one`);
+  return { token: row.id, actor: `operator:${row.name}`, role: row.role, miners: row.miners, secretHash: hash };
+}
+
+/** Whether the secret that this caller came with is good still: what goes on for long asks again. */
+export function holds(ctx: Context, principal: Principal): boolean {
+  try {
+    return principalOf(ctx, principal.secretHash).token === principal.token;
+  } catch {
+    return false;
+  }
+}
+
+/** Appends to the history that this caller did something that no job's or runner's event tells. Names are not unique: the token is named too. */
+export function did(ctx: Context, principal: Principal, action: string, detail: Readonly<Record<string, unknown>> = {}): void {
+  audit(ctx, principal.actor, action, { by: principal.token, ...detail });
 }
 
 /** Lets an API token of at least this role pass. A runner's credential never does. */
@@ -46,12 +74,13 @@ export function needs(parts: ApiParts, role: Role): MiddlewareHandler<Env> {
     const secret = bearer(c.req.header('authorization'));
     if (secretKind(secret) === 'runner') throw forbidden("a runner's credential reaches /v1/runners/self/ only; use an API token here");
     const hash = hashSecret(secret);
-    const principal = principalOf(await parts.door.run((ctx) => ctx.tx.apiTokenByHash(hash)), hash);
+    const principal = await parts.door.run((ctx) => principalOf(ctx, hash));
     if (RANK[principal.role] < RANK[role]) {
       throw forbidden(
         `this needs a token of the role ${role} and yours is ${principal.role}; ask an admin for one (sealpool tokens create)`,
       );
     }
+    c.get('limiter')?.admit(hash, 'token', principal.token);
     c.set('principal', principal);
     return next();
   };
@@ -79,6 +108,16 @@ export function runnerOf(tx: Tx, hash: string): RunnerRow {
     );
   }
   return runner;
+}
+
+/** Lets a runner pass that was not seen lately, so that its requests are counted as its own from now on. Handlers check it again in their transaction. */
+export function needsRunner(parts: ApiParts): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const hash = runnerCredential(c.req.header('authorization'));
+    const limiter = c.get('limiter');
+    if (limiter?.knows(hash) === false) limiter.admit(hash, 'runner', (await parts.door.run((ctx) => runnerOf(ctx.tx, hash))).id);
+    return next();
+  };
 }
 
 /** Hash of a runner's credential. Throws 401 without one, 403 for an API token. */

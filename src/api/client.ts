@@ -15,6 +15,7 @@ import type {
   PauseRequest,
   PledgeRequest,
   ResumeRequest,
+  RotateRequest,
   SettingsPatch,
 } from './requests.ts';
 import type {
@@ -97,7 +98,10 @@ export type SectorFilter = {
 /** Raw bytes to send: whole, or as a stream. */
 export type RawBody = Uint8Array | ReadableStream<Uint8Array>;
 
-type Call = {
+/** With an idempotency key, a request that is sent again makes nothing and gets the first answer (for 24 hours at least). */
+export type Creating = { readonly idempotencyKey?: string | undefined };
+
+type Call = Creating & {
   query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
   body?: unknown;
   raw?: RawBody | undefined;
@@ -121,7 +125,12 @@ export function createClient(options: ClientOptions) {
     const url = new URL(base + path);
     for (const [key, value] of Object.entries(call.query ?? {})) if (value !== undefined) url.searchParams.set(key, String(value));
     const body = call.raw ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
-    const shown = { accept: 'application/json', ...(call.body === undefined ? {} : { 'content-type': 'application/json' }), ...headers };
+    const shown = {
+      accept: 'application/json',
+      ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(call.idempotencyKey === undefined ? {} : { 'idempotency-key': call.idempotencyKey }),
+      ...headers,
+    };
     options.onSend?.({
       method,
       url: url.href,
@@ -160,7 +169,7 @@ export function createClient(options: ClientOptions) {
 
   return {
     plans: () => call<Record<string, Record<string, Record<string, string>>>>('GET', '/v1/plans'),
-    pledge: (body: PledgeRequest) => call<{ items: SectorView[] }>('POST', '/v1/sectors', { body }),
+    pledge: (body: PledgeRequest, creating: Creating = {}) => call<{ items: SectorView[] }>('POST', '/v1/sectors', { ...creating, body }),
     sectors: (query: SectorFilter = {}) => call<SectorPage>('GET', '/v1/sectors', { query }),
     sector: (ref: string) => call<SectorDetail>('GET', sector(ref)),
     pause: (ref: string, body: PauseRequest = {}) => call<SectorView>('POST', `${sector(ref)}/pause`, { body }),
@@ -170,7 +179,8 @@ export function createClient(options: ClientOptions) {
     /** Where the data of a finished unseal job can be fetched; by a sector's name that of its newest one. */
     pieceData: (ref: string) => call<UnsealedPiece>('GET', `${sector(ref)}/piece`),
     /** Takes over at most 500 records, in one transaction. */
-    importSectors: (records: readonly SectorRecord[]) => call<ImportAnswer>('POST', '/v1/sectors/import', { body: { records } }),
+    importSectors: (records: readonly SectorRecord[], creating: Creating = {}) =>
+      call<ImportAnswer>('POST', '/v1/sectors/import', { ...creating, body: { records } }),
     exportSectors: (query: { miner?: string | undefined; cursor?: string | undefined; limit?: number | undefined } = {}) =>
       call<SectorRecordPage>('GET', '/v1/sectors/export', { query }),
     workers: () => call<{ items: WorkerView[] }>('GET', '/v1/workers'),
@@ -186,7 +196,8 @@ export function createClient(options: ClientOptions) {
       call<ThreadView>('POST', `${thread(worker, index)}/${on ? 'enable' : 'disable'}`, { body: {} }),
     settings: () => call<SettingsView>('GET', '/v1/settings'),
     setSettings: (body: SettingsPatch) => call<SettingsView>('PATCH', '/v1/settings', { body }),
-    createJoinToken: (body: JoinTokenRequest) => call<JoinToken>('POST', '/v1/runners/tokens', { body }),
+    createJoinToken: (body: JoinTokenRequest, creating: Creating = {}) =>
+      call<JoinToken>('POST', '/v1/runners/tokens', { ...creating, body }),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
     /** `drain`: finish what runs, take nothing new. `cordon`: the same until lifted. `ban`: its credential ends now. */
     runnerAction: (id: string, action: 'drain' | 'cordon' | 'ban') =>
@@ -211,15 +222,22 @@ export function createClient(options: ClientOptions) {
       yield* followed(open, start, following, final);
     },
     /** Streams raw bytes; without `sizeBytes` a piece that is too large is noticed only under way. `reserved`: for a request that names it. */
-    addPiece: async (miner: string, body: RawBody, sizeBytes?: number, reserved = false) => {
+    addPiece: async (miner: string, body: RawBody, sizeBytes?: number, reserved = false, creating: Creating = {}) => {
       const headers: Record<string, string> = { 'content-type': 'application/octet-stream' };
       if (sizeBytes !== undefined) headers['x-piece-size'] = String(sizeBytes);
-      const answer = await response('POST', '/v1/pieces', { query: reserved ? { miner, reserved } : { miner }, raw: body }, headers);
+      const answer = await response(
+        'POST',
+        '/v1/pieces',
+        { ...creating, query: reserved ? { miner, reserved } : { miner }, raw: body },
+        headers,
+      );
       return (await answer.json()) as PieceView;
     },
     pieces: (miner: string, reserved = false) =>
       call<{ items: PieceView[] }>('GET', '/v1/pieces', { query: reserved ? { miner, reserved } : { miner } }),
-    createToken: (body: ApiTokenRequest) => call<NewToken>('POST', '/v1/tokens', { body }),
+    createToken: (body: ApiTokenRequest, creating: Creating = {}) => call<NewToken>('POST', '/v1/tokens', { ...creating, body }),
+    /** A new secret; the older one goes on for `graceMs`, a day unless it is said. */
+    rotateToken: (id: string, body: RotateRequest = {}) => call<NewToken>('POST', `/v1/tokens/${at(id)}/rotate`, { body }),
     tokens: () => call<{ items: TokenView[] }>('GET', '/v1/tokens'),
     revokeToken: (id: string) => call<TokenView>('DELETE', `/v1/tokens/${at(id)}`),
     /** A copy of the whole database while the control plane goes on; the body is to be compared with size and hash. */

@@ -1,7 +1,8 @@
 /** One line per route: method, path, role, request, answer; the OpenAPI description follows from it. */
 import { type RouteConfig, createRoute } from '@hono/zod-openapi';
 import { z } from 'zod';
-import { needs } from './auth.ts';
+import { needs, needsRunner } from './auth.ts';
+import { IdempotencyHeader, readKey } from './idempotency.ts';
 import type { ApiParts } from './parts.ts';
 import type { Role } from './views.ts';
 
@@ -18,6 +19,10 @@ export type Operation<P extends string, Params extends z.ZodObject, Query extend
   readonly body?: B;
   /** The body may be left out (then it is `{}`). */
   readonly bodyOptional?: boolean;
+  /** Takes an Idempotency-Key; the handler makes what it makes inside `once`. */
+  readonly once?: 'body' | 'stream';
+  /** Headers it takes besides. */
+  readonly headers?: z.ZodObject;
   readonly answer: A;
 };
 
@@ -34,17 +39,22 @@ export function operation<
   B extends Body = typeof none,
   A extends Body = Body,
 >(parts: ApiParts, given: Operation<P, Params, Query, B, A>) {
-  const { who } = given;
+  const { who, once } = given;
+  const headers = once === undefined ? given.headers : IdempotencyHeader.extend(given.headers?.shape ?? {});
   return createRoute({
     method: given.method,
     path: given.path,
     summary: given.summary,
     ...(who === 'none' ? {} : { security: [{ bearer: [] }] }),
     'x-sealpool-who': who,
-    middleware: who === 'none' || who === 'runner' ? [] : [needs(parts, who)],
+    middleware: [
+      ...(who === 'none' ? [] : [who === 'runner' ? needsRunner(parts) : needs(parts, who)]),
+      ...(once === undefined ? [] : [readKey(once)]),
+    ],
     request: {
       params: given.params ?? none,
       query: given.query ?? none,
+      ...(headers === undefined ? {} : { headers }),
       ...(given.body === undefined
         ? {}
         : { body: { required: given.bodyOptional !== true, content: { 'application/json': { schema: given.body } } } }),

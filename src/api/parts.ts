@@ -5,6 +5,8 @@ import type { ObjectStore } from '../scheduler/ports.ts';
 import type { Settings } from '../scheduler/context.ts';
 import type { Principal } from './auth.ts';
 import type { Door } from './door.ts';
+import type { Keyed } from './idempotency.ts';
+import type { Limiter, RateLimits } from './rate-limit.ts';
 import type { WorkerAddresses } from './worker-address.ts';
 
 /** A checked copy of the whole database, to be read once. */
@@ -35,6 +37,8 @@ export type ApiParts = {
   readonly workerAddresses?: WorkerAddresses;
   /** Makes a copy of the database; absent where the platform keeps the database. */
   readonly backup?: () => Promise<Backup>;
+  /** How often who may ask; absent: as often as they like. */
+  readonly rateLimits?: RateLimits | undefined;
   readonly log: Logger;
   /** Fresh request ids. */
   readonly requestId: () => string;
@@ -51,4 +55,6 @@ export type ApiParts = {
 };
 
 /** What middleware leaves for handlers. */
-export type Env = { Variables: { requestId: string; principal: Principal; door: Door } };
+export type Env = {
+  Variables: { requestId: string; principal: Principal; door: Door; keyed: Keyed | undefined; limiter: Limiter | undefined };
+};

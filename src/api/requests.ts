@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { EventType } from '../schema/event.ts';
 import { MinerId, PieceId, RunnerId, SectorName, SectorRef } from '../schema/ids.ts';
 import { Trust } from '../schema/runner.ts';
-import { Decimal } from '../schema/units.ts';
+import { Decimal, UnixMs } from '../schema/units.ts';
 import { Role } from './views.ts';
 
 /** The names of states end where a terminal's control characters begin. */
@@ -56,17 +56,37 @@ export const JoinTokenRequest = z.strictObject({
 });
 export type JoinTokenRequest = z.input<typeof JoinTokenRequest>;
 
-export const ApiTokenRequest = z.strictObject({
-  name: z
-    .string()
-    .min(1)
-    .max(60)
-    .regex(/^[\w .@:-]+$/, 'letters, digits and  _ . @ : - only'),
-  role: Role,
-  /** Without it: all miners. */
-  miners: z.array(MinerId).min(1).max(100).nullable().default(null),
-});
+const LONGEST_TTL_MS = 3_660 * 86_400_000;
+/** The end of the year 9999. */
+const LATEST_MS = 253_402_300_799_999;
+
+export const ApiTokenRequest = z
+  .strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(60)
+      .regex(/^[\w .@:-]+$/, 'letters, digits and  _ . @ : - only'),
+    role: Role,
+    /** Without it: all miners. */
+    miners: z.array(MinerId).min(1).max(100).nullable().default(null),
+    /** How long it is good, or until when; without either until it is revoked. */
+    ttlMs: z.number().int().min(1_000).max(LONGEST_TTL_MS).optional(),
+    expiresMs: UnixMs.max(LATEST_MS).optional(),
+  })
+  .refine(({ ttlMs, expiresMs }) => ttlMs === undefined || expiresMs === undefined, 'give ttlMs or expiresMs and not both');
 export type ApiTokenRequest = z.input<typeof ApiTokenRequest>;
+
+/** `graceMs`: how long the older secret goes on being good, a day unless it is said; 0: it ends at once. */
+export const RotateRequest = z.strictObject({
+  graceMs: z
+    .number()
+    .int()
+    .min(0)
+    .max(30 * 86_400_000)
+    .optional(),
+});
+export type RotateRequest = z.input<typeof RotateRequest>;
 
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const count = (most: number, usual: number) => z.coerce.number().int().min(1).max(most).default(usual);

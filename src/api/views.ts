@@ -148,6 +148,10 @@ export const TokenView = z.object({
   miners: z.array(MinerId).nullable(),
   createdMs: UnixMs,
   revokedMs: UnixMs.nullable(),
+  /** Null: until it is revoked. */
+  expiresMs: UnixMs.nullable(),
+  /** Until when the secret before the last rotation is good as well. */
+  previousUntilMs: UnixMs.nullable(),
 });
 export type TokenView = z.infer<typeof TokenView>;
 

@@ -4,6 +4,7 @@ import { MinerId } from '../schema/ids.ts';
 import { PlanName } from '../schema/job.ts';
 import { SealProof } from '../schema/seal-proof.ts';
 import { Network, Stage } from '../schema/stage.ts';
+import { USUAL_RATES } from '../api/buckets.ts';
 import { DEFAULTS } from '../scheduler/context.ts';
 
 const sector = z.number().int().nonnegative();
@@ -91,6 +92,12 @@ const Worker = z
 
 const Storage = z.strictObject({ id: z.string().min(1).max(60), path: z.string().min(1) });
 
+/** Requests a second on the long run, and at once. */
+const rate = (usual: { readonly perSecond: number; readonly burst: number }) =>
+  z
+    .strictObject({ per_second: z.number().positive().max(1e9), burst: z.number().int().min(1).max(1e9) })
+    .default({ per_second: usual.perSecond, burst: usual.burst });
+
 const ms = (usual: number) => z.number().int().min(1).default(usual);
 const text = z.string().min(1);
 
@@ -105,6 +112,8 @@ export const KEYS = {
   port: z.number().int().min(0).max(65_535).default(5230),
   /** How runners and clients reach the control plane, where that is not listen and port. */
   public_url: z.url().optional(),
+  /** Proxies whose X-Forwarded-For is believed: addresses or networks. */
+  trusted_proxies: z.array(text).max(100).default([]),
   network: Network.default('dev'),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   miners: z
@@ -160,6 +169,12 @@ export const KEYS = {
     .int()
     .min(0)
     .default(16 * 2 ** 20),
+
+  /** How often one API token, one runner, and one address without a secret may ask; how many wrong secrets an address may send. */
+  'rate_limits.token': rate(USUAL_RATES.token),
+  'rate_limits.runner': rate(USUAL_RATES.runner),
+  'rate_limits.anonymous': rate(USUAL_RATES.anonymous),
+  'rate_limits.failed': rate(USUAL_RATES.failed),
 
   'runner.name': text.max(60).default('local'),
   'runner.join_token': text.optional(),

@@ -1,6 +1,7 @@
 /** Puts the control plane together on Node: store, objects, chain, engine, effects, timers, HTTP. */
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { getConnInfo } from '@hono/node-server/conninfo';
 import { createApp } from '../api/app.ts';
 import { openDoor } from '../api/door.ts';
 import { LotusChain } from '../chain/lotus-chain.ts';
@@ -22,9 +23,10 @@ import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { randomIds, sleep } from './machine.ts';
 import { followBalances, metricsOf } from './metrics.ts';
-import { settingsOf } from './settings.ts';
+import { remoteAddress } from './remote-address.ts';
+import { ratesOf, settingsOf } from './settings.ts';
 import { steadyClock } from './steady-clock.ts';
-import { runSweeps, runTicks } from './timers.ts';
+import { runForgetting, runSweeps, runTicks } from './timers.ts';
 
 /** Answers under way may take this long when the process is asked to end. */
 const CLOSE_MS = 5_000;
@@ -71,12 +73,18 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const tokenFile = await firstAdminToken(door, randomIds, dataDir);
     let money: readonly Money[] = [];
     const metrics = metricsOf(door, () => money);
+    const addressOf = remoteAddress(config.trusted_proxies);
     const app = createApp({
       door,
       objects,
       settings,
       backup: backups.make,
       workerAddresses: Object.fromEntries(config.workers.flatMap(({ name, address }) => (address === undefined ? [] : [[name, address]]))),
+      rateLimits: {
+        rates: ratesOf(config),
+        now: clock.now,
+        address: (c) => addressOf(getConnInfo(c).remote.address, c.req.header('x-forwarded-for')),
+      },
       log,
       requestId: () => randomIds.hex(8),
       sleep,
@@ -106,7 +114,13 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       ending: ending.signal,
     });
     const told = tellEvents(door, before, log, metrics, ending.signal);
-    const loops = [runTicks(door, log, ending.signal), runSweeps(objects, log, ending.signal), effects, told];
+    const loops = [
+      runTicks(door, log, ending.signal),
+      runSweeps(objects, log, ending.signal),
+      runForgetting(door, log, ending.signal),
+      effects,
+      told,
+    ];
     // Not waited for at the end: it changes nothing any more, and a node may be slow to answer.
     void followHead(door, chain, log, ending.signal);
     const pay = (told: readonly Money[]): void => void (money = told);

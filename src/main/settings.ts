@@ -1,4 +1,5 @@
 /** The engine's settings from the configuration. */
+import type { Rates } from '../api/buckets.ts';
 import { DEFAULTS } from '../scheduler/context.ts';
 import type { LimitSet, Limits, RetrySettings, Settings, ThreadSettings } from '../scheduler/context.ts';
 import { SealpoolError } from '../schema/problem.ts';
@@ -25,6 +26,15 @@ export function settingsOf(config: Config): Settings {
     miners: minersOf(config),
     threads: threadsOf(config),
   };
+}
+
+/** How often who may ask of the API. */
+export function ratesOf(config: Config): Rates {
+  const of = (key: 'token' | 'runner' | 'anonymous' | 'failed') => {
+    const { per_second: perSecond, burst } = config[`rate_limits.${key}`];
+    return { perSecond, burst };
+  };
+  return { token: of('token'), runner: of('runner'), anonymous: of('anonymous'), failed: of('failed') };
 }
 
 function minersOf(config: Config): Settings['miners'] {

@@ -1,6 +1,7 @@
 /** The control plane's clockwork on Node: one loop for what time brings about. */
 import type { Logger } from 'pino';
 import type { Door } from '../api/door.ts';
+import { forgetAnswers } from '../scheduler/answers.ts';
 import { tick } from '../scheduler/tick.ts';
 import { sleep } from './machine.ts';
 
@@ -30,5 +31,19 @@ export async function runSweeps(objects: { sweep(): Promise<void> }, log: Logger
     await sleep(SWEEP_EVERY_MS, ending);
     if (ending.aborted) return;
     await objects.sweep().catch((error: unknown) => log.error({ err: error }, 'sweeping dead uploads failed'));
+  }
+}
+
+const FORGET_EVERY_MS = 10 * 60 * 1000;
+
+/** Drops rows that nobody asks for any more, in small batches with turns of others between them, until `ending`. */
+export async function runForgetting(door: Door, log: Logger, ending: AbortSignal): Promise<void> {
+  while (!ending.aborted) {
+    try {
+      while (!ending.aborted && (await door.run((ctx) => forgetAnswers(ctx))));
+    } catch (error) {
+      log.error({ err: error }, 'dropping old answers failed');
+    }
+    await sleep(FORGET_EVERY_MS, ending);
   }
 }

@@ -72,7 +72,7 @@ export type AnswerRow = {
   readonly key: string;
   /** SHA-256 of method, path and body, hex. */
   readonly request: string;
-  /** JSON; null: it had a secret, which is told once. */
+  /** JSON, without the secret where it had one: that is told once. */
   readonly answer: string | null;
   readonly createdMs: number;
 };

@@ -113,15 +113,19 @@ export function threadOrRefuse(ctx: Context, worker: string, index: number): Thr
   return thread;
 }
 
+/** What is told of a thread without a job, and to whoever may not see the job in it. */
+export function threadIdle(thread: string): SealpoolError {
+  return new SealpoolError(
+    'conflict',
+    'thread_idle',
+    `sealing_thread ${thread} has no sector now; pledge one with sealpool sectors pledge`,
+  );
+}
+
 /** The job that the thread runs, or a refusal. */
 export function jobOfThread(ctx: Context, worker: string, index: number): Job {
   const thread = threadOrRefuse(ctx, worker, index);
   const job = thread.job === null ? undefined : ctx.tx.job(thread.job as JobId);
-  if (job === undefined)
-    throw new SealpoolError(
-      'conflict',
-      'thread_idle',
-      `sealing_thread ${thread.id} has no sector now; pledge one with sealpool sectors pledge`,
-    );
+  if (job === undefined) throw threadIdle(thread.id);
   return job;
 }

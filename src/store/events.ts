@@ -1,5 +1,5 @@
 /** The append-only history and the small facts. */
-import { and, asc, eq, gt, sql, type SQL } from 'drizzle-orm';
+import { and, asc, eq, gt, lt, sql, type SQL } from 'drizzle-orm';
 import type { Event, JobEvent } from '../schema/event.ts';
 import type { EventFilter, Tx } from '../scheduler/ports.ts';
 import type { Db } from './db.ts';
@@ -10,6 +10,17 @@ const p = sql.placeholder;
 function eventOf(row: typeof events.$inferSelect): Event {
   const { fromState, toState, detail, ...rest } = row;
   return { ...(rest as unknown as Event), from: fromState, to: toState, detail: JSON.parse(detail) as Event['detail'] };
+}
+
+/**
+ * The same filter as several, each of which walks one index from `seq` on and ends: one for each kind, else for each miner. In
+ * one statement a list would have SQLite read every event there is.
+ */
+function walks(filter: EventFilter): EventFilter[] {
+  const { kinds, job, runner, miners } = filter;
+  if (job !== undefined || runner !== undefined) return [filter];
+  if (kinds !== undefined) return [...new Set(kinds)].map((kind) => ({ ...filter, kinds: [kind] }));
+  return miners === undefined ? [filter] : [...new Set(miners)].map((miner) => ({ ...filter, miners: [miner] }));
 }
 
 /** What the filter asks for, each column by one bound value. The plus keeps SQLite from an index that holds more. */
@@ -79,15 +90,21 @@ export function eventsPart(db: Db) {
     eventsOfJob: (job, afterSeq, limit) => ofJob.all({ job, after: afterSeq, limit }).map((row) => eventOf(row) as JobEvent),
     eventsAfter(seq, limit, filter) {
       const all = filter === undefined ? [] : conditions(filter);
-      if (all.length === 0) return after.all({ after: seq, limit }).map(eventOf);
-      return db
-        .select()
-        .from(events)
-        .where(and(gt(events.seq, seq), ...all))
-        .orderBy(asc(events.seq))
-        .limit(limit)
-        .all()
-        .map(eventOf);
+      if (filter === undefined || all.length === 0) return after.all({ after: seq, limit }).map(eventOf);
+      let found: (typeof events.$inferSelect)[] = [];
+      for (const walk of walks(filter)) {
+        // A page that is full already ends at its last event: what comes after that is not read.
+        const end = found.length < limit ? [] : [lt(events.seq, found.at(-1)?.seq ?? 0)];
+        const more = db
+          .select()
+          .from(events)
+          .where(and(gt(events.seq, seq), ...end, ...conditions(walk)))
+          .orderBy(asc(events.seq))
+          .limit(limit)
+          .all();
+        found = [...found, ...more].sort((a, b) => a.seq - b.seq).slice(0, limit);
+      }
+      return found.map(eventOf);
     },
     event(seq) {
       const row = bySeq.get({ seq });

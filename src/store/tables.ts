@@ -226,7 +226,7 @@ export const answers = sqliteTable(
     key: text('key').notNull(),
     /** SHA-256 of method, path and body. */
     request: text('request').notNull(),
-    /** JSON; null: it had a secret, which is told once. */
+    /** JSON, without the secret where it had one: that is told once. */
     answer: text('answer'),
     createdMs: integer('created_ms').notNull(),
   },

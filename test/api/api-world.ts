@@ -1,18 +1,18 @@
 /** The real API over the real engine, store and object store in one process; time stands still unless moved. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { createApp } from '../../src/api/app.ts';
 import { type Door, openDoor } from '../../src/api/door.ts';
-import { createApiToken } from '../../src/api/routes/tokens.ts';
+import { createApiToken } from '../../src/api/tokens.ts';
 import { newSecret } from '../../src/api/secrets.ts';
 import type { Role } from '../../src/api/views.ts';
 import { randomIds, sleep } from '../../src/main/machine.ts';
 import { metricsOf } from '../../src/main/metrics.ts';
 import { type LocalObjects, openLocalObjects } from '../../src/objects/local.ts';
 import { DEFAULTS, type Settings } from '../../src/scheduler/context.ts';
-import type { Backup } from '../../src/api/parts.ts';
+import type { ApiParts, Backup } from '../../src/api/parts.ts';
 import type { Store } from '../../src/scheduler/ports.ts';
 import { restarted } from '../../src/scheduler/tick.ts';
 import { MinerId } from '../../src/schema/ids.ts';
@@ -34,8 +34,12 @@ export class ApiWorld {
   readonly folder: string;
   readonly store: Store;
   readonly objects: LocalObjects;
+  readonly settings: Settings;
   readonly door: Door;
   readonly app: ReturnType<typeof createApp>;
+  /** What `app` is put together from, for a test that puts it together otherwise. */
+  readonly parts: ApiParts;
+  readonly ids = randomIds;
   admin = '';
 
   private constructor(folder: string, store: Store, objects: LocalObjects, backup: () => Promise<Backup>) {
@@ -52,9 +56,10 @@ export class ApiWorld {
         { worker: 'shared', index: 0, plan: 'sealer', miner: null, auto: false },
       ],
     };
+    this.settings = settings;
     this.door = openDoor({ store, clock: { now: () => this.nowMs }, ids: randomIds, settings });
     const metrics = metricsOf(this.door, () => []);
-    this.app = createApp({
+    this.parts = {
       door: this.door,
       objects,
       settings,
@@ -67,7 +72,8 @@ export class ApiWorld {
       checks: async () => [],
       metrics: metrics.text,
       onAnswered: metrics.answered,
-    });
+    };
+    this.app = createApp(this.parts);
   }
 
   /** `objectsUrl`: where the object store's URLs lead, for a test that serves it. */
@@ -134,8 +140,16 @@ export class ApiWorld {
       ...(given.raw === undefined ? {} : { body: given.raw, duplex: 'half' }),
     } as RequestInit);
     const text = await response.text();
-    const json = (response.headers.get('content-type') ?? '').includes('json') ? JSON.parse(text) : undefined;
+    const json = text !== '' && (response.headers.get('content-type') ?? '').includes('json') ? JSON.parse(text) : undefined;
     return { status: response.status, type: response.headers.get('content-type'), headers: response.headers, json, text };
+  }
+
+  /** Keys of all objects of pieces that are stored. */
+  objectKeys(): string[] {
+    const folder = join(this.folder, 'objects');
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
   }
 
   async pledge(miner: MinerId = OURS, count = 1): Promise<string[]> {

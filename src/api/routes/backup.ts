@@ -2,7 +2,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { SealpoolError } from '../../schema/problem.ts';
-import { wholeOnly } from '../auth.ts';
+import { did, wholeOnly } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 
@@ -21,7 +21,8 @@ export function backupRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   });
   const file = { description: 'the database', content: { [TYPE]: { schema: z.string().meta({ format: 'binary' }) } } };
   app.openapi({ ...described, responses: { 200: file } }, async (c) => {
-    wholeOnly(c.get('principal'));
+    const principal = c.get('principal');
+    wholeOnly(principal);
     if (parts.backup === undefined) {
       throw new SealpoolError(
         'unavailable',
@@ -29,6 +30,8 @@ export function backupRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         "this control plane runs in a Durable Object, whose platform keeps the database; go back with the platform's point-in-time recovery (30 days) instead of a backup file",
       );
     }
+    // Before anything is told: who asked for all of it is in the history, and in the copy too.
+    await c.var.door.run((ctx) => did(ctx, principal, 'backup'));
     const { sizeBytes, hash, body } = await parts.backup();
     return new Response(body, {
       headers: {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { Event, eventKind, eventType } from '../../schema/event.ts';
 import type { Context } from '../../scheduler/context.ts';
 import type { EventFilter } from '../../scheduler/ports.ts';
-import { type Principal, mayMiner } from '../auth.ts';
+import { type Principal, holds, mayMiner } from '../auth.ts';
 import { openEventFeed } from '../event-feed.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
@@ -75,6 +75,8 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       const stop = AbortSignal.any([left.signal, parts.ending]);
       const quiet = keepAlive(parts, stop, () => stream.write(': quiet\n\n'));
       for await (const { items } of feed.follow(filter, start, stop)) {
+        // A token that was revoked or expired meanwhile hears nothing more.
+        if (items.length > 0 && !(await c.var.door.run((ctx) => holds(ctx, principal)))) left.abort('the token ended');
         for (const event of items) {
           if (stop.aborted) break;
           await stream.writeSSE({ id: String(event.seq), event: eventType(event.kind), data: JSON.stringify(event) });

@@ -2,8 +2,10 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { RunnerId } from '../../schema/ids.ts';
+import type { Context } from '../../scheduler/context.ts';
 import { setRunnerStatus } from '../../scheduler/fleet.ts';
-import { wholeOnly } from '../auth.ts';
+import { did, wholeOnly } from '../auth.ts';
+import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { JoinTokenRequest } from '../requests.ts';
@@ -20,6 +22,10 @@ const ACTIONS = [
   { name: 'ban', status: 'banned', who: 'admin', summary: 'End its credential and take its stages away' },
 ] as const;
 
+/** What whoever lost the answer with the secret is to do. */
+const told = ({ trust }: JoinToken): string =>
+  `this Idempotency-Key made a join token for one ${trust} runner already, and it was told in the first answer only; use that one, or make another with a new key: the first ends by itself`;
+
 export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   app.openapi(
     operation(parts, {
@@ -27,19 +33,22 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       path: '/v1/runners/tokens',
       who: 'admin',
       summary: 'A single-use join token; it is shown once',
+      once: 'body',
       body: JoinTokenRequest,
       answer: JoinToken,
     }),
     async (c) => {
-      wholeOnly(c.get('principal'));
+      const principal = c.get('principal');
+      wholeOnly(principal);
       const { trust, labels, ttlMs } = c.req.valid('json');
-      const made = await c.var.door.run((ctx) => {
+      const make = (ctx: Context): JoinToken => {
         const { secret, hash } = newSecret(ctx.ids, 'join');
         const expiresMs = ctx.nowMs + ttlMs;
         ctx.tx.insertJoinToken({ hash, trust, labels, expiresMs, usedBy: null });
+        did(ctx, principal, 'join_token.created', { trust, labels, expiresMs });
         return { token: secret, trust, labels, expiresMs };
-      });
-      return c.json(made, 200);
+      };
+      return c.json(await c.var.door.run((ctx) => once(ctx, c, () => make(ctx), { secret: { field: 'token', told } })), 200);
     },
   );
   app.openapi(

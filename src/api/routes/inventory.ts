@@ -1,7 +1,9 @@
 /** Sectors in and out: records of what others sealed, and of all that is known. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from '../../scheduler/context.ts';
 import { takeOver } from '../../scheduler/inventory.ts';
-import { mayMiner } from '../auth.ts';
+import { did, mayMiner } from '../auth.ts';
+import { once } from '../idempotency.ts';
 import { ExportQuery, ImportAnswer, ImportRequest, SectorRecordPage } from '../inventory.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
@@ -16,16 +18,20 @@ export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       path: '/v1/sectors/import',
       who: 'operator',
       summary: 'Take existing sectors over; each that cannot be is refused on its own',
+      once: 'body',
       body: ImportRequest,
       answer: ImportAnswer,
     }),
     async (c) => {
       const principal = c.get('principal');
       const { records } = c.req.valid('json');
-      const outcome = await c.var.door.run((ctx) => {
+      const take = (ctx: Context) => {
         const named = records.map((record) => ({ ...record, miner: asConfigured(ctx, record.miner) }));
-        return takeOver(ctx, named, (miner) => mayMiner(principal, miner));
-      });
+        const taken = takeOver(ctx, named, (miner) => mayMiner(principal, miner));
+        did(ctx, principal, 'sectors.imported', { imported: taken.imported, unchanged: taken.unchanged, refused: taken.refused.length });
+        return taken;
+      };
+      const outcome = await c.var.door.run((ctx) => once(ctx, c, () => take(ctx)));
       const { imported, unchanged, refused } = outcome;
       log.info({ actor: principal.actor, imported, unchanged, refused: refused.length }, 'sectors imported');
       return c.json(outcome, 200);

@@ -4,8 +4,10 @@ import { z } from 'zod';
 import type { MinerId, PieceId } from '../../schema/ids.ts';
 import { SealpoolError } from '../../schema/problem.ts';
 import { payloadBytes } from '../../schema/seal-proof.ts';
+import type { Context } from '../../scheduler/context.ts';
 import type { PieceRow, Tx } from '../../scheduler/ports.ts';
-import { type Principal, mayMiner } from '../auth.ts';
+import { type Principal, did, mayMiner } from '../auth.ts';
+import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
@@ -49,7 +51,8 @@ async function store(
   { miner, reserved }: { readonly miner: MinerId; readonly reserved: boolean },
   declared: number,
   body: ReadableStream<Uint8Array> | null,
-): Promise<PieceRow> {
+  onceOf: (ctx: Context, bytes: string, make: () => PieceView) => PieceView,
+): Promise<PieceView> {
   const largest = limitOf(parts, principal, miner);
   if (declared > largest) throw tooLarge(miner, largest);
   if (body === null || declared === 0)
@@ -67,7 +70,7 @@ async function store(
     await parts.objects.delete(key);
     throw new SealpoolError('bad_request', 'empty_piece', 'the piece has no bytes; send the raw bytes as the body');
   }
-  return parts.door.run((ctx) => {
+  const insert = (ctx: Context): PieceView => {
     const row: PieceRow = {
       id,
       miner,
@@ -81,8 +84,19 @@ async function store(
       createdMs: ctx.nowMs,
     };
     ctx.tx.insertPiece(row);
-    return row;
-  });
+    did(ctx, principal, 'piece.uploaded', { piece: id, miner, sizeBytes: row.sizeBytes, hash, reserved });
+    return pieceView(row);
+  };
+  try {
+    const shown = await parts.door.run((ctx) => onceOf(ctx, hash, () => insert(ctx)));
+    // The same bytes with the same key as before: the first piece stays, these go.
+    if (shown.id !== id) await parts.objects.delete(key);
+    return shown;
+  } catch (error) {
+    // Other bytes than the key stands for: no row names them.
+    if (error instanceof SealpoolError && error.code === 'idempotency_key_reused') await parts.objects.delete(key);
+    throw error;
+  }
 }
 
 export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
@@ -93,16 +107,18 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       who: 'operator',
       summary: 'Upload a piece: the body is its raw bytes; reserved, only a request that names it takes it',
       query: PieceQuery,
+      once: 'stream',
       answer: PieceView,
     }),
     async (c) => {
       const { miner, reserved = false } = c.req.valid('query');
       const declared = c.req.header('content-length') ?? c.req.header('x-piece-size');
       const size = declared === undefined ? Number.NaN : Number(declared);
-      return c.json(
-        pieceView(await store({ ...parts, door: c.var.door }, c.get('principal'), { miner, reserved }, size, c.req.raw.body)),
-        200,
+      const asked = { miner, reserved };
+      const shown = await store({ ...parts, door: c.var.door }, c.get('principal'), asked, size, c.req.raw.body, (ctx, bytes, make) =>
+        once(ctx, c, make, { streamed: bytes }),
       );
+      return c.json(shown, 200);
     },
   );
   app.openapi(

@@ -11,6 +11,7 @@ import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
 import { type Pledge, pledge } from '../../scheduler/pledge.ts';
 import { canonicalState } from '../../scheduler/resume-target.ts';
 import { type Principal, mayMiner } from '../auth.ts';
+import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
@@ -62,13 +63,14 @@ export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       path: '/v1/sectors',
       who: 'operator',
       summary: 'Queue sector jobs',
+      once: 'body',
       body: PledgeRequest,
       answer: z.object({ items: z.array(SectorView) }),
     }),
     async (c) => {
       const [principal, body] = [c.get('principal'), c.req.valid('json')];
-      const jobs = await c.var.door.run((ctx) => pledge(ctx, pledgeOf(ctx, principal, body), principal.actor));
-      return c.json({ items: jobs.map(sectorView) }, 200);
+      const queue = (ctx: Context) => ({ items: pledge(ctx, pledgeOf(ctx, principal, body), principal.actor).map(sectorView) });
+      return c.json(await c.var.door.run((ctx) => once(ctx, c, () => queue(ctx))), 200);
     },
   );
   app.openapi(

@@ -3,7 +3,8 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { z } from 'zod';
 import type { Context } from '../../scheduler/context.ts';
 import { limits, setLimits } from '../../scheduler/limits.ts';
-import { wholeOnly } from '../auth.ts';
+import { did, wholeOnly } from '../auth.ts';
+import { IfMatchHeader, refuseChanged, tagOfContent, tell } from '../conditional.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { SettingsPatch } from '../requests.ts';
@@ -26,7 +27,9 @@ export function settingsRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     operation(parts, { method: 'get', path: PATH, who: 'viewer', summary: 'The settings as they count now', answer: SettingsView }),
     async (c) => {
       wholeOnly(c.get('principal'));
-      return c.json({ limits: await c.var.door.run(limits) }, 200);
+      const shown = { limits: await c.var.door.run(limits) };
+      tell(c, tagOfContent(shown));
+      return c.json(shown, 200);
     },
   );
   app.openapi(
@@ -35,13 +38,21 @@ export function settingsRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       path: PATH,
       who: 'operator',
       summary: "Change settings: a number sets one, null goes back to the configuration's, what is not named stays",
+      headers: IfMatchHeader,
       body: SettingsPatch,
       answer: SettingsView,
     }),
     async (c) => {
       const [principal, patch] = [c.get('principal'), c.req.valid('json')];
       wholeOnly(principal);
-      return c.json({ limits: await c.var.door.run((ctx) => setLimits(ctx, byName(parts, ctx, patch) ?? {}, principal.actor)) }, 200);
+      const shown = await c.var.door.run((ctx) => {
+        refuseChanged(c, tagOfContent({ limits: limits(ctx) }), 'the settings');
+        const set = setLimits(ctx, byName(parts, ctx, patch) ?? {}, principal.actor);
+        did(ctx, principal, 'settings.changed', { ...patch });
+        return { limits: set };
+      });
+      tell(c, tagOfContent(shown));
+      return c.json(shown, 200);
     },
   );
 }

@@ -97,6 +97,6 @@ export function pieceView(row: PieceRow): PieceView {
 }
 
 export function tokenView(row: ApiTokenRow): TokenView {
-  const { hash: _hash, ...shown } = row;
+  const { hash: _hash, previousHash: _previous, ...shown } = row;
   return { ...shown, miners: row.miners === null ? null : [...row.miners] };
 }

@@ -1,49 +1,24 @@
-/** API tokens. The secret is told once; the database has its hash. */
+/** API tokens. A secret is told once; the database has its hash. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { TokenId } from '../../schema/ids.ts';
-import { SealpoolError } from '../../schema/problem.ts';
 import type { Context } from '../../scheduler/context.ts';
-import type { ApiTokenRow } from '../../scheduler/ports.ts';
-import { wholeOnly } from '../auth.ts';
+import { did, wholeOnly } from '../auth.ts';
+import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
-import { notFound } from '../problems.ts';
-import { ApiTokenRequest } from '../requests.ts';
-import { newSecret } from '../secrets.ts';
+import { ApiTokenRequest, RotateRequest } from '../requests.ts';
+import { createApiToken, revokeApiToken, rotateApiToken } from '../tokens.ts';
 import { NewToken, TokenView } from '../views.ts';
 import { tokenView } from './shown.ts';
 
-/** Makes a token in the transaction of `ctx`; the secret leaves through the answer only. */
-export function createApiToken(ctx: Context, given: Pick<ApiTokenRow, 'name' | 'role' | 'miners'>): NewToken {
-  const { secret, hash } = newSecret(ctx.ids, 'api');
-  const row: ApiTokenRow = {
-    id: ctx.ids.next('t') as ApiTokenRow['id'],
-    hash,
-    ...given,
-    createdMs: ctx.nowMs,
-    revokedMs: null,
-    expiresMs: null,
-    previousHash: null,
-    previousUntilMs: null,
-  };
-  ctx.tx.insertApiToken(row);
-  return { ...tokenView(row), token: secret };
-}
+/** How long an older secret goes on after a rotation. */
+const USUAL_GRACE_MS = 86_400_000;
+const Id = z.object({ id: TokenId });
 
-function revoke(ctx: Context, id: TokenId): TokenView {
-  const row = ctx.tx.apiTokens().find((token) => token.id === id);
-  if (row === undefined) throw notFound(`token ${id}`);
-  const others = ctx.tx
-    .apiTokens()
-    .some((token) => token.id !== id && token.role === 'admin' && token.miners === null && token.revokedMs === null);
-  if (row.role === 'admin' && row.revokedMs === null && !others) {
-    throw new SealpoolError('conflict', 'last_admin', `token ${id} is the last admin token; create another one first`);
-  }
-  if (!ctx.tx.revokeApiToken(id, ctx.nowMs))
-    throw new SealpoolError('conflict', 'revoked_already', `token ${id} was revoked before; there is nothing to do`);
-  return { ...tokenView(row), revokedMs: ctx.nowMs };
-}
+/** What whoever lost the answer with the secret is to do. */
+const told = ({ id }: { id: string }): string =>
+  `this Idempotency-Key made the token ${id} already, and its secret was told in the first answer only; use that one, or revoke ${id} and make another with a new key`;
 
 export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   app.openapi(
@@ -52,13 +27,25 @@ export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       path: '/v1/tokens',
       who: 'admin',
       summary: 'Create an API token; its secret is shown once',
+      once: 'body',
       body: ApiTokenRequest,
       answer: NewToken,
     }),
     async (c) => {
-      wholeOnly(c.get('principal'));
-      const { name, role, miners } = c.req.valid('json');
-      return c.json(await c.var.door.run((ctx) => createApiToken(ctx, { name, role, miners })), 200);
+      const principal = c.get('principal');
+      wholeOnly(principal);
+      const { name, role, miners, ttlMs, expiresMs } = c.req.valid('json');
+      const create = (ctx: Context) => {
+        const made = createApiToken(ctx, {
+          name,
+          role,
+          miners,
+          expiresMs: ttlMs === undefined ? (expiresMs ?? null) : ctx.nowMs + ttlMs,
+        });
+        did(ctx, principal, 'token.created', { token: made.id, name, role, miners, expiresMs: made.expiresMs });
+        return made;
+      };
+      return c.json(await c.var.door.run((ctx) => once(ctx, c, () => create(ctx), { secret: { field: 'token', told } })), 200);
     },
   );
   app.openapi(
@@ -76,17 +63,36 @@ export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   );
   app.openapi(
     operation(parts, {
+      method: 'post',
+      path: '/v1/tokens/{id}/rotate',
+      who: 'admin',
+      summary: 'Give an API token a new secret, shown once; the older one goes on for a while (a day unless said)',
+      params: Id,
+      body: RotateRequest,
+      bodyOptional: true,
+      answer: NewToken,
+    }),
+    async (c) => {
+      const principal = c.get('principal');
+      wholeOnly(principal);
+      const [{ id }, { graceMs = USUAL_GRACE_MS }] = [c.req.valid('param'), c.req.valid('json')];
+      return c.json(await c.var.door.run((ctx) => rotateApiToken(ctx, id, graceMs, principal)), 200);
+    },
+  );
+  app.openapi(
+    operation(parts, {
       method: 'delete',
       path: '/v1/tokens/{id}',
       who: 'admin',
-      summary: 'Revoke an API token at once',
-      params: z.object({ id: TokenId }),
+      summary: 'Revoke an API token with all its secrets, at once',
+      params: Id,
       answer: TokenView,
     }),
     async (c) => {
-      wholeOnly(c.get('principal'));
+      const principal = c.get('principal');
+      wholeOnly(principal);
       const { id } = c.req.valid('param');
-      return c.json(await c.var.door.run((ctx) => revoke(ctx, id)), 200);
+      return c.json(await c.var.door.run((ctx) => revokeApiToken(ctx, id, principal)), 200);
     },
   );
 }

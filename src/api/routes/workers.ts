@@ -5,8 +5,8 @@ import type { JobId } from '../../schema/ids.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
 import type { ThreadRow } from '../../scheduler/ports.ts';
-import { jobOfThread, setThreadEnabled, threadId } from '../../scheduler/threads.ts';
-import { type Principal, mayMiner } from '../auth.ts';
+import { jobOfThread, setThreadEnabled, threadId, threadIdle } from '../../scheduler/threads.ts';
+import { type Principal, did, mayMiner } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
@@ -49,11 +49,11 @@ function threadAt(parts: ApiParts, ctx: Context, principal: Principal, { w, i }:
   return thread;
 }
 
-/** The job in a thread; a foreign job in a shared thread is not there. */
+/** The job in a thread; with a foreign job in it, a shared thread is as one without any. */
 function jobIn(parts: ApiParts, ctx: Context, principal: Principal, at: z.output<typeof Thread>): JobId {
   const { worker, index } = threadAt(parts, ctx, principal, at);
   const job = jobOfThread(ctx, worker, index);
-  if (!mayMiner(principal, job.miner)) throw notFound(`sector in sealing_thread ${at.w}/${at.i}`);
+  if (!mayMiner(principal, job.miner)) throw threadIdle(threadId(worker, index));
   return job.id;
 }
 
@@ -157,6 +157,7 @@ function switches(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const [at, principal] = [c.req.valid('param'), c.get('principal')];
         const shown = await c.var.door.run((ctx) => {
           const { worker, index } = threadAt(parts, ctx, principal, at);
+          did(ctx, principal, `thread.${name}d`, { thread: threadId(worker, index) });
           return threadView(ctx, setThreadEnabled(ctx, worker, index, enabled, principal.actor), principal);
         });
         return c.json(shown, 200);

@@ -3,6 +3,7 @@ import type { SectorView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, argument, whole } from '../command.ts';
 import { sectorDetailText, sectorTable } from '../sector-text.ts';
 import { workerInfo, workerList } from '../thread-text.ts';
+import { sentOnce } from '../once.ts';
 import { minerOf } from './pledge.ts';
 import { acted } from './sectors.ts';
 import { pauseThread, resumeThread } from './workers.ts';
@@ -122,7 +123,10 @@ export const DAMOCLES_COMMANDS: readonly Command[] = [
     positionals: [2, 2],
     run: async (session) => {
       const [miner, sector] = [minerOf(argument(session.positionals, 0)), whole(argument(session.positionals, 1), 'the sector number')];
-      session.show(await session.client.pledge({ plan: 'rebuild', miner, sector }), ({ items }) => sectorTable(items));
+      session.show(
+        await sentOnce((idempotencyKey) => session.client.pledge({ plan: 'rebuild', miner, sector }, { idempotencyKey })),
+        ({ items }) => sectorTable(items),
+      );
     },
   },
 ];

@@ -7,6 +7,7 @@ import type { PieceView, RunnerView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, argument, needed, text, whole } from '../command.ts';
 import { table, time } from '../text.ts';
 import { shown } from '../watch.ts';
+import { durationMs } from './settings.ts';
 
 function runnerTable(runners: readonly RunnerView[]): string {
   if (runners.length === 0) return 'no runners; `sealpool runners token --trust own` makes a join token for one';
@@ -41,9 +42,20 @@ async function createToken({ client, values, show }: Session): Promise<void> {
   if (role !== 'viewer' && role !== 'operator' && role !== 'admin')
     throw new UsageError(`--role is viewer, operator or admin and not ${JSON.stringify(role)}`);
   const miners = (text(values, 'miners')?.split(',') as MinerId[] | undefined) ?? null;
+  const ttl = text(values, 'ttl');
   show(
-    await client.createToken({ name: needed(values, 'name'), role, miners }),
-    ({ token, id }) => `${token}\ntoken ${id} (${role}); it is not shown again`,
+    await client.createToken({ name: needed(values, 'name'), role, miners, ...(ttl === undefined ? {} : { ttlMs: durationMs(ttl) }) }),
+    ({ token, id, expiresMs }) =>
+      `${token}\ntoken ${id} (${role}${expiresMs === null ? '' : `, until ${time(expiresMs)} UTC`}); it is not shown again`,
+  );
+}
+
+async function rotateToken({ client, values, positionals, show }: Session): Promise<void> {
+  const grace = text(values, 'grace');
+  show(
+    await client.rotateToken(argument(positionals, 0), grace === undefined ? {} : { graceMs: grace === '0' ? 0 : durationMs(grace) }),
+    ({ token, id, previousUntilMs }) =>
+      `${token}\nthe new secret of token ${id}, not shown again; the older one ${previousUntilMs === null ? 'has ended' : `is good until ${time(previousUntilMs)} UTC`}`,
   );
 }
 
@@ -87,9 +99,9 @@ export const RUNNER_COMMANDS: readonly Command[] = [
 export const TOKEN_COMMANDS: readonly Command[] = [
   {
     words: 'tokens create',
-    takes: '--name N [--role viewer|operator|admin] [--miners M,M]',
+    takes: '--name N [--role viewer|operator|admin] [--miners M,M] [--ttl 30d]',
     about: 'an API token, shown once',
-    options: { name: { type: 'string' }, role: { type: 'string' }, miners: { type: 'string' } },
+    options: { name: { type: 'string' }, role: { type: 'string' }, miners: { type: 'string' }, ttl: { type: 'string' } },
     run: createToken,
   },
   {
@@ -99,17 +111,26 @@ export const TOKEN_COMMANDS: readonly Command[] = [
     run: async ({ client, show }) =>
       show(await client.tokens(), ({ items }) =>
         table(
-          ['token', 'name', 'role', 'miners', 'created', 'revoked'],
+          ['token', 'name', 'role', 'miners', 'created', 'expires', 'revoked'],
           items.map((t) => [
             t.id,
             t.name,
             t.role,
             t.miners?.join(' ') ?? 'all',
             time(t.createdMs),
+            t.expiresMs === null ? null : time(t.expiresMs),
             t.revokedMs === null ? null : time(t.revokedMs),
           ]),
         ),
       ),
+  },
+  {
+    words: 'tokens rotate',
+    takes: 'TOKEN [--grace 1h]',
+    about: 'a new secret for an API token, shown once; the older one goes on for a day, or --grace (0: it ends at once)',
+    options: { grace: { type: 'string' } },
+    positionals: [1, 1],
+    run: rotateToken,
   },
   {
     words: 'tokens revoke',

@@ -10,6 +10,7 @@ import { MinerId } from '../../schema/ids.ts';
 import { SealProof } from '../../schema/seal-proof.ts';
 import type { SectorRecord } from '../../schema/sector-record.ts';
 import { type Command, type Session, UsageError, argument, text } from '../command.ts';
+import { sentOnce } from '../once.ts';
 import { plain, table } from '../text.ts';
 
 /** Records of one request, and the characters of JSON above which it is sent earlier. */
@@ -120,7 +121,7 @@ async function importFile(session: Session): Promise<void> {
     return show({ ...outcome, records }, () => `${head}\n${recordTable(records)}${problemTable(problems)}`);
   }
   for (const page of pages(records)) {
-    const answer = await client.importSectors(page);
+    const answer = await sentOnce((idempotencyKey) => client.importSectors(page, { idempotencyKey }));
     outcome.imported += answer.imported;
     outcome.unchanged += answer.unchanged;
     outcome.refused.push(...answer.refused);

@@ -2,6 +2,7 @@
 import type { Client } from '../../api/client.ts';
 import { type MinerId, type PieceId, SectorName } from '../../schema/ids.ts';
 import { type Command, type Session, UsageError, type Values, text, whole } from '../command.ts';
+import { sentOnce } from '../once.ts';
 import { sectorTable } from '../sector-text.ts';
 
 type Request = Parameters<Client['pledge']>[0];
@@ -46,7 +47,8 @@ function range(values: Values): Pick<Request, 'range'> {
 }
 
 async function queue({ client, show }: Session, request: Request): Promise<void> {
-  show(await client.pledge(request), ({ items }) => sectorTable(items));
+  const answer = await sentOnce((idempotencyKey) => client.pledge(request, { idempotencyKey }));
+  show(answer, ({ items }) => sectorTable(items));
 }
 
 async function pledge(session: Session): Promise<void> {

@@ -21,11 +21,11 @@ function stageOf(typed: string): Stage {
   return stage;
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 };
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Milliseconds of `500ms`, `30s`, `5m`, `5min`, `1h`. */
-function durationMs(typed: string): number {
-  const [, count, unit] = /^([0-9]{1,9})(ms|s|m|min|h)$/.exec(typed) ?? [];
+/** Milliseconds of `500ms`, `30s`, `5m`, `5min`, `1h`, `30d`. */
+export function durationMs(typed: string): number {
+  const [, count, unit] = /^([0-9]{1,9})(ms|s|m|min|h|d)$/.exec(typed) ?? [];
   if (count === undefined || unit === undefined) throw new UsageError(`${JSON.stringify(typed)} is no time; give one like 30s, 5m or 1h`);
   return Number(count) * (UNITS_MS[unit] as number);
 }
