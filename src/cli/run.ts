@@ -9,6 +9,7 @@ import { INVENTORY_COMMANDS } from './commands/inventory.ts';
 import { PLEDGE_COMMANDS } from './commands/pledge.ts';
 import { SECTOR_COMMANDS } from './commands/sectors.ts';
 import { LIMIT_COMMAND, SETTINGS_COMMANDS } from './commands/settings.ts';
+import { WEBHOOK_COMMANDS } from './commands/webhooks.ts';
 import { WORKER_COMMANDS } from './commands/workers.ts';
 import { plain } from './text.ts';
 import { findCommand, parseCommand, wordsFirst } from './words.ts';
@@ -21,6 +22,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[
   ['Workers and their sealing_threads', [...WORKER_COMMANDS, LIMIT_COMMAND]],
   ['Runners', RUNNER_COMMANDS],
   ['Settings, tokens and backups', [...SETTINGS_COMMANDS, ...TOKEN_COMMANDS, ...BACKUP_COMMANDS]],
+  ['Webhooks', WEBHOOK_COMMANDS],
   ["As damocles' manager spells it", DAMOCLES_COMMANDS],
 ];
 const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);

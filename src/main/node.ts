@@ -10,8 +10,11 @@ import { objectRoutes } from '../objects/routes.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { effectDone, effectSigned } from '../scheduler/outbox.ts';
 import { ALIVE, restarted } from '../scheduler/tick.ts';
+import { deliveryTried, deliveryTurn, dropOldDeliveries } from '../scheduler/deliveries.ts';
 import { openBackups } from '../store/backup.ts';
 import { openNodeStore } from '../store/node.ts';
+import { deliver } from '../webhooks/deliverer.ts';
+import { openSender } from '../webhooks/send.ts';
 import { firstAdminToken } from './admin-token.ts';
 import { followHead } from './chain-head.ts';
 import { type Config, secretOf } from './config.ts';
@@ -93,7 +96,11 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     publicUrl = url.replace(/\/+$/, '');
     const onError = (error: unknown): void => log.error({ err: error }, 'an effect could not be recorded');
     const effects = performEffects({ door, chain, objects, engine: { effectSigned, effectDone }, onError, ending: ending.signal });
-    const loops = [runTicks(door, log, ending.signal), runSweeps(objects, log, ending.signal), effects];
+    const sender = openSender({ now: clock.now });
+    const engine = { deliveryTurn, deliveryTried, dropOldDeliveries };
+    const notDelivered = (error: unknown): void => log.error({ err: error }, 'a delivery to a webhook could not be recorded');
+    const webhooks = deliver({ door, engine, sender, sleep, onError: notDelivered, ending: ending.signal }).finally(sender.close);
+    const loops = [runTicks(door, log, ending.signal), runSweeps(objects, log, ending.signal), effects, webhooks];
     // Not waited for at the end: it changes nothing any more, and a node may be slow to answer.
     void followHead(door, chain, log, ending.signal);
     log.info({ url, dataDir }, 'the control plane serves');

@@ -20,6 +20,7 @@ const STATUS = {
   not_found: 404,
   conflict: 409,
   gone: 410,
+  precondition_failed: 412,
   too_large: 413,
   unprocessable: 422,
   too_many_requests: 429,

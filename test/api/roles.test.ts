@@ -27,7 +27,7 @@ type Case = {
 
 let world: ApiWorld;
 const secrets = new Map<Caller, string | undefined>();
-const id = { own: '', foreign: '', runner: '', token: '' };
+const id = { own: '', foreign: '', runner: '', token: '', webhook: '', delivery: '' };
 const NEXT = { bootId: BOOT, freeSlots: 0, running: [], reports: [], resources: RESOURCES, waitMs: 0 };
 
 beforeAll(async () => {
@@ -51,6 +51,10 @@ beforeAll(async () => {
   [id.own] = (await world.pledge(OURS)) as [string];
   [id.foreign] = (await world.pledge(THEIRS)) as [string];
   id.runner = runner.runnerId;
+  const hook = { url: 'https://receiver.test/', miners: [OURS] };
+  ({ id: id.webhook } = (await world.call('POST', '/v1/webhooks', { token: world.admin, body: hook })).json as { id: string });
+  const delivery = await world.call('POST', `/v1/webhooks/${id.webhook}/test`, { token: world.admin });
+  ({ id: id.delivery } = delivery.json as { id: string });
 });
 afterAll(() => world.close());
 
@@ -83,6 +87,14 @@ const plain = (route: string, who: Who, more: Partial<Case> = {}): Case => ({
   who,
   own: () => route.split(' ')[1] as string,
   ...more,
+});
+/** More on them, tokens of some miners above all, in webhooks.test.ts. */
+const webhook = (method: string, action = '', body?: unknown): Case => ({
+  route: `${method} /v1/webhooks/{id}${action}`,
+  who: 'admin',
+  body,
+  own: () => `/v1/webhooks/${id.webhook}${action.replace('{delivery}', id.delivery)}`,
+  missing: () => `/v1/webhooks/w-000000000000${action.replace('{delivery}', id.delivery)}`,
 });
 
 const CASES: readonly Case[] = [
@@ -140,6 +152,17 @@ const CASES: readonly Case[] = [
     own: () => '/v1/tokens/t-000000000000',
     missing: () => '/v1/tokens/t-000000000000',
   },
+  plain('POST /v1/webhooks', 'admin', { body: { url: 'https://receiver.test/' } }),
+  plain('GET /v1/webhooks', 'admin'),
+  webhook('GET'),
+  webhook('PATCH', '', {}),
+  webhook('POST', '/test', {}),
+  webhook('POST', '/rotate', {}),
+  webhook('GET', '/deliveries'),
+  webhook('POST', '/deliveries/{delivery}/redeliver', {}),
+  webhook('POST', '/disable', {}),
+  webhook('POST', '/enable', {}),
+  webhook('DELETE'),
   runnerAction('drain', 'operator'),
   runnerAction('cordon', 'operator'),
   runnerAction('ban', 'admin'),
