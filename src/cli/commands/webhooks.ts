@@ -1,7 +1,7 @@
 /** `sealpool webhooks …` */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { DeliveryView, NewWebhook, WebhookPatch, WebhookView } from '../../api/client.ts';
-import { type Command, type Session, UsageError, argument, needed, text, whole } from '../command.ts';
+import { type Command, type Session, UsageError, argument, text, whole } from '../command.ts';
 import { table, time } from '../text.ts';
 
 /** A test is answered within a receiver's limit of time, or waits behind others. */
@@ -9,7 +9,7 @@ const TEST_WAIT_MS = 30_000;
 const TEST_ASK_MS = 200;
 
 function webhookTable(webhooks: readonly WebhookView[]): string {
-  if (webhooks.length === 0) return 'no webhooks; `sealpool webhooks create --url https://…` makes one';
+  if (webhooks.length === 0) return 'no webhooks; `sealpool webhooks create https://…` makes one';
   return table(
     ['webhook', 'url', 'types', 'miners', 'private', 'status', 'version', 'failing since', 'reason'],
     webhooks.map((w) => [
@@ -48,7 +48,8 @@ function named({ values }: Session): WebhookPatch {
   if (allow && values['public-only'] === true) throw new UsageError('--allow-private and --public-only exclude each other; leave one out');
   const private_ = allow ? true : values['public-only'] === true ? false : undefined;
   const given = {
-    url: text(values, 'url'),
+    // --url is where the control plane is.
+    url: text(values, 'to'),
     description: text(values, 'description'),
     types: list(text(values, 'types')),
     miners: list(text(values, 'miners')),
@@ -60,7 +61,7 @@ function named({ values }: Session): WebhookPatch {
 async function update(session: Session): Promise<void> {
   const { client, positionals, values, show } = session;
   const patch = named(session);
-  if (Object.keys(patch).length === 0) throw new UsageError('nothing is to be changed; name it, for example --url');
+  if (Object.keys(patch).length === 0) throw new UsageError('nothing is to be changed; name it, for example --to URL');
   const version = text(values, 'version');
   const changed = await client.updateWebhook(
     argument(positionals, 0),
@@ -91,7 +92,6 @@ async function log({ client, positionals, values, show }: Session): Promise<void
 }
 
 const CHOICE = {
-  url: { type: 'string' },
   types: { type: 'string' },
   miners: { type: 'string' },
   description: { type: 'string' },
@@ -110,11 +110,12 @@ const one = (word: string, about: string, run: (session: Session, id: string) =>
 export const WEBHOOK_COMMANDS: readonly Command[] = [
   {
     words: 'webhooks create',
-    takes: '--url URL [--types T,T] [--miners M,M] [--description D] [--allow-private]',
+    takes: 'URL [--types T,T] [--miners M,M] [--description D] [--allow-private]',
     about: 'have events posted to a URL; the secret is shown once',
     options: CHOICE,
+    positionals: [1, 1],
     run: async (session) => {
-      const url = needed(session.values, 'url');
+      const url = argument(session.positionals, 0);
       session.show(await session.client.createWebhook({ ...named(session), url }), secretText);
     },
   },
@@ -127,9 +128,9 @@ export const WEBHOOK_COMMANDS: readonly Command[] = [
   one('show', 'one webhook', ({ client }, id) => client.webhook(id)),
   {
     words: 'webhooks update',
-    takes: 'WEBHOOK [--url URL] [--types T,T|all] [--miners M,M|all] [--description D] [--allow-private|--public-only] [--version N]',
+    takes: 'WEBHOOK [--to URL] [--types T,T|all] [--miners M,M|all] [--description D] [--allow-private|--public-only] [--version N]',
     about: 'change what is named; with --version only if it is that one still',
-    options: { ...CHOICE, 'public-only': { type: 'boolean' }, version: { type: 'string' } },
+    options: { ...CHOICE, to: { type: 'string' }, 'public-only': { type: 'boolean' }, version: { type: 'string' } },
     positionals: [1, 1],
     run: update,
   },
