@@ -3,7 +3,7 @@
  * Everything is in the database, so that a process may end at any point. The schedule and the meaning of answers are
  * those of Standard Webhooks.
  */
-import { eventKind, eventType } from '../schema/event.ts';
+import { type Event, eventType } from '../schema/event.ts';
 import type { DeliveryId, WebhookId } from '../schema/ids.ts';
 import type { Context } from './context.ts';
 import { audit } from './happened.ts';
@@ -51,10 +51,11 @@ export type DeliveryTurn = {
 /** Moves the cursor over the next events and makes deliveries of those that the webhook wants; true: there are more. */
 export function fanOut(ctx: Context, webhook: WebhookRow, limit = BATCH): boolean {
   const { tx, nowMs } = ctx;
-  const last = tx.lastEventSeq();
-  if (webhook.cursor >= last) return false;
-  const events = tx.eventsAfter(webhook.cursor, limit, { kinds: webhook.types?.map(eventKind), miners: webhook.miners ?? undefined });
-  for (const event of events) {
+  // All of them, so that a turn costs the same whatever is wanted, and the cursor never scans what it passed.
+  const events = tx.eventsAfter(webhook.cursor, limit);
+  const last = events.at(-1);
+  if (last === undefined) return false;
+  for (const event of events.filter((one) => wants(webhook, one))) {
     tx.insertDelivery({
       ...NEW,
       id: ctx.ids.next('d') as DeliveryId,
@@ -66,9 +67,13 @@ export function fanOut(ctx: Context, webhook: WebhookRow, limit = BATCH): boolea
       createdMs: nowMs,
     });
   }
-  const more = events.length === limit;
-  tx.updateWebhook({ ...webhook, cursor: more ? (events.at(-1)?.seq ?? last) : last });
-  return more;
+  tx.updateWebhook({ ...webhook, cursor: last.seq });
+  return events.length === limit;
+}
+
+function wants({ types, miners }: WebhookRow, { kind, miner }: Event): boolean {
+  if (types !== null && !types.includes(eventType(kind))) return false;
+  return miners === null || (miner !== null && miners.includes(miner));
 }
 
 /** What every delivery begins with. */
