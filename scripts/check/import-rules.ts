@@ -38,6 +38,7 @@ export const IMPORT_RULES: Readonly<Record<string, ImportRule>> = {
   objects: { own: PORTS, packages: ['undici', 'hono', 'zod'], node: true },
   rental: { own: PORTS, packages: ['undici', 'zod'], node: true },
   effects: { own: PORTS, packages: ['undici'], node: true },
+  webhooks: { own: PORTS, packages: ['undici', 'standardwebhooks'], node: true },
   // The dev chain decodes with the same code that encodes; nothing of the control plane reaches it.
   devnet: {
     own: ['schema', 'chain'],

@@ -19,6 +19,8 @@ import { planRoutes } from './routes/plans.ts';
 import { sectorRoutes } from './routes/sectors.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { tokenRoutes } from './routes/tokens.ts';
+import { deliveryRoutes } from './routes/deliveries.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { workerRoutes } from './routes/workers.ts';
 
 /** Bodies are small JSON, except pieces, which have their sector's limit, and object parts, which have their own. */
@@ -41,6 +43,8 @@ const ROUTES = [
   pieceDataRoutes,
   tokenRoutes,
   backupRoutes,
+  webhookRoutes,
+  deliveryRoutes,
 ];
 
 const limit = (maxSize: number) =>

@@ -34,10 +34,12 @@ import type {
   UnsealedPiece,
   WorkerView,
 } from './views.ts';
+import type { DeliveryPage, DeliveryView, NewWebhook, WebhookPatch, WebhookRequest, WebhookView } from './webhook-views.ts';
 
 export type * from './views.ts';
 export type { Event, EventType } from '../schema/event.ts';
 export type { FollowOptions } from './follow.ts';
+export type * from './webhook-views.ts';
 export type { ImportAnswer } from './inventory.ts';
 
 /** A refusal by the server. `problem.detail` is a sentence for people, `problem.code` for programs. */
@@ -246,6 +248,23 @@ export function createClient(options: ClientOptions) {
       if (answer.body === null) throw new Unreachable(base, 'the backup has no body');
       return { sizeBytes: Number(answer.headers.get('content-length')), hash: answer.headers.get(BACKUP_HASH) ?? '', body: answer.body };
     },
+    createWebhook: (body: WebhookRequest) => call<NewWebhook>('POST', '/v1/webhooks', { body }),
+    webhooks: () => call<{ items: WebhookView[] }>('GET', '/v1/webhooks'),
+    webhook: (id: string) => call<WebhookView>('GET', `/v1/webhooks/${at(id)}`),
+    /** With `version`: refused (`changed_meanwhile`) when it is another one by now. */
+    updateWebhook: async (id: string, body: WebhookPatch, version?: number) => {
+      const headers: Record<string, string> = version === undefined ? {} : { 'if-match': `"${version}"` };
+      return (await (await response('PATCH', `/v1/webhooks/${at(id)}`, { body }, headers)).json()) as WebhookView;
+    },
+    deleteWebhook: (id: string) => call<WebhookView>('DELETE', `/v1/webhooks/${at(id)}`),
+    rotateWebhook: (id: string) => call<NewWebhook>('POST', `/v1/webhooks/${at(id)}/rotate`, { body: {} }),
+    switchWebhook: (id: string, on: boolean) =>
+      call<WebhookView>('POST', `/v1/webhooks/${at(id)}/${on ? 'enable' : 'disable'}`, { body: {} }),
+    testWebhook: (id: string) => call<DeliveryView>('POST', `/v1/webhooks/${at(id)}/test`, { body: {} }),
+    deliveries: (id: string, query: { cursor?: string | undefined; limit?: number | undefined } = {}) =>
+      call<DeliveryPage>('GET', `/v1/webhooks/${at(id)}/deliveries`, { query }),
+    redeliver: (id: string, delivery: string) =>
+      call<DeliveryView>('POST', `/v1/webhooks/${at(id)}/deliveries/${at(delivery)}/redeliver`, { body: {} }),
     ready: () => call<{ ready: true; checks: { name: string; ok: boolean; detail: string }[] }>('GET', '/readyz'),
   };
 }

@@ -10,12 +10,13 @@ import { INVENTORY_COMMANDS } from './commands/inventory.ts';
 import { PLEDGE_COMMANDS } from './commands/pledge.ts';
 import { SECTOR_COMMANDS } from './commands/sectors.ts';
 import { LIMIT_COMMAND, SETTINGS_COMMANDS } from './commands/settings.ts';
+import { WEBHOOK_COMMANDS } from './commands/webhooks.ts';
 import { WORKER_COMMANDS } from './commands/workers.ts';
 
 export const COMMAND_GROUPS: readonly (readonly [title: string, commands: readonly Command[]])[] = [
   ['Sectors', [...PLEDGE_COMMANDS, ...SECTOR_COMMANDS, ...FETCH_COMMANDS]],
   ['Sectors of other systems', INVENTORY_COMMANDS],
-  ['What happens', EVENT_COMMANDS],
+  ['What happens', [...EVENT_COMMANDS, ...WEBHOOK_COMMANDS]],
   ['Pieces', PIECE_COMMANDS],
   ['Workers and their sealing_threads', [...WORKER_COMMANDS, LIMIT_COMMAND]],
   ['Runners', RUNNER_COMMANDS],

@@ -26,6 +26,7 @@ import { followBalances, metricsOf } from './metrics.ts';
 import { remoteAddress } from './remote-address.ts';
 import { ratesOf, settingsOf } from './settings.ts';
 import { steadyClock } from './steady-clock.ts';
+import { callBack } from './webhooks.ts';
 import { runForgetting, runSweeps, runTicks } from './timers.ts';
 
 /** Answers under way may take this long when the process is asked to end. */
@@ -114,12 +115,14 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       ending: ending.signal,
     });
     const told = tellEvents(door, before, log, metrics, ending.signal);
+    const webhooks = callBack(door, clock, log, metrics, ending.signal);
     const loops = [
       runTicks(door, log, ending.signal),
       runSweeps(objects, log, ending.signal),
       runForgetting(door, log, ending.signal),
       effects,
       told,
+      webhooks,
     ];
     // Not waited for at the end: it changes nothing any more, and a node may be slow to answer.
     void followHead(door, chain, log, ending.signal);

@@ -17,8 +17,22 @@ export function noteRunner(
   ctx.signals.add('events');
 }
 
+/** Who did it: as events name them, and the token they had, since several may have one name. */
+export type Who = string | { readonly actor: string; readonly token: string };
+
+/** As events name them. */
+export const actorOf = (who: Who): string => (typeof who === 'string' ? who : who.actor);
+
 /** Appends who did what. `detail` never has a secret in it. */
-export function audit(ctx: Context, actor: string, action: string, detail: Readonly<Record<string, unknown>> = {}): void {
-  ctx.tx.appendEvent({ ...NOTHING, kind: AUDIT_KIND, actor, atMs: ctx.nowMs, detail: { action, ...detail }, request: ctx.request ?? null });
+export function audit(ctx: Context, who: Who, action: string, detail: Readonly<Record<string, unknown>> = {}): void {
+  const by = typeof who === 'string' ? {} : { by: who.token };
+  ctx.tx.appendEvent({
+    ...NOTHING,
+    kind: AUDIT_KIND,
+    actor: actorOf(who),
+    atMs: ctx.nowMs,
+    detail: { action, ...by, ...detail },
+    request: ctx.request ?? null,
+  });
   ctx.signals.add('events');
 }

@@ -11,6 +11,7 @@ import type { MinerId } from '../../src/schema/ids.ts';
 import type { NextAnswer, RegisterAnswer } from '../../src/schema/runner.ts';
 import { sectorRecord } from '../store/rows.ts';
 import { type ApiWorld, BOOT, OURS, RESOURCES, THEIRS } from './api-world.ts';
+import { webhookExamples } from './webhook-examples.ts';
 
 /** `object`: the name by which the request says what it is about; answers about two objects may differ in it only. */
 export type Example = { readonly path: string; readonly object?: string; readonly body?: unknown; readonly raw?: string };
@@ -162,6 +163,7 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
   return [
     plain('GET /healthz'),
     plain('GET /readyz'),
+    plain('GET /metrics'),
     plain('GET /v1/plans'),
     { route: 'POST /v1/sectors', event: 'created', ...byMiner((miner) => ({ path: '/v1/sectors', body: { plan: 'sealer', miner } })) },
     {
@@ -251,6 +253,7 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
     runnerAction('drain'),
     runnerAction('cordon'),
     runnerAction('ban'),
+    ...webhookExamples(world),
   ];
 }
 
