@@ -2,6 +2,9 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { SealpoolError } from '../schema/problem.ts';
+import { allowedMethods } from './allowed-methods.ts';
+import { describeApi } from './document.ts';
+import { docsRoutes } from './docs.ts';
 import { doorOf } from './door.ts';
 import type { ApiParts, Env } from './parts.ts';
 import { problemAnswer, refuseInvalid } from './problems.ts';
@@ -69,15 +72,28 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     return manyRows ? large(c, next) : small(c, next);
   });
   app.onError((error, c) => problemAnswer(parts, c, error));
-  app.notFound((c) =>
-    problemAnswer(
+  const allowed = allowedMethods(app);
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const methods = allowed(path);
+    if (methods.length === 0)
+      return problemAnswer(parts, c, new SealpoolError('not_found', 'no_such_route', `there is no ${method} ${path}; see /openapi.json`));
+    const answer = problemAnswer(
       parts,
       c,
-      new SealpoolError('not_found', 'no_such_route', `there is no ${c.req.method} ${c.req.path}; see /openapi.json`),
-    ),
-  );
+      new SealpoolError('wrong_method', 'wrong_method', `${path} takes ${methods.join(', ')} and not ${method}; see /openapi.json`),
+    );
+    answer.headers.set('allow', methods.join(', '));
+    return answer;
+  });
   for (const add of ROUTES) add(app, parts);
-  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
-  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Sealpool', version: '1' } });
+  docsRoutes(app, parts);
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    description: "An API token, or for /v1/runners/self/ a runner's credential.",
+  });
+  let document: object | undefined;
+  app.get('/openapi.json', (c) => c.json((document ??= describeApi(app, parts.version ?? '0'))));
   return app;
 }

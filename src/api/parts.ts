@@ -22,6 +22,10 @@ export type ApiParts = {
   readonly workerAddresses?: WorkerAddresses;
   /** Makes a copy of the database; absent where the platform keeps the database. */
   readonly backup?: () => Promise<Backup>;
+  /** The program's version, for the API's description. */
+  readonly version?: string;
+  /** A file of the pages at /docs, by its name; absent where the platform has none. */
+  readonly docsFile?: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
   readonly log: Logger;
   /** Fresh request ids. */
   readonly requestId: () => string;

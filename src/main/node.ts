@@ -15,6 +15,7 @@ import { openNodeStore } from '../store/node.ts';
 import { firstAdminToken } from './admin-token.ts';
 import { followHead } from './chain-head.ts';
 import { type Config, secretOf } from './config.ts';
+import { VERSION, docsFile } from './docs-files.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { randomIds, sleep } from './machine.ts';
@@ -76,6 +77,8 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       settings,
       backup: backups.make,
       workerAddresses: Object.fromEntries(config.workers.flatMap(({ name, address }) => (address === undefined ? [] : [[name, address]]))),
+      version: VERSION,
+      docsFile,
       log,
       requestId: () => randomIds.hex(8),
       sleep,

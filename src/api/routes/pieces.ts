@@ -93,6 +93,7 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       who: 'operator',
       summary: 'Upload a piece: the body is its raw bytes; reserved, only a request that names it takes it',
       query: PieceQuery,
+      rawBody: 'application/octet-stream',
       answer: PieceView,
     }),
     async (c) => {
