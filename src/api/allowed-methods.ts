@@ -4,13 +4,18 @@ import type { Env } from './parts.ts';
 
 /** The methods of the described routes that this path matches; none for a path that no route has. */
 export function allowedMethods(app: OpenAPIHono<Env>): (path: string) => string[] {
-  let routes: { method: string; matches: RegExp }[] | undefined;
+  let routes: { method: string; path: string; matches: RegExp }[] | undefined;
   return (path) => {
     // At the first question: routes are added after this was called.
     routes ??= app.openAPIRegistry.definitions.flatMap((definition) =>
-      definition.type === 'route' ? [{ method: definition.route.method.toUpperCase(), matches: patternOf(definition.route.path) }] : [],
+      definition.type === 'route'
+        ? [{ method: definition.route.method.toUpperCase(), path: definition.route.path, matches: patternOf(definition.route.path) }]
+        : [],
     );
-    return [...new Set(routes.flatMap(({ method, matches }) => (matches.test(path) ? methodsOf(method) : [])))].toSorted();
+    // What is written out goes before a pattern, as in the description: `export` is no `{ref}`.
+    const exact = routes.filter(({ path: written }) => written === path);
+    const meant = exact.length > 0 ? exact : routes.filter(({ matches }) => matches.test(path));
+    return [...new Set(meant.flatMap(({ method }) => methodsOf(method)))].toSorted();
   };
 }
 

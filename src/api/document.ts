@@ -117,8 +117,12 @@ function complete(method: string, operation: Operation): void {
     const known = Object.hasOwn(PARAMETERS, parameter.name) ? PARAMETERS[parameter.name] : undefined;
     if (known !== undefined) parameter.description ??= known;
   }
-  for (const [status, answer] of Object.entries(responses))
-    responses[status] = { ...answer, headers: { ...(answer as { headers?: object }).headers, 'x-request-id': REQUEST_ID } };
+  for (const [status, answer] of Object.entries(responses) as [string, { description: string; headers?: object }][]) {
+    responses[status] =
+      Number(status) >= 400
+        ? refusal(status, answer.description)
+        : { ...answer, headers: { ...answer.headers, 'x-request-id': REQUEST_ID } };
+  }
   for (const status of refusalsOf(method, operation)) responses[status] ??= { $ref: `#/components/responses/Refused${status}` };
 }
 

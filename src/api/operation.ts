@@ -50,7 +50,7 @@ export function operation<
     summary: given.summary,
     security: who === 'none' ? [] : [{ bearer: [] }],
     'x-sealpool-who': who,
-    middleware: given.body === undefined ? allowed : [...allowed, needsJson],
+    middleware: given.body === undefined ? allowed : [...allowed, needsJson(given.bodyOptional !== true)],
     request: {
       params: given.params ?? none,
       query: given.query ?? none,
