@@ -23,7 +23,7 @@ export const needsJson =
     if (type === undefined && required)
       throw new SealpoolError(
         'bad_request',
-        'body_missing',
+        'invalid_request',
         'this route takes a JSON body and there is none; see /openapi.json for what it takes',
       );
     return next();
