@@ -65,6 +65,17 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     // Only the path: queries of signed URLs are permissions.
     parts.log.debug({ requestId, method: c.req.method, path: c.req.path, status: c.res.status }, 'request');
   });
+  const allowed = allowedMethods(app);
+  // Before any route: `GET /v1/sectors/import` is no `GET /v1/sectors/{ref}`.
+  app.use('*', (c, next) => {
+    const { method, path } = c.req;
+    const methods = allowed(path);
+    if (methods.length === 0 || methods.includes(method)) return next();
+    const message = `${path} takes ${methods.join(', ')} and not ${method}; see /openapi.json`;
+    const answer = problemAnswer(parts, c, new SealpoolError('wrong_method', 'wrong_method', message));
+    answer.headers.set('allow', methods.join(', '));
+    return Promise.resolve(answer);
+  });
   const [small, large] = [limit(MAX_BODY_BYTES), limit(MAX_LARGE_BODY_BYTES)];
   app.use('/v1/*', (c, next) => {
     if (c.req.path === '/v1/pieces') return next();
@@ -72,20 +83,13 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     return manyRows ? large(c, next) : small(c, next);
   });
   app.onError((error, c) => problemAnswer(parts, c, error));
-  const allowed = allowedMethods(app);
-  app.notFound((c) => {
-    const { method, path } = c.req;
-    const methods = allowed(path);
-    if (methods.length === 0)
-      return problemAnswer(parts, c, new SealpoolError('not_found', 'no_such_route', `there is no ${method} ${path}; see /openapi.json`));
-    const answer = problemAnswer(
+  app.notFound((c) =>
+    problemAnswer(
       parts,
       c,
-      new SealpoolError('wrong_method', 'wrong_method', `${path} takes ${methods.join(', ')} and not ${method}; see /openapi.json`),
-    );
-    answer.headers.set('allow', methods.join(', '));
-    return answer;
-  });
+      new SealpoolError('not_found', 'no_such_route', `there is no ${c.req.method} ${c.req.path}; see /openapi.json`),
+    ),
+  );
   for (const add of ROUTES) add(app, parts);
   docsRoutes(app, parts);
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {

@@ -89,7 +89,11 @@ const ONE_TYPE = `(${EVENT_TYPES.join('|').replaceAll('.', String.raw`\.`)})`;
 const SOME_TYPES = new RegExp(`^${ONE_TYPE}(,${ONE_TYPE})*$`);
 
 export const EventQuery = z.strictObject({
-  after: z.coerce.number().int().nonnegative().optional(),
+  after: z
+    .string()
+    .regex(/^[0-9]{1,15}$/, 'the number of an event')
+    .transform(Number)
+    .optional(),
   /** One or several, with commas between them. */
   type: z
     .string()
