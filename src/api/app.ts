@@ -2,6 +2,9 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { SealpoolError } from '../schema/problem.ts';
+import { allowedMethods } from './allowed-methods.ts';
+import { describeApi } from './document.ts';
+import { docsRoutes } from './docs.ts';
 import { doorOf } from './door.ts';
 import type { ApiParts, Env } from './parts.ts';
 import { tellAnswered } from './answered.ts';
@@ -80,6 +83,17 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     tellAnswered(parts, c, performance.now() - began);
   });
   if (limiter !== undefined) app.use('*', limited(parts, limiter));
+  const allowed = allowedMethods(app);
+  // Before any route: `GET /v1/sectors/import` is no `GET /v1/sectors/{ref}`.
+  app.use('*', (c, next) => {
+    const { method, path } = c.req;
+    const methods = allowed(path);
+    if (methods.length === 0 || methods.includes(method)) return next();
+    const message = `${path} takes ${methods.join(', ')} and not ${method}; see /openapi.json`;
+    const answer = problemAnswer(parts, c, new SealpoolError('wrong_method', 'wrong_method', message));
+    answer.headers.set('allow', methods.join(', '));
+    return Promise.resolve(answer);
+  });
   const [small, large] = [limit(MAX_BODY_BYTES), limit(MAX_LARGE_BODY_BYTES)];
   app.use('/v1/*', (c, next) => {
     if (c.req.path === '/v1/pieces') return next();
@@ -95,7 +109,13 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     ),
   );
   for (const add of ROUTES) add(app, parts);
-  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
-  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Sealpool', version: '1' } });
+  docsRoutes(app, parts);
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    description: "An API token, or for /v1/runners/self/ a runner's credential.",
+  });
+  let document: object | undefined;
+  app.get('/openapi.json', (c) => c.json((document ??= describeApi(app, parts.version ?? '0'))));
   return app;
 }

@@ -29,7 +29,10 @@ export type ImportAnswer = z.infer<typeof ImportAnswer>;
 
 export const ExportQuery = z.strictObject({
   miner: MinerId.optional(),
-  cursor: z.string().max(200).optional(),
+  cursor: z
+    .string()
+    .regex(/^[tf]0[0-9]{1,19}\/[0-9]{1,16}$/, 'not where a page of this listing ended; leave it out to begin anew')
+    .optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(500),
 });
 

@@ -3,6 +3,8 @@ import { type RouteConfig, createRoute } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { needs, needsRunner } from './auth.ts';
 import { IdempotencyHeader, readKey } from './idempotency.ts';
+import { groupOf, operationIdOf } from './naming.ts';
+import { needsJson } from './refuse-early.ts';
 import type { ApiParts } from './parts.ts';
 import type { Role } from './views.ts';
 
@@ -23,7 +25,11 @@ export type Operation<P extends string, Params extends z.ZodObject, Query extend
   readonly once?: 'body' | 'stream';
   /** Headers it takes besides. */
   readonly headers?: z.ZodObject;
+  /** Media type of a body that is no JSON; the handler reads it itself. */
+  readonly rawBody?: string;
   readonly answer: A;
+  /** What else it answers: other media types by name, other statuses with a sentence. */
+  readonly also?: { readonly types?: Readonly<Record<string, Body>>; readonly statuses?: Readonly<Record<number, string>> };
 };
 
 const none = z.object({});
@@ -39,28 +45,42 @@ export function operation<
   B extends Body = typeof none,
   A extends Body = Body,
 >(parts: ApiParts, given: Operation<P, Params, Query, B, A>) {
-  const { who, once } = given;
+  const { who, once, bodyOptional = false } = given;
   const headers = once === undefined ? given.headers : IdempotencyHeader.extend(given.headers?.shape ?? {});
   return createRoute({
     method: given.method,
     path: given.path,
+    operationId: operationIdOf(given.method, given.path),
+    tags: [groupOf(given.path)],
     summary: given.summary,
-    ...(who === 'none' ? {} : { security: [{ bearer: [] }] }),
+    security: who === 'none' ? [] : [{ bearer: [] }],
     'x-sealpool-who': who,
     middleware: [
       ...(who === 'none' ? [] : [who === 'runner' ? needsRunner(parts) : needs(parts, who)]),
+      ...(given.body === undefined ? [] : [needsJson(!bodyOptional)]),
       ...(once === undefined ? [] : [readKey(once)]),
     ],
     request: {
       params: given.params ?? none,
       query: given.query ?? none,
       ...(headers === undefined ? {} : { headers }),
-      ...(given.body === undefined
-        ? {}
-        : { body: { required: given.bodyOptional !== true, content: { 'application/json': { schema: given.body } } } }),
+      ...bodyOf(given),
     } as Request<Params, Query, B>,
     responses: {
-      200: { description: 'done', content: { 'application/json': { schema: given.answer } } },
-    },
+      200: { description: 'done', content: { 'application/json': { schema: given.answer }, ...also(given.also?.types) } },
+      ...Object.fromEntries(Object.entries(given.also?.statuses ?? {}).map(([status, description]) => [status, { description }])),
+    } as { 200: { description: string; content: { 'application/json': { schema: A } } } },
   } satisfies RouteConfig & { path: P });
+}
+
+/** Handlers answer JSON by its type; other media types are described only. */
+function also(types: Readonly<Record<string, Body>> = {}) {
+  return Object.fromEntries(Object.entries(types).map(([type, schema]) => [type, { schema }]));
+}
+
+function bodyOf({ body, rawBody, bodyOptional }: { body?: Body; rawBody?: string; bodyOptional?: boolean }) {
+  if (rawBody !== undefined)
+    return { body: { required: true, content: { [rawBody]: { schema: z.string().min(1).meta({ format: 'binary' }) } } } };
+  if (body === undefined) return {};
+  return { body: { required: bodyOptional !== true, content: { 'application/json': { schema: body } } } };
 }

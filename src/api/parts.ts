@@ -39,6 +39,10 @@ export type ApiParts = {
   readonly backup?: () => Promise<Backup>;
   /** How often who may ask; absent: as often as they like. */
   readonly rateLimits?: RateLimits | undefined;
+  /** The program's version, for the API's description. */
+  readonly version?: string;
+  /** A file of the pages at /docs, by its name; absent where the platform has none. */
+  readonly docsFile?: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
   readonly log: Logger;
   /** Fresh request ids. */
   readonly requestId: () => string;

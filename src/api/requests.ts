@@ -1,6 +1,6 @@
 /** What the API is asked for: bodies and queries. Unknown fields are refused. */
 import { z } from 'zod';
-import { EventType } from '../schema/event.ts';
+import { EVENT_TYPES, EventType } from '../schema/event.ts';
 import { MinerId, PieceId, RunnerId, SectorName, SectorRef } from '../schema/ids.ts';
 import { Trust } from '../schema/runner.ts';
 import { Decimal, UnixMs } from '../schema/units.ts';
@@ -97,18 +97,33 @@ export const SectorQuery = z.strictObject({
   miner: MinerId.optional(),
   paused: flag.optional(),
   error: z.string().max(60).optional(),
-  cursor: z.string().max(200).optional(),
+  cursor: z
+    .string()
+    .regex(/^[0-9]{1,16}$/, 'not where a page of this listing ended; leave it out to begin anew')
+    .optional(),
   limit: count(500, 50),
 });
 export type SectorQuery = z.input<typeof SectorQuery>;
 
+const ONE_TYPE = `(${EVENT_TYPES.join('|').replaceAll('.', String.raw`\.`)})`;
+const SOME_TYPES = new RegExp(`^${ONE_TYPE}(,${ONE_TYPE})*$`);
+
 export const EventQuery = z.strictObject({
   /** `now`: the newest one there is. */
-  after: z.union([z.literal('now'), z.coerce.number().int().nonnegative()]).optional(),
+  after: z
+    .union([
+      z.literal('now'),
+      z
+        .string()
+        .regex(/^[0-9]{1,15}$/, 'the number of an event')
+        .transform(Number),
+    ])
+    .optional(),
   /** One or several, with commas between them. */
   type: z
     .string()
     .max(500)
+    .regex(SOME_TYPES, `types of events with commas between them: ${EVENT_TYPES.join(', ')}`)
     .transform((text) => text.split(','))
     .pipe(z.array(EventType).min(1))
     .optional(),

@@ -18,6 +18,7 @@ import { firstAdminToken } from './admin-token.ts';
 import { followHead } from './chain-head.ts';
 import { readiness } from './checks.ts';
 import { type Config, secretOf } from './config.ts';
+import { VERSION, docsFile } from './docs-files.ts';
 import { tellEvents, tellOutcome } from './happenings.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
@@ -86,6 +87,8 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
         now: clock.now,
         address: (c) => addressOf(getConnInfo(c).remote.address, c.req.header('x-forwarded-for')),
       },
+      version: VERSION,
+      docsFile,
       log,
       requestId: () => randomIds.hex(8),
       sleep,

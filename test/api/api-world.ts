@@ -8,6 +8,7 @@ import { type Door, openDoor } from '../../src/api/door.ts';
 import { createApiToken } from '../../src/api/tokens.ts';
 import { newSecret } from '../../src/api/secrets.ts';
 import type { Role } from '../../src/api/views.ts';
+import { VERSION, docsFile } from '../../src/main/docs-files.ts';
 import { randomIds, sleep } from '../../src/main/machine.ts';
 import { metricsOf } from '../../src/main/metrics.ts';
 import { type LocalObjects, openLocalObjects } from '../../src/objects/local.ts';
@@ -65,6 +66,8 @@ export class ApiWorld {
       settings,
       backup,
       workerAddresses: { ours: '10.0.0.7', theirs: '10.0.0.8:17999' },
+      version: VERSION,
+      docsFile,
       log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
       requestId: () => randomIds.hex(8),
       sleep,

@@ -18,6 +18,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       summary: 'Join with a single-use token',
       body: RegisterRequest,
       answer: RegisterAnswer,
+      also: { statuses: { 401: 'The join token is unknown, used or expired.' } },
     }),
     async (c) => {
       const request = c.req.valid('json');

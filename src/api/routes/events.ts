@@ -54,6 +54,7 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     who: 'viewer',
     query: EventQuery,
     answer: EventPage,
+    also: { types: { 'text/event-stream': z.string().describe('Each event: its seq as id, its type as event, itself as data.') } },
     summary: 'Events after a number; with `Accept: text/event-stream` as they happen (Last-Event-ID is honoured)',
   });
   app.openapi(route, async (c) => {

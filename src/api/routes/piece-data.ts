@@ -68,6 +68,13 @@ export function pieceDataRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     summary: 'The unsealed data: where to GET it (ranges allowed), its size and hash; without `Accept: application/json` a redirect to it',
     params: Ref,
     answer: UnsealedPiece,
+    also: {
+      statuses: {
+        307: 'The data is at the URL in Location.',
+        409: 'The sector was not unsealed yet.',
+        410: 'The data was deleted; unseal the sector again.',
+      },
+    },
   });
   app.openapi(route, async (c) => {
     const principal = c.get('principal');

@@ -108,6 +108,7 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       summary: 'Upload a piece: the body is its raw bytes; reserved, only a request that names it takes it',
       query: PieceQuery,
       once: 'stream',
+      rawBody: 'application/octet-stream',
       answer: PieceView,
     }),
     async (c) => {
