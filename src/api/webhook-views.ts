@@ -16,7 +16,7 @@ const Url = z.string().max(2_000).refine(isReceiver, NOT_A_URL);
 const Description = z
   .string()
   .max(200)
-  .regex(/^[^\p{Cc}]*$/u, 'no control characters');
+  .regex(/^[^\x00-\x1f\x7f-\x9f]*$/, 'no control characters');
 const Types = z
   .array(EventType)
   .min(1)

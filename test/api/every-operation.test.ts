@@ -90,7 +90,7 @@ test('no answer lets another site in, and all say what a browser must not do wit
       expect(headers.get('content-security-policy'), given.route).toContain("frame-ancestors 'none'");
       if (path.startsWith('/v1/')) expect(headers.get('cache-control'), given.route).toMatch(/no-store|no-cache/);
     }
-    expect(answers[1]?.status, given.route).toBe(404);
+    expect(answers[1]?.status, given.route).toBe(405);
   }
 });
 

@@ -94,6 +94,11 @@ export class ControlPlane implements Life {
     });
   }
 
+  /** It has taken its database over, and answers. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
   /** Runs an operator's or a runner's request in a transaction. */
   run<T>(fn: (ctx: Context) => T): Promise<T> {
     return this.#answered(() => this.#door.run(fn as Parameters<Door['run']>[0]) as Promise<T>);

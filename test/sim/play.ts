@@ -123,7 +123,7 @@ async function withoutFaults(world: World): Promise<void> {
     if (member.process !== undefined) member.process.frozenUntilMs = 0;
   }
   world.fleet.join('own', 4);
-  await advance(world, world.clock.nowMs + 60_000, () => world.plane !== undefined);
+  await advance(world, world.clock.nowMs + 60_000, () => world.plane?.ready === true);
   await settle(world);
 }
 

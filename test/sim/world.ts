@@ -244,7 +244,7 @@ export class World {
   /** No job moves by itself any more, and the control plane is up. */
   resting(): boolean {
     this.#jobsAsleep ??= unsettled(this.reader).length === 0;
-    return this.#jobsAsleep && this.plane !== undefined;
+    return this.#jobsAsleep && this.plane?.ready === true;
   }
 
   /** Nobody holds a grant, and nothing of an attempt is left to be tidied up. */

@@ -2,6 +2,7 @@
 import { type OpenAPIHono, createRoute } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { SealpoolError } from '../../schema/problem.ts';
+import { groupOf, operationIdOf } from '../naming.ts';
 import { operation } from '../operation.ts';
 import { type ApiParts, Check, type Env } from '../parts.ts';
 
@@ -45,6 +46,9 @@ export function healthRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const metrics = createRoute({
     method: 'get',
     path: '/metrics',
+    operationId: operationIdOf('get', '/metrics'),
+    tags: [groupOf('/metrics')],
+    security: [],
     summary: 'Counts for Prometheus',
     'x-sealpool-who': 'none',
     responses: { 200: { description: 'done', content: { 'text/plain': { schema: z.string() } } } },
