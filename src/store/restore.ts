@@ -9,6 +9,9 @@ import { sqliteCode, storageFull } from './errors.ts';
 /** Tables that every version of Sealpool has had. */
 const TABLES = ['meta', 'jobs', 'events', 'effects', 'migrations'];
 
+/** More events than happen between a backup and its restore. */
+const EVENTS_LOST_AT_MOST = 10_000_000;
+
 const refuse = (code: string, message: string): SealpoolError => new SealpoolError('unprocessable', code, message);
 
 /** Copies the backup to `draft`, on the disk when it returns. Throws `cannot_read_backup` or `storage_full`. */
@@ -44,6 +47,8 @@ export function checkBackup(backup: string, draft: string): void {
     const damage = damageOf(client);
     if (damage !== undefined) throw refuse('damaged_backup', `${backup} is damaged (${damage}); restore an earlier backup`);
     client.exec('update join_tokens set expires_ms = 0 where used_by is null');
+    // Whoever follows the history knows numbers that the lost database gave out: none is given to another event.
+    client.exec(`update sqlite_sequence set seq = seq + ${EVENTS_LOST_AT_MOST} where name = 'events'`);
   } catch (error) {
     const code = sqliteCode(error);
     if (code === 'SQLITE_NOTADB') throw refuse('not_a_database', `${backup} is no SQLite database; name a file that sealpool backup wrote`);

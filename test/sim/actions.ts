@@ -235,6 +235,8 @@ export function aimed(rng: Rng, fault: Fault, states: readonly string[]): Action
       return port('objects.*', rng.pick(['error', 'permanent', 'lost', 'twice', 'delay']));
     case 'network':
       return port(rng.pick(['net.next', 'net.heartbeat']), rng.pick(['error', 'lost', 'twice', 'delay']));
+    case 'receiver':
+      return port('webhook.post', rng.pick(['error', 'lost', 'twice', 'delay']));
     case 'reorg':
       return [{ do: 'chain', what: rng.pick(['reorg', 'null_rounds']), depth: rng.between(1, 4), lose: rng.chance(30) }];
     case 'mempool_loss':

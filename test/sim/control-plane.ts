@@ -9,13 +9,16 @@ import { answerNext } from '../../src/api/next.ts';
 import type { ApiParts } from '../../src/api/parts.ts';
 import { performEffects } from '../../src/effects/performer.ts';
 import type { Context, Settings } from '../../src/scheduler/context.ts';
+import { deliveryTried, deliveryTurn, dropOldDeliveries } from '../../src/scheduler/deliveries.ts';
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import type { Chain, Ids, ObjectStore, Store } from '../../src/scheduler/ports.ts';
 import { restarted, tick } from '../../src/scheduler/tick.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest } from '../../src/schema/runner.ts';
+import { deliver } from '../../src/webhooks/deliverer.ts';
 import type { VirtualClock } from './clock.ts';
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
+import type { FakeReceiver } from './fake-receiver.ts';
 import type { KeptStore } from './kept-store.ts';
 import { type Faults, type Life, faulty, never } from './faults.ts';
 import type { Rng } from './prng.ts';
@@ -34,6 +37,8 @@ export type PlaneParts = {
   readonly objects: FakeObjects;
   readonly ids: Ids;
   readonly store: KeptStore;
+  /** Where events are posted to, if anywhere. */
+  readonly receiver: FakeReceiver | undefined;
   readonly settings: () => Settings;
   /** The life ended by itself: a fault killed it, or its database failed. */
   readonly onDeath: () => void;
@@ -90,6 +95,16 @@ export class ControlPlane implements Life {
         onError: () => undefined,
         ending,
       } as Parameters<typeof performEffects<Context>>[0]);
+      if (parts.receiver !== undefined) {
+        void deliver<Context>({
+          door: this.#door,
+          engine: { deliveryTurn, deliveryTried, dropOldDeliveries },
+          sender: parts.receiver.sender(call),
+          onError: () => undefined,
+          sleep: (ms, signal) => clock.nap(ms, signal),
+          ending,
+        });
+      }
       this.#planTick(0);
     });
   }

@@ -15,6 +15,7 @@ function faultOf(port: Port, how: PortFault): Fault {
   if (how === 'crash_before' || how === 'crash_after' || how === 'io_error') return 'crash';
   if (how === 'full') return 'disk_full';
   if (port.startsWith('net.')) return 'network';
+  if (port.startsWith('webhook.')) return 'receiver';
   if (port.startsWith('objects.')) return 'object_error';
   return how === 'permanent' ? 'chain_refuses' : how === 'stale' ? 'chain_lags' : 'chain_error';
 }

@@ -89,6 +89,7 @@ export function generate(seed: number): Script {
       })),
     ],
     ...(sectors.length === 0 ? {} : { sectors }),
+    ...(target.fault === 'receiver' || rng.chance(6) ? { webhook: true } : {}),
     items,
     faultsMs: FAULTS_MS,
   };

@@ -1,6 +1,7 @@
 /** Carries out the actions of a script. */
 import { abortJob, pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
-import { pledge } from '../../src/scheduler/pledge.ts';
+import { once } from '../../src/api/idempotency.ts';
+import { type Pledge, pledge } from '../../src/scheduler/pledge.ts';
 import type { PlanName } from '../../src/schema/job.ts';
 import type { Job } from '../../src/schema/job.ts';
 import type { JobId, PieceId } from '../../src/schema/ids.ts';
@@ -99,6 +100,35 @@ export async function resume(
   return job;
 }
 
+/** Asks with a key until it is answered: whatever became of the first asking, there are as many jobs as were asked for. */
+async function pledgeOnce(world: World, request: Pledge): Promise<void> {
+  const key = `pledge ${(world.pledges += 1)}`;
+  const call = {
+    get: (name: string) => (name === 'keyed' ? { key, request: JSON.stringify(request) } : { token: 't-simulated' }),
+    header: () => undefined,
+  } as unknown as Parameters<typeof once>[1];
+  for (;;) {
+    try {
+      const made = await (world.plane ?? nobody()).run((ctx) =>
+        once(ctx, call, () => ({ jobs: pledge(ctx, request, ACTOR).map(({ id }) => id) })),
+      );
+      if (made.jobs.length !== request.count)
+        world.breach('once', `${key}: ${request.count} jobs were asked for, ${made.jobs.length} made`);
+      for (const id of made.jobs) world.pledged.set(id, key);
+      return;
+    } catch (error) {
+      world.note(`${key}: ${(error as Error).message}`);
+      // Refused: nothing is there, and the key may be used again.
+      if (error instanceof SealpoolError && error.status < 500) return;
+      await world.clock.sleep(1_000);
+    }
+  }
+}
+
+function nobody(): never {
+  throw new Error('the connection broke: nobody answers');
+}
+
 /** Does what a line of the script says. */
 export async function act(world: World, action: Action): Promise<void> {
   const { chain, plane, fleet } = world;
@@ -120,7 +150,7 @@ export async function act(world: World, action: Action): Promise<void> {
         sector,
         skipOnchainCheck,
       };
-      await plane?.run((ctx) => pledge(ctx, request, ACTOR)).catch((error: Error) => world.note(`pledge: ${error.message}`));
+      await pledgeOnce(world, request);
       return;
     }
     case 'piece':

@@ -160,6 +160,10 @@ async function withGoodWill(world: World): Promise<void> {
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);
   // Whoever still holds an open grant gives it back.
   await advance(world, world.clock.nowMs + 60_000, () => world.handsEmpty());
+  // A receiver that failed is tried again after minutes.
+  await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => world.posted);
+  world.checkPosted();
+  world.checkPledged();
   cleared(world, (promise, what) => world.breach(promise, what));
   world.check();
 }

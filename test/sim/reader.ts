@@ -115,6 +115,14 @@ export class Reader {
     return this.#openEffects.get() as number;
   }
 
+  /** Deliveries to come: made, or of events that none was made of yet. */
+  openDeliveries(): number {
+    const [{ open }] = this.#all<{ open: number }>(
+      "select (select count(*) from deliveries where status = 'open') + (select count(*) from webhooks where cursor < (select max(seq) from events)) as open",
+    ) as [{ open: number }];
+    return open;
+  }
+
   threads(): ThreadLine[] {
     return this.#threads.all() as ThreadLine[];
   }

@@ -29,7 +29,8 @@ export type Port =
   | 'objects.getUrl'
   | 'objects.delete'
   | 'net.next'
-  | 'net.heartbeat';
+  | 'net.heartbeat'
+  | 'webhook.post';
 
 /**
  * `crash_before`, `crash_after`: the control plane dies before the call was made, or after it was done and
@@ -129,6 +130,8 @@ export type Script = {
   readonly threads: number;
   readonly runners: readonly { readonly trust: 'own' | 'rented'; readonly slots: number }[];
   readonly sectors?: readonly Existing[];
+  /** Events are posted to a receiver. */
+  readonly webhook?: boolean;
   readonly items: readonly Item[];
   /** Faults end at the latest after this long. */
   readonly faultsMs: number;
@@ -151,6 +154,7 @@ export const FAULTS = [
   'message_fails',
   'object_error',
   'network',
+  'receiver',
   'runner_lost',
   'runner_fails',
   'runner_lies',

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Settings, DEFAULTS } from '../../src/scheduler/context.ts';
 import { planTables } from '../../src/scheduler/plans/all.ts';
 import type { Ids } from '../../src/scheduler/ports.ts';
+import { createWebhook } from '../../src/scheduler/webhooks.ts';
 import type { AttemptId } from '../../src/schema/ids.ts';
 import { MinerId } from '../../src/schema/ids.ts';
 import type { SectorRecord } from '../../src/schema/sector-record.ts';
@@ -14,6 +15,7 @@ import { BEGIN_MS, VirtualClock } from './clock.ts';
 import { ControlPlane } from './control-plane.ts';
 import { EPOCH_MS, FakeChain } from './fake-chain.ts';
 import { FakeObjects } from './fake-objects.ts';
+import { FakeReceiver } from './fake-receiver.ts';
 import { Faults } from './faults.ts';
 import { knownSector, putFiles } from './existing.ts';
 import { sectorKey } from './ledger.ts';
@@ -21,6 +23,7 @@ import { Fleet } from './fleet.ts';
 import { ChainOracle } from './oracle-chain.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
+import { allPosted } from './oracle-webhooks.ts';
 import { Rng } from './prng.ts';
 import { KeptStore } from './kept-store.ts';
 import { Reader } from './reader.ts';
@@ -44,6 +47,9 @@ export class World {
   readonly faults = new Faults();
   readonly chain: FakeChain;
   readonly objects = new FakeObjects();
+  readonly receiver: FakeReceiver | undefined;
+  /** Number of the last event before the webhook was made. */
+  #postedSince = 0;
   readonly storage: MinerStorage = new Map();
   /** Objects and stored files that a fault damaged. */
   readonly spoilt = new Set<string>();
@@ -59,6 +65,9 @@ export class World {
   plane: ControlPlane | undefined;
   /** Faults are over. */
   healed = false;
+  /** Keys that pledges were asked with, by the jobs that were answered; lost with the disk. */
+  readonly pledged = new Map<string, string>();
+  pledges = 0;
   /** Faults of stages that wait for the next one to end. */
   readonly stageFaults: { job: number | undefined; how: StageFault }[] = [];
   /** Lines for a person, kept when asked for. */
@@ -79,6 +88,7 @@ export class World {
     this.script = script;
     this.#path = path;
     this.#store = new KeptStore(path);
+    this.receiver = script.webhook === true ? new FakeReceiver() : undefined;
     const known = (script.sectors ?? []).map((existing) => ({ existing, known: knownSector(MINER, script.sealProof, existing) }));
     this.#known = known.map(({ known: { record } }) => record);
     for (const one of known) putFiles(this.storage, one.known, one.existing.lost);
@@ -116,6 +126,9 @@ export class World {
     // Taken over before anything goes wrong.
     await this.plane?.run((ctx) => {
       for (const record of this.#known) ctx.tx.putSectorRecord(record);
+      if (this.receiver === undefined) return;
+      this.#postedSince = ctx.tx.lastEventSeq();
+      createWebhook(ctx, { url: 'https://receiver.example/', description: '', types: null, miners: null, allowPrivate: false }, ACTOR);
     });
     for (const { trust, slots } of this.script.runners) this.fleet.join(trust, slots);
   }
@@ -134,6 +147,7 @@ export class World {
       objects,
       ids: this.ids,
       store: this.#store,
+      receiver: this.receiver,
       settings: () => this.settings(),
       onDeath: () => this.#revive(),
     });
@@ -245,6 +259,23 @@ export class World {
   resting(): boolean {
     this.#jobsAsleep ??= unsettled(this.reader).length === 0;
     return this.#jobsAsleep && this.plane?.ready === true;
+  }
+
+  /** Every job was asked for by somebody who was told of it. `healed`: whoever asks still has been answered. */
+  checkPledged(): void {
+    for (const { id } of this.reader.jobs())
+      if (!this.pledged.has(id)) this.breach('once', `${id} was never answered to whoever pledged it`);
+  }
+
+  /** Whether the receiver has what it is owed. */
+  get posted(): boolean {
+    return this.receiver === undefined || this.reader.openDeliveries() === 0;
+  }
+
+  /** After the end: everything that happened was told. */
+  checkPosted(): void {
+    if (this.receiver !== undefined)
+      allPosted(this.receiver, this.reader, this.#postedSince, (promise, what) => this.breach(promise, what));
   }
 
   /** Nobody holds a grant, and nothing of an attempt is left to be tidied up. */

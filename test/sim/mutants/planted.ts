@@ -166,4 +166,28 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const CONFIDENCE_EPOCHS = 5;',
     replace: 'const CONFIDENCE_EPOCHS = 0;',
   },
+  {
+    name: 'after a restore the numbers of lost events are given out again',
+    file: 'store/restore.ts',
+    find: 'set seq = seq + ${EVENTS_LOST_AT_MOST} where',
+    replace: 'set seq = seq where',
+  },
+  {
+    name: 'a delivery that nobody took counts as done',
+    file: 'scheduler/deliveries.ts',
+    find: 'const done = outcome.status !== null && outcome.status >= 200 && outcome.status < 300;',
+    replace: 'const done = true;',
+  },
+  {
+    name: 'the cursor of a webhook passes an event',
+    file: 'scheduler/deliveries.ts',
+    find: 'tx.updateWebhook({ ...webhook, cursor: last.seq });',
+    replace: 'tx.updateWebhook({ ...webhook, cursor: last.seq + 1 });',
+  },
+  {
+    name: 'an idempotency key is forgotten',
+    file: 'api/idempotency.ts',
+    find: '    ctx.tx.insertAnswer({ token, key, request, answer: JSON.stringify(kept), createdMs: ctx.nowMs });\n',
+    replace: '    void kept;\n',
+  },
 ];
