@@ -101,7 +101,7 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'tokens list': [[]],
   'tokens rotate': [['a-aaaaaaaaaaaa']],
   'tokens revoke': [['a-aaaaaaaaaaaa']],
-  'webhooks create': [['--url', 'https://example.com/?a=b&c', '--description', "o'brien", '--types', 'audit', '--allow-private']],
+  'webhooks create': [['https://example.com/?a=b&c', '--description', "o'brien", '--types', 'audit', '--allow-private']],
   'webhooks list': [[]],
   'webhooks show': [['w-aaaaaaaaaaaa']],
   'webhooks update': [['w-aaaaaaaaaaaa', '--miners', 'all', '--version', '3']],
