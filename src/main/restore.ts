@@ -12,7 +12,7 @@ import type { ApiTokenRow, Tx } from '../scheduler/ports.ts';
 import { RESTORED } from '../scheduler/reconcile.ts';
 import { lockDatabase } from '../store/lock.ts';
 import { openNodeStore } from '../store/node.ts';
-import { checkBackup, copyBackup, dropDatabase, placeDatabase } from '../store/restore.ts';
+import { checkBackup, copyBackup, dropDatabase, placeDatabase, skipEventNumbers } from '../store/restore.ts';
 import { writeSecretFile } from './admin-token.ts';
 import { loadConfig } from './config.ts';
 import { randomIds, systemClock } from './machine.ts';
@@ -45,6 +45,7 @@ export async function restoreDatabase(file: string, dataDir: string, nowMs: numb
     checkBackup(file, draft);
     const tokenFile = join(resolve(dataDir), 'admin.token');
     const { liveJobs, secret } = await prepare(draft, nowMs, await savedSecret(tokenFile));
+    skipEventNumbers(draft);
     const before = await placeDatabase(draft, path, kept);
     if (secret !== undefined) {
       await rename(tokenFile, `${tokenFile}${kept.slice(path.length)}`).catch(() => undefined);

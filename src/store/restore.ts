@@ -47,14 +47,25 @@ export function checkBackup(backup: string, draft: string): void {
     const damage = damageOf(client);
     if (damage !== undefined) throw refuse('damaged_backup', `${backup} is damaged (${damage}); restore an earlier backup`);
     client.exec('update join_tokens set expires_ms = 0 where used_by is null');
-    // Whoever follows the history knows numbers that the lost database gave out: none is given to another event.
-    client.exec(`update sqlite_sequence set seq = seq + ${EVENTS_LOST_AT_MOST} where name = 'events'`);
   } catch (error) {
     const code = sqliteCode(error);
     if (code === 'SQLITE_NOTADB') throw refuse('not_a_database', `${backup} is no SQLite database; name a file that sealpool backup wrote`);
     if (code?.startsWith('SQLITE_CORRUPT') === true)
       throw refuse('damaged_backup', `${backup} is damaged or not whole; restore an earlier backup`);
     throw error;
+  } finally {
+    client.close();
+  }
+}
+
+/**
+ * Whoever follows the history (streams, webhooks' receivers) knows numbers that the lost database gave out: none is given
+ * to another event. For a database of this version: a migration that makes the table anew would forget it.
+ */
+export function skipEventNumbers(draft: string): void {
+  const client = new Database(draft, { fileMustExist: true });
+  try {
+    client.exec(`update sqlite_sequence set seq = seq + ${EVENTS_LOST_AT_MOST} where name = 'events'`);
   } finally {
     client.close();
   }

@@ -9,7 +9,7 @@ import { RESTORED } from '../../src/scheduler/reconcile.ts';
 import { openBackups } from '../../src/store/backup.ts';
 import { MIGRATIONS } from '../../src/store/migrations.gen.ts';
 import { openNodeStore } from '../../src/store/node.ts';
-import { job, jobId } from '../store/rows.ts';
+import { event, job, jobId } from '../store/rows.ts';
 import { fileOf, freshFolder, sha256 } from './files.ts';
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -58,6 +58,37 @@ test('the backup takes the place of the database, which is kept; it is marked, o
   // A join token that was not used at the backup may have been used since.
   const store = open(path);
   expect(await store.commit((tx) => tx.joinToken('unused')?.expiresMs)).toBe(0);
+  store.close();
+});
+
+test('no number of an event that the lost database gave out is given to another one, whichever version made the backup', async () => {
+  const old = join(folder, 'old');
+  mkdirSync(old);
+  const client = new Database(join(old, 'sealpool.sqlite'));
+  client.exec('create table migrations (position integer primary key, name text not null)');
+  for (const [at, { name, statements }] of MIGRATIONS.slice(0, 5).entries()) {
+    for (const statement of statements) client.exec(statement);
+    client.prepare('insert into migrations (position, name) values (?, ?)').run(at, name);
+  }
+  client.exec(
+    "insert into jobs (id, plan, miner, state, generation, paused, retries, waiting_for, created_ms, updated_ms, data) values ('j-old00001', 'sealer', 't01000', 'Empty', 1, 0, 0, 'thread', 1, 1, '{}')",
+  );
+  client.exec(
+    "insert into events (job, generation, at_ms, actor, kind, detail) values ('j-old00001', 1, 1, 'engine', 'note', '{}'), ('j-old00001', 1, 1, 'engine', 'note', '{}')",
+  );
+  client.close();
+  await restoreDatabase(join(old, 'sealpool.sqlite'), data, NOW);
+  const store = open(path);
+  const { seq } = await store.commit((tx) => {
+    tx.insertJob(job(5));
+    return tx.appendEvent(event(5));
+  });
+  expect(seq).toBeGreaterThan(1_000_000);
+  expect(await store.commit((tx) => tx.eventsAfter(0, 10).map((row) => [row.seq, row.miner]))).toEqual([
+    [1, 't01000'],
+    [2, 't01000'],
+    [seq, 't01000'],
+  ]);
   store.close();
 });
 
