@@ -113,6 +113,13 @@ export type ThreadRow = {
   readonly job: JobId | null;
 };
 
+/** A thread and what it has: the job without its data, and when the stage that runs was granted. */
+export type ThreadWithJob = {
+  readonly thread: ThreadRow;
+  readonly job: Omit<Job, 'data'> | undefined;
+  readonly grantedMs: number | undefined;
+};
+
 /** A multipart upload that was opened for an attempt's output. */
 export type UploadRow = {
   readonly attempt: AttemptId;
@@ -266,6 +273,8 @@ export type Tx = {
   reservedPieces(miner: MinerId, limit: number): readonly PieceRow[];
 
   threads(): readonly ThreadRow[];
+  /** Threads by worker and index, each with its job; of thousands in one question. */
+  threadsWithJobs(): readonly ThreadWithJob[];
   /** Enabled threads without a job. */
   freeThreads(): readonly ThreadRow[];
   thread(id: string): ThreadRow | undefined;

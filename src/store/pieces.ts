@@ -1,10 +1,11 @@
 /** Uploaded pieces of client data, and the sealing threads. */
-import { and, asc, eq, isNull, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, isNull, sql } from 'drizzle-orm';
 import type { JobId, MinerId } from '../schema/ids.ts';
 import type { PlanName } from '../schema/job.ts';
 import type { PieceRow, ThreadRow, Tx } from '../scheduler/ports.ts';
 import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
-import { pieces, threads } from './tables.ts';
+import { jobOf } from './job-rows.ts';
+import { attempts, jobs, pieces, threads } from './tables.ts';
 
 const p = sql.placeholder;
 
@@ -76,8 +77,22 @@ export function threadsPart(db: Db) {
     .where(sql`${threads.enabled} = 1 and ${threads.job} is null`)
     .orderBy(asc(threads.worker), asc(threads.position))
     .prepare();
+  const { data: _data, seq: _seq, ...columns } = getTableColumns(jobs);
+  const withJobs = db
+    .select({ thread: threads, job: columns, grantedMs: attempts.grantedMs })
+    .from(threads)
+    .leftJoin(jobs, eq(jobs.id, threads.job))
+    .leftJoin(attempts, and(eq(attempts.id, jobs.waitingId), eq(jobs.waitingFor, sql.raw("'stage'"))))
+    .orderBy(asc(threads.worker), asc(threads.position))
+    .prepare();
   return {
     threads: () => all.all().map(threadOf),
+    threadsWithJobs: () =>
+      withJobs.all().map(({ thread, job, grantedMs }) => ({
+        thread: threadOf(thread),
+        job: job === null ? undefined : jobOf({ ...job, data: '{}' }),
+        grantedMs: grantedMs ?? undefined,
+      })),
     freeThreads: () => free.all().map(threadOf),
     thread(id) {
       const row = byId.get({ id });

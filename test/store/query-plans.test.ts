@@ -156,6 +156,7 @@ test('no other question reads or sorts a table', () => {
     tx.reservedPieces(MINER, 9);
     tx.freeThreads();
     tx.threads();
+    tx.threadsWithJobs();
     tx.thread('local/0');
     tx.insertEffect(effect(1));
     tx.updateEffect(effect(1));

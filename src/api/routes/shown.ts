@@ -6,7 +6,7 @@ import { deadlineOf } from '../../scheduler/deadlines.ts';
 import type { EffectRow } from '../../scheduler/effects.ts';
 import { epochNow } from '../../scheduler/head.ts';
 import type { Operated } from '../../scheduler/operate.ts';
-import type { ApiTokenRow, PieceRow, RunnerRow, ThreadRow, Tx } from '../../scheduler/ports.ts';
+import type { ApiTokenRow, PieceRow, RunnerRow, ThreadWithJob, Tx } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import type { ActedView, MessageView, PieceView, RunnerView, SectorDetail, SectorView, ThreadView, TokenView } from '../views.ts';
 
@@ -53,7 +53,11 @@ export function sectorDetail(ctx: Context, job: Job): SectorDetail {
 }
 
 /** What the thread's job does, for how long, and in which stage. */
-function doing({ tx, nowMs }: Context, job: Job): Pick<ThreadView, 'threadState' | 'stage' | 'elapsedMs'> {
+function doing(
+  { tx, nowMs }: Context,
+  job: Omit<Job, 'data'>,
+  grantedMs: number | undefined,
+): Pick<ThreadView, 'threadState' | 'stage' | 'elapsedMs'> {
   const { waiting } = job;
   const stage = waiting.for === 'runner' || waiting.for === 'stage' ? waiting.stage : null;
   const since = (ms: number | undefined): number => Math.max(0, nowMs - (ms ?? job.updatedMs));
@@ -61,13 +65,12 @@ function doing({ tx, nowMs }: Context, job: Job): Pick<ThreadView, 'threadState'
     const paused = tx.eventsOfJob(job.id, 0, EVENTS_SHOWN).findLast(({ kind }) => kind === 'paused');
     return { threadState: 'Paused', stage, elapsedMs: since(paused?.atMs) };
   }
-  if (waiting.for === 'stage') return { threadState: 'Running', stage, elapsedMs: since(tx.attempt(waiting.attempt)?.grantedMs) };
+  if (waiting.for === 'stage') return { threadState: 'Running', stage, elapsedMs: since(grantedMs) };
   return { threadState: 'Waiting', stage, elapsedMs: since(waiting.for === 'runner' ? waiting.sinceMs : undefined) };
 }
 
 /** A thread; a job of a miner that the token is not for stays hidden. */
-export function threadView(ctx: Context, thread: ThreadRow, principal: Principal): ThreadView {
-  const found = thread.job === null ? undefined : ctx.tx.job(thread.job);
+export function threadView(ctx: Context, { thread, job: found, grantedMs }: ThreadWithJob, principal: Principal): ThreadView {
   const job = found !== undefined && mayMiner(principal, found.miner) ? found : undefined;
   const { index, plan, miner, auto, enabled } = thread;
   return {
@@ -77,9 +80,11 @@ export function threadView(ctx: Context, thread: ThreadRow, principal: Principal
     auto,
     enabled,
     job: job?.id ?? null,
-    sector: job === undefined ? null : sectorView(job).sector,
+    sector: job === undefined || job.number === null ? null : sectorName(job.miner, job.number),
     state: job?.state ?? null,
-    ...(job === undefined ? ({ threadState: enabled ? 'Idle' : 'Off', stage: null, elapsedMs: null } as const) : doing(ctx, job)),
+    ...(job === undefined
+      ? ({ threadState: enabled ? 'Idle' : 'Off', stage: null, elapsedMs: null } as const)
+      : doing(ctx, job, grantedMs)),
     paused: job?.paused ?? false,
     error: job?.error?.message ?? null,
   };

@@ -31,10 +31,11 @@ function addressOf({ workerAddresses: known = {} }: ApiParts, worker: string): s
 
 function workers(parts: ApiParts, ctx: Context, principal: Principal): WorkerView[] {
   const byName = new Map<string, WorkerView>();
-  for (const thread of threadsOf(ctx, principal)) {
-    const { worker } = thread;
+  for (const row of ctx.tx.threadsWithJobs()) {
+    const { worker, miner } = row.thread;
+    if (miner !== null && !mayMiner(principal, miner)) continue;
     const view = byName.get(worker) ?? { worker, address: addressOf(parts, worker), threads: [] };
-    view.threads.push(threadView(ctx, thread, principal));
+    view.threads.push(threadView(ctx, row, principal));
     byName.set(worker, view);
   }
   return [...byName.values()];
@@ -158,7 +159,10 @@ function switches(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const shown = await c.var.door.run((ctx) => {
           const { worker, index } = threadAt(parts, ctx, principal, at);
           did(ctx, principal, `thread.${name}d`, { thread: threadId(worker, index) });
-          return threadView(ctx, setThreadEnabled(ctx, worker, index, enabled, principal.actor), principal);
+          const thread = setThreadEnabled(ctx, worker, index, enabled, principal.actor);
+          const job = thread.job === null ? undefined : ctx.tx.job(thread.job);
+          const grantedMs = job?.waiting.for === 'stage' ? ctx.tx.attempt(job.waiting.attempt)?.grantedMs : undefined;
+          return threadView(ctx, { thread, job, grantedMs }, principal);
         });
         return c.json(shown, 200);
       },
