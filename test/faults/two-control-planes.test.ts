@@ -122,9 +122,9 @@ test.runIf(hasStrace)(
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const data = await preparedFolder(folder);
     const path = join(data, 'sealpool.sqlite');
-    // The log is synced by each commit, and by nothing else before its first checkpoint.
+    // The log is synced by each commit, and by nothing else before its first checkpoint; a start, however slow, has fewer.
     const syncs = 'fsync,fdatasync';
-    const stop = ['-e', `trace=${syncs}`, '-e', `inject=${syncs}:signal=SIGSTOP:when=12`];
+    const stop = ['-e', `trace=${syncs}`, '-e', `inject=${syncs}:signal=SIGSTOP:when=24`];
     const trace = join(folder, 'trace');
     const strace = ['strace', '-D', '-f', '-o', trace, '-P', `${path}-wal`, ...stop];
     const first = new Daemon(['serve', '--data', data], ENVIRONMENT, join(folder, 'first.log'), strace);
