@@ -40,7 +40,7 @@ export async function openSealpool(jobs: number): Promise<OpenSealpool> {
   const workers = Math.ceil(jobs / THREADS_PER_WORKER);
   const sections = Array.from({ length: workers }, (_, at) => `[[workers]]\nname = "bench-${at}"\nthreads = ${THREADS_PER_WORKER}\n`);
   // What BuildTreeD was handed is never reported: its lease must outlive the bench.
-  const config = `log_level = "warn"\n[scheduler]\nlease_ms = 3600000\n${sections.join('')}`;
+  const config = `log_level = "warn"\nrate_limits.token = { per_second = 100000, burst = 100000 }\nrate_limits.runner = { per_second = 100000, burst = 100000 }\n[scheduler]\nlease_ms = 3600000\n${sections.join('')}`;
   writeFileSync(join(folder, 'sealpool.toml'), config);
   const chain = await start('devnet', folder, {});
   const plane = await start('serve', folder, {

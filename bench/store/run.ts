@@ -37,7 +37,7 @@ async function databases(): Promise<{ filled: Filled; data: string; peerFile: st
 function configuration({ workers }: Filled): string {
   const miners = MINERS.map((id) => `[[miners]]\nid = "${id}"\nseal_proof = "StackedDrg32GiBV1_1"\n`);
   const sections = workers.map(({ name, plan, threads }) => `[[workers]]\nname = "${name}"\nplan = "${plan}"\nthreads = ${threads}\n`);
-  return `log_level = "warn"\n${miners.join('')}${sections.join('')}`;
+  return `log_level = "warn"\nrate_limits.token = { per_second = 100000, burst = 100000 }\n${miners.join('')}${sections.join('')}`;
 }
 
 const rows: string[] = [];

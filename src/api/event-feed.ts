@@ -30,6 +30,9 @@ export type EventFeed = {
   follow(filter: EventFilter, seq: number, stop: AbortSignal): AsyncGenerator<Batch>;
 };
 
+/** A stream that has everything up to `at`. */
+type Waiter = { readonly filter: EventFilter; at: number; readonly wake: () => void };
+
 /** A feed over the door; reads only while somebody follows. */
 export function openEventFeed(door: Door, ending: AbortSignal): EventFeed {
   /** The newest events in order; empty while nobody follows. */
@@ -38,7 +41,15 @@ export function openEventFeed(door: Door, ending: AbortSignal): EventFeed {
   let [from, to] = [0, 0];
   let followers = 0;
   let reading: { readonly stop: AbortController; readonly begun: Promise<void> } | undefined;
-  let news = Promise.withResolvers<void>();
+  const waiting = new Set<Waiter>();
+
+  /** Wakes those that the events are for; the others have got as far without being woken: most streams are idle. */
+  function tell(page: readonly Event[]): void {
+    for (const waiter of waiting) {
+      if (page.some((event) => event.seq > waiter.at && lets(waiter.filter, event))) waiter.wake();
+      else waiter.at = Math.max(waiter.at, to);
+    }
+  }
 
   async function read(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
@@ -51,9 +62,7 @@ export function openEventFeed(door: Door, ending: AbortSignal): EventFeed {
         kept = kept.length + page.length > KEPT * 2 ? [...kept, ...page].slice(-KEPT) : [...kept, ...page];
         if (kept.length <= KEPT && (kept[0]?.seq ?? 0) > from + 1) from = (kept[0]?.seq ?? 1) - 1;
         to = last.seq;
-        const told = news;
-        news = Promise.withResolvers<void>();
-        told.resolve();
+        tell(page);
       }
       if (page === undefined || page.length < PAGE) await changed;
     }
@@ -96,40 +105,41 @@ export function openEventFeed(door: Door, ending: AbortSignal): EventFeed {
     });
   }
 
+  /** Resolves when something is there for it, or when `stop` fires; answers how far it has got meanwhile. */
+  async function until(filter: EventFilter, at: number, stop: AbortSignal): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiter: Waiter = { filter, at, wake: resolve };
+    waiting.add(waiter);
+    stop.addEventListener('abort', waiter.wake, { once: true });
+    if (!stop.aborted) await promise;
+    stop.removeEventListener('abort', waiter.wake);
+    waiting.delete(waiter);
+    return waiter.at;
+  }
+
   return {
     async *follow(filter, seq, stop) {
       try {
         await join();
         let at = seq;
         while (!stop.aborted) {
-          const next = news.promise;
           if (at < from) {
             const batch = await behind(filter, at);
             const moved = batch.reached > at;
             at = Math.max(at, batch.reached);
             if (moved) yield batch;
-            if (moved || at < to) continue;
+            if (moved) continue;
           } else if (at < to) {
             const items = kept.filter((event) => event.seq > at && lets(filter, event));
             at = to;
             yield { items, reached: at };
             continue;
           }
-          await either(next, stop);
+          at = await until(filter, at, stop);
         }
       } finally {
         leave();
       }
     },
   };
-}
-
-/** Resolves with the news, or when `stop` fires. */
-async function either(news: Promise<void>, stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return;
-  const stopped = Promise.withResolvers<void>();
-  const done = (): void => stopped.resolve();
-  stop.addEventListener('abort', done, { once: true });
-  await Promise.race([news, stopped.promise]);
-  stop.removeEventListener('abort', done);
 }

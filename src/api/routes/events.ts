@@ -46,6 +46,17 @@ async function keepAlive(parts: ApiParts, stop: AbortSignal, write: () => Promis
   }
 }
 
+/** One event of a stream, written once for all that it goes to. */
+const blocks = new WeakMap<Event, string>();
+
+function blockOf(event: Event): string {
+  const known = blocks.get(event);
+  if (known !== undefined) return known;
+  const block = `event: ${eventType(event.kind)}\ndata: ${JSON.stringify(event)}\nid: ${event.seq}\n\n`;
+  blocks.set(event, block);
+  return block;
+}
+
 export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const feed = openEventFeed(parts.door, parts.ending);
   const route = operation(parts, {
@@ -80,7 +91,7 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         if (items.length > 0 && !(await c.var.door.run((ctx) => holds(ctx, principal)))) left.abort('the token ended');
         for (const event of items) {
           if (stop.aborted) break;
-          await stream.writeSSE({ id: String(event.seq), event: eventType(event.kind), data: JSON.stringify(event) });
+          await stream.write(blockOf(event));
         }
       }
       await quiet;
