@@ -23,8 +23,10 @@ export type RateLimits = {
 
 type Owner = { readonly kind: 'token' | 'runner'; readonly id: string };
 
-/** Answers to probes must not depend on who else asks; signed URLs carry their own bound, which is what they allow. */
-const free = (path: string): boolean => path === '/healthz' || path.startsWith('/objects/');
+const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** Answers to probes (which are kept for a while) must not depend on who else asks; signed URLs carry their own bound, which is what they allow. */
+const free = (path: string): boolean => PROBES.has(path) || path.startsWith('/objects/');
 
 const secretOf = (header: string | undefined): string | undefined => /^Bearer ([\x21-\x7e]{16,200})$/i.exec(header ?? '')?.[1];
 

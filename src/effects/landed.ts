@@ -55,7 +55,8 @@ export function exitCodeOf(state: Extract<MessageState, { state: 'landed' }>): n
 /** The first block usually takes it: only one that waits longer may wait for an earlier one. */
 async function closeGap({ messages, waitedMs, epochMs, stored }: Following): Promise<void> {
   const message = waitedMs < 2 * epochMs ? undefined : await stored();
-  if (message !== undefined) await messages.closeGapBelow(message.sender, message.nonce);
+  // The message waits as before, whatever comes of it.
+  if (message !== undefined) await messages.closeGapBelow(message.sender, message.nonce, epochMs).catch(() => undefined);
 }
 
 /** The node does not know the message: a restart or a reorg lost it. The same bytes go out again. */

@@ -14,7 +14,7 @@ const MOST_WAIT_MS = 60_000;
 /** How soon a message of a restored database looks again whether its job has been compared with the chain. */
 const RECONCILING_WAIT_MS = 1_000;
 /** Messages below a waiting one that are looked for at a time; those lower still follow once these have landed. */
-const GAP_LOOKED_AT = 50;
+const GAP_LOOKED_AT = 500;
 
 export type Messages = {
   /** Sends the effect's message; `undefined` when the effect was withdrawn meanwhile. */
@@ -24,19 +24,22 @@ export type Messages = {
   /**
    * A message of this nonce waits in the mempool. It waits for ever behind an earlier one of ours that the node has lost,
    * and whose job does not look any more (paused, given up, or being compared after a restore): those bytes go out again.
+   * Looks once in `everyMs` for each sender, however many ask.
    */
-  closeGapBelow(sender: string, nonce: number): Promise<void>;
+  closeGapBelow(sender: string, nonce: number, everyMs?: number): Promise<void>;
 };
 
 /** The sender of all addresses of one chain. */
 export function openMessages<C extends EffectContext>(parts: {
   readonly door: EffectDoor<C>;
   readonly engine: EffectEngine<C>;
-  readonly chain: Pick<Chain, 'sender' | 'sign' | 'push' | 'message'>;
+  readonly chain: Pick<Chain, 'sender' | 'sign' | 'push' | 'message' | 'pendingMessages'>;
 }): Messages {
   const { chain, engine } = parts;
   const run = recording(parts.door);
   const inTurn = turns();
+  /** When a gap was looked for last, by sender. */
+  const lookedMs = new Map<string, number>();
 
   /** Brings messages that were signed earlier to the node; the wait when one of them cannot go now. */
   async function pushEarlier(earlier: readonly EffectRow[], nowMs: number): Promise<EffectOutcome | undefined> {
@@ -98,22 +101,25 @@ export function openMessages<C extends EffectContext>(parts: {
     }
   }
 
-  async function closeGapInTurn(sender: string, nonce: number): Promise<void> {
-    const below = await run(({ tx }) => tx.pushedBelow(sender, nonce, GAP_LOOKED_AT));
+  async function closeGapInTurn(sender: string, nonce: number, everyMs: number): Promise<void> {
+    const nowMs = await run((ctx) => ctx.nowMs);
+    // Of all that wait for the same gap one looks; at a base-fee peak there are hundreds.
+    if (nowMs - (lookedMs.get(sender) ?? Number.NEGATIVE_INFINITY) < everyMs) return;
+    lookedMs.set(sender, nowMs);
+    const pending = await chain.pendingMessages(sender);
+    const known = new Set(pending.map(({ cid }) => cid));
+    const top = Math.max(nonce, ...pending.map((message) => message.nonce));
+    const below = await run(({ tx }) => tx.pushedBelow(sender, top, GAP_LOOKED_AT));
     const lost: SignedMessage[] = [];
     for (const message of below) {
+      if (known.has(message.cid)) continue;
       const state = await stateOf(message);
       // Nonces are executed in order: below this one there is no gap.
       if (state === 'landed') break;
       if (state === 'unknown') lost.unshift(message);
     }
-    for (const message of lost) {
-      try {
-        await chain.push(message);
-      } catch (error) {
-        if (!leavesNoGap(error)) throw error;
-      }
-    }
+    // One that the node refuses (replaced by hand, or too little money) is no failure of those that wait: it is tried again later.
+    for (const message of lost) await chain.push(message).catch(() => undefined);
   }
 
   return {
@@ -122,7 +128,7 @@ export function openMessages<C extends EffectContext>(parts: {
       return inTurn(sender, () => sendInTurn(sender, effect.id, want));
     },
     pushAgain: (message) => inTurn(message.sender, () => chain.push(message)),
-    closeGapBelow: (sender, nonce) => inTurn(sender, () => closeGapInTurn(sender, nonce)),
+    closeGapBelow: (sender, nonce, everyMs = 0) => inTurn(sender, () => closeGapInTurn(sender, nonce, everyMs)),
   };
 }
 

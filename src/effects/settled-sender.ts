@@ -54,7 +54,7 @@ export function openSettledSenders<C extends EffectContext>(parts: {
     const [first] = foreign.filter(({ nonce }) => nonce <= upTo);
     if (first !== undefined) {
       // It may wait for one of ours whose job waits for it.
-      await messages.closeGapBelow(sender, first.nonce);
+      await messages.closeGapBelow(sender, first.nonce).catch(() => undefined);
       const reason = `message ${first.cid} (nonce ${first.nonce}) of ${sender} is in the mempool and not in the restored database; what it does to the chain is waited for`;
       return { epoch, upTo, quietSince: null, standing: { settled: false, epochs: 1, reason } };
     }

@@ -26,8 +26,13 @@ export const RETRY_WAITS_MS: readonly number[] = [
 ];
 /** A wait is longer by up to this part, lest all that failed together is tried together. */
 const JITTER = 0.1;
-/** A webhook whose tries have all failed for so long is disabled. */
-export const GIVE_UP_MS = 5 * DAY_MS;
+/**
+ * A webhook whose tries have all failed for so long is disabled: before its deliveries run out of tries, so that all of
+ * them go on when it is enabled again.
+ */
+export const GIVE_UP_MS = 3 * DAY_MS;
+/** So many tries of one delivery failed at least: a single failure after a quiet time says nothing. */
+const GIVE_UP_TRIES = 3;
 /** How long ended deliveries stay in the log. */
 export const KEPT_MS = 30 * DAY_MS;
 /** Deliveries made in one transaction of one webhook, and dropped in one. */
@@ -127,17 +132,23 @@ export function deliveryTried(ctx: Context, id: DeliveryId, outcome: DeliveryOut
     if (webhook.failingSinceMs !== null) ctx.tx.updateWebhook({ ...webhook, failingSinceMs: null });
     return;
   }
-  failed(ctx, webhook, outcome);
+  failed(ctx, webhook, delivery, outcome);
 }
 
-function failed(ctx: Context, webhook: WebhookRow, outcome: DeliveryOutcome): void {
-  const failingSinceMs = webhook.failingSinceMs ?? ctx.nowMs;
+function failed(ctx: Context, webhook: WebhookRow, { id, event, tries }: DeliveryRow, outcome: DeliveryOutcome): void {
   const gone = outcome.status === 410;
-  if (webhook.status === 'enabled' && (gone || ctx.nowMs - failingSinceMs >= GIVE_UP_MS)) {
+  // A test that fails says nothing of what happens.
+  if (event === null && !gone) return;
+  const failingSinceMs = webhook.failingSinceMs ?? ctx.nowMs;
+  const longEnough = ctx.nowMs - failingSinceMs >= GIVE_UP_MS && tries + 1 >= GIVE_UP_TRIES;
+  if (webhook.status === 'enabled' && (gone || longEnough)) {
     const reason = gone
       ? 'the receiver answered 410 Gone and wants nothing more; enable the webhook again if it should be called again'
-      : `every try has failed for five days (the last one: ${outcome.error ?? meaning(outcome.status)}); mend the receiver, then enable the webhook again`;
+      : `every try has failed for three days (the last one: ${outcome.error ?? meaning(outcome.status)}); mend the receiver, then enable the webhook again`;
     ctx.tx.updateWebhook({ ...webhook, failingSinceMs, status: 'disabled', reason });
+    // Its last try may have been this one: it goes on with the others when the webhook is enabled.
+    const row = ctx.tx.delivery(id);
+    if (!gone && row?.status === 'failed') ctx.tx.updateDelivery({ ...row, status: 'open', tries: 0, dueMs: ctx.nowMs, endedMs: null });
     audit(ctx, 'engine', 'webhooks.disable', { webhook: webhook.id, reason });
   } else if (webhook.failingSinceMs === null) ctx.tx.updateWebhook({ ...webhook, failingSinceMs });
 }

@@ -41,7 +41,8 @@ export function createWebhook(ctx: Context, choice: WebhookChoice, actor: Who): 
 /** Changes what is named. The audit event has the names of what changed and not the URL, which may be a permission. */
 export function changeWebhook(ctx: Context, webhook: WebhookRow, patch: Partial<WebhookChoice>, actor: Who): WebhookRow {
   const named = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-  const changed = { ...webhook, ...named };
+  // Another receiver has not failed yet.
+  const changed = { ...webhook, ...named, ...(patch.url === undefined ? {} : { failingSinceMs: null }) };
   checkUrl(changed);
   return write(ctx, changed, actor, 'webhooks.update', { fields: Object.keys(named) });
 }

@@ -2,7 +2,7 @@
 import { Webhook } from 'standardwebhooks';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { DeliveryRow, WebhookRow } from '../scheduler/webhook-rows.ts';
-import { AddressRefused, type GuardOptions, guardedConnector } from './connect.ts';
+import { AddressRefused, type GuardOptions, guardedConnector, systemResolve } from './connect.ts';
 
 /** One try's limits. */
 export type SendLimits = {
@@ -37,7 +37,10 @@ export function openSender(options: SenderOptions): Sender {
   const { connectMs = 5_000, totalMs = 15_000, maxBodyBytes = 65_536 } = options;
   const limits = { connections: null, headersTimeout: totalMs, bodyTimeout: totalMs, maxHeaderSize: 16_384 } as const;
   const guarded = new Agent({ ...limits, connect: guardedConnector({ ...options, connectMs }) });
-  const open = new Agent({ ...limits, connect: guardedConnector({ ...options, connectMs, refused: () => false }) });
+  const open = new Agent({
+    ...limits,
+    connect: guardedConnector({ resolve: systemResolve(), ...options, connectMs, refused: () => false }),
+  });
   return {
     async send({ delivery, webhook, body }, abort) {
       const clock = new AbortController();

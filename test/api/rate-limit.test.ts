@@ -90,13 +90,13 @@ test('join tokens and runners credentials that are wrong count as well', async (
 test('whoever sends no secret is counted by address', async () => {
   const ask = appWith({ anonymous: { perSecond: 1, burst: 3 } });
   const statuses = [];
-  for (let at = 0; at < 5; at += 1) statuses.push((await ask('/readyz')).status);
+  for (let at = 0; at < 5; at += 1) statuses.push((await ask('/openapi.json')).status);
   expect(statuses).toEqual([200, 200, 200, 429, 429]);
   // A secret that nobody looks at is none.
   const dressed = [];
-  for (let at = 0; at < 5; at += 1) dressed.push((await ask('/readyz', `garbage-garbage-${at}`, '192.0.2.3')).status);
+  for (let at = 0; at < 5; at += 1) dressed.push((await ask('/openapi.json', `garbage-garbage-${at}`, '192.0.2.3')).status);
   expect(dressed).toEqual([200, 200, 200, 429, 429]);
-  expect((await ask('/readyz', undefined, '192.0.2.2')).status).toBe(200);
+  expect((await ask('/openapi.json', undefined, '192.0.2.2')).status).toBe(200);
   expect((await ask('/healthz')).status).toBe(200);
 });
 

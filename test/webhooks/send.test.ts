@@ -104,7 +104,7 @@ test('a connection that never becomes TLS is left after the time to connect', as
 test('http, and private addresses, only where they are allowed', async () => {
   const { url, counts, port } = await receiver();
   expect((await sender().send(parcel(url, false))).error).toMatch(/not https/);
-  expect((await sender().send(parcel(`https://127.0.0.1:${port}/`, false))).error).toMatch(/127\.0\.0\.1 is no public address/);
+  expect((await sender().send(parcel(`https://127.0.0.1:${port}/`, false))).error).toMatch(/^the receiver is at no public address/);
   expect(counts.connections).toBe(0);
   expect(await sender().send(parcel(url, true))).toMatchObject({ status: 204 });
 });
@@ -143,7 +143,7 @@ test('a name that is public when first asked and private when asked again leads 
   expect((await sending.send(parcel(url, false))).error).toMatch(/could not be reached/);
   // One answer, checked and connected to: no second question in between.
   expect([asked, seen]).toEqual([['rebinding.test'], ['127.0.0.2']]);
-  expect((await sending.send(parcel(url, false))).error).toMatch(/127\.0\.0\.1 is no public address/);
+  expect((await sending.send(parcel(url, false))).error).toMatch(/^the receiver is at no public address/);
   expect(asked).toHaveLength(2);
   expect(trapped).toEqual([]);
   // The trap would have been hit: it is there.
@@ -159,7 +159,7 @@ test('one private address among public ones is enough to refuse', async () => {
   const trap = await receiver();
   for (const addresses of [at('127.0.0.2', '127.0.0.1'), at('127.0.0.1', '127.0.0.2')]) {
     const outcome = await sender({ refused, resolve: async () => addresses }).send(parcel(`https://both.test:${trap.port}/`, false));
-    expect(outcome.error).toMatch(/127\.0\.0\.1 is no public address/);
+    expect(outcome.error).toMatch(/^the receiver is at no public address/);
   }
   expect(trap.counts.connections).toBe(0);
 });

@@ -14,7 +14,8 @@ export function backupRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     method: 'post',
     path: '/v1/backup',
     who: 'admin',
-    summary: 'The database as an SQLite file: consistent, checked, its hash in x-sealpool-hash. It holds token hashes and signed messages',
+    summary:
+      'The database as an SQLite file: consistent, checked, its hash in x-sealpool-hash. It holds token hashes, signed messages and the secrets of webhooks',
     body: z.object({}),
     bodyOptional: true,
     answer: z.unknown(),
@@ -38,7 +39,7 @@ export function backupRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         'content-type': TYPE,
         'content-length': String(sizeBytes),
         'x-sealpool-hash': hash,
-        // Whoever has it can impersonate nobody, but reads everything.
+        // Whoever has it reads everything, and can sign what webhooks are posted.
         'cache-control': 'no-store',
         'content-disposition': 'attachment; filename="sealpool-backup.sqlite"',
       },

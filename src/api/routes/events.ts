@@ -86,15 +86,19 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       stream.onAbort(() => left.abort('the client left'));
       const stop = AbortSignal.any([left.signal, parts.ending]);
       const quiet = keepAlive(parts, stop, () => stream.write(': quiet\n\n'));
-      for await (const { items } of feed.follow(filter, start, stop)) {
-        // A token that was revoked or expired meanwhile hears nothing more.
-        if (items.length > 0 && !(await c.var.door.run((ctx) => holds(ctx, principal)))) left.abort('the token ended');
-        for (const event of items) {
-          if (stop.aborted) break;
-          await stream.write(blockOf(event));
+      try {
+        for await (const { items } of feed.follow(filter, start, stop)) {
+          // A token that was revoked or expired meanwhile hears nothing more.
+          if (items.length > 0 && !(await c.var.door.run((ctx) => holds(ctx, principal)))) left.abort('the token ended');
+          for (const event of items) {
+            if (stop.aborted) break;
+            await stream.write(blockOf(event));
+          }
         }
+      } finally {
+        left.abort('the stream ended');
+        await quiet;
       }
-      await quiet;
     }) as never;
   });
 }
