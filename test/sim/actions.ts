@@ -236,7 +236,7 @@ export function aimed(rng: Rng, fault: Fault, states: readonly string[]): Action
     case 'network':
       return port(rng.pick(['net.next', 'net.heartbeat']), rng.pick(['error', 'lost', 'twice', 'delay']));
     case 'receiver':
-      return port('webhook.post', rng.pick(['error', 'lost', 'twice', 'delay']));
+      return [{ do: 'port', port: 'webhook.post', how: rng.pick(['error', 'lost', 'twice', 'delay']), count: 2, ms }];
     case 'reorg':
       return [{ do: 'chain', what: rng.pick(['reorg', 'null_rounds']), depth: rng.between(1, 4), lose: rng.chance(30) }];
     case 'mempool_loss':

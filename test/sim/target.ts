@@ -28,7 +28,7 @@ export function holdsFor({ plan, state, event }: Cell): Existing['holds'] | unde
 /** What is done in the target's state. */
 export function actionsFor(rng: Rng, { plan, state, event, fault }: Cell): Action[] {
   const states = Object.keys(planTables()[plan] ?? {});
-  const spoilt: Action[] = event === 'RePersist' ? [{ do: 'rot', what: 'stored', match: 'update' }] : [];
+  const spoilt: Action[] = event === 'RePersist' ? Array.from({ length: 3 }, () => ({ do: 'rot', what: 'stored', match: 'update' })) : [];
   // What goes bad before the backup is restored is found before.
   if (fault === 'restore' && spoilt.length > 0) return [{ do: 'restore', ageMs: 0, awayMs: 0 }, ...spoilt];
   if (fault !== 'any') return [...spoilt, ...aimed(rng, fault as Fault, states)];
