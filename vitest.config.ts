@@ -1,7 +1,7 @@
 /**
  * Four test projects. `node`: everything that runs in a Node process (the default of `npm test`).
  * `workerd`: what must also hold inside a Durable Object. `real`: what waits for real C2 proofs, which take all cores
- * for minutes, so nothing runs beside them. `soak`: hours, only in `make soak`.
+ * for minutes, so nothing runs beside them, and what goes by moments that a busy machine misses. `soak`: hours, only in `make soak`.
  */
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Deployment, ROOT, cleanEnvironment } from '../e2e/processes.ts';
-import { type Example, type Ran, examplesOf, matches, runExamples } from './examples.ts';
-import { installClient } from './client-package.ts';
+import { type Example, type Ran, examplesOf, matches, runExamples } from '../docs/examples.ts';
+import { installClient } from '../docs/client-package.ts';
 
 const EXAMPLES = examplesOf(readFileSync(join(ROOT, 'docs/api.md'), 'utf8'));
 const tools = ['curl', 'jq'].every((name) => spawnSync(name, ['--version']).status === 0);

@@ -14,7 +14,7 @@ import { createClient } from '../../src/api/client.ts';
 import { HoldingProxy } from '../e2e/holding-proxy.ts';
 import { nothingTwice } from '../e2e/killing.ts';
 import { Daemon, Deployment, MINER } from '../e2e/processes.ts';
-import { ENVIRONMENT, hasStrace, preparedFolder, wholeDatabase } from './faulty-serve.ts';
+import { ENVIRONMENT, hasStrace, preparedFolder, wholeDatabase } from '../faults/faulty-serve.ts';
 
 const WITHIN_MS = 180_000;
 
