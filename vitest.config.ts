@@ -6,6 +6,8 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
+/** Its seeds take all cores too. */
+const SIMULATOR = 'test/sim/sim.test.ts';
 const QUICK_TEST_MS = 20_000;
 const REAL_TEST_MS = 20 * 60_000;
 const SOAK_TEST_MS = 4 * 3_600_000;
@@ -17,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/workerd/**', 'test/real/**', 'test/soak/**', '**/node_modules/**'],
+          exclude: ['test/workerd/**', 'test/real/**', 'test/soak/**', SIMULATOR, '**/node_modules/**'],
           testTimeout: QUICK_TEST_MS,
           hookTimeout: QUICK_TEST_MS,
           // Tests start servers and provers of their own; more than two at a time only fight for two cores.
@@ -36,7 +38,7 @@ export default defineConfig({
       {
         test: {
           name: 'real',
-          include: ['test/real/**/*.test.ts'],
+          include: ['test/real/**/*.test.ts', SIMULATOR],
           testTimeout: REAL_TEST_MS,
           hookTimeout: QUICK_TEST_MS,
           maxWorkers: 1,
