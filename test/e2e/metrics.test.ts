@@ -1,11 +1,10 @@
 /** `/metrics` of real processes, read by promtool and a real Prometheus with the configuration and alerts of docs/operating.md. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { freePort } from './free-port.ts';
 import { Deployment, ROOT } from './processes.ts';
 
 const has = (program: string): boolean => spawnSync(program, ['--version']).status === 0;
@@ -147,15 +146,6 @@ test.runIf(hasPrometheus)('Prometheus scrapes it and answers what is asked', { t
   };
   expect(rules_.data.groups[0]?.rules).toHaveLength(5);
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;

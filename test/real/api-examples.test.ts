@@ -4,6 +4,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSy
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../e2e/free-port.ts';
 import { Deployment, ROOT, cleanEnvironment } from '../e2e/processes.ts';
 import { type Example, type Ran, examplesOf, matches, runExamples } from '../docs/examples.ts';
 import { installClient } from '../docs/client-package.ts';
@@ -60,22 +61,31 @@ beforeAll(async () => {
   copyFileSync(join(ROOT, 'test/import/fixtures/lotus-sectors.json'), join(folder, 'sectors.json'));
   writeFileSync(join(folder, 'film.mkv'), 'a film of 21 bytes …'.repeat(40));
   const threads = '[{ name = "local", sealing_threads = [{ plan = "sealer" }, { plan = "sealer" }, { plan = "unseal" }] }]';
-  deployment = await Deployment.start({ settings: { SEALPOOL_WORKERS: threads } });
-  described = await (await fetch(`${deployment.url}/openapi.json`)).text();
-  const { url, token } = deployment;
+  const world = await Deployment.start({ settings: { SEALPOOL_WORKERS: threads } });
+  deployment = world;
+  described = await (await fetch(`${world.url}/openapi.json`)).text();
+  const { url, token } = world;
   const env = {
     ...cleanEnvironment(),
     PATH: [join(folder, 'bin'), dirname(process.execPath), process.env['PATH']].join(':'),
     SEALPOOL_URL: url,
     SEALPOOL_TOKEN: token,
+    // A receiver left behind by a run that was broken off must not answer for this one's.
+    RECEIVER_PORT: String(await freePort()),
   };
   const prepared = new Set<string>();
-  ran = await runExamples(EXAMPLES.filter(here), folder, env, async ({ heading }) => {
+  const before = async ({ heading }: Example): Promise<void> => {
     if (prepared.has(heading)) return;
     prepared.add(heading);
-    await PREPARED[heading]?.(deployment as Deployment);
-  });
-}, 240_000);
+    await PREPARED[heading]?.(world);
+  };
+  try {
+    ran = await runExamples(EXAMPLES.filter(here), folder, env, before);
+  } finally {
+    const failed = ran.size === 0 || [...ran.values()].some(({ code }) => code !== 0);
+    if (failed) console.error(readFileSync(join(world.folder, 'serve.log'), 'utf8').slice(-3_000));
+  }
+}, 600_000);
 afterAll(async () => {
   await deployment?.end();
   if (tools) rmSync(folder, { recursive: true, force: true });

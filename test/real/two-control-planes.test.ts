@@ -137,8 +137,13 @@ test.runIf(hasStrace)(
       for (let at = 0; at < 30; at += 1)
         answers.push(...(await client.pledge({ plan: 'sealer', miner: MINER, count: 1 })).items.map(({ id }) => id));
     })();
-    answering.catch(() => undefined);
-    await until(() => readFileSync(trace, 'utf8').includes(`${first.pid} --- stopped by SIGSTOP`));
+    // strace pads short process ids.
+    const line = new RegExp(`^${first.pid} +--- stopped by SIGSTOP`, 'm');
+    const stopped = until(() => line.test(readFileSync(trace, 'utf8')));
+    // Thirty answered pledges without a stop are as wrong as a refused one.
+    const early = answering.then(() => Promise.reject(new Error(`it was never stopped:\n${readFileSync(trace, 'utf8').slice(-2_000)}`)));
+    await Promise.race([stopped, early]);
+    early.catch(() => undefined);
     expect(writing(path)).toBe(true);
     rmSync(`${path}.lock`);
     const answered = answers.length;
