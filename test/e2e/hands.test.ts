@@ -49,9 +49,14 @@ async function soon<T>(what: () => T, holds: (value: T) => boolean, withinMs: nu
 
 function filesBelow(folder: string): string[] {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true })
-    .map(String)
-    .filter((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.isFile() === true);
+  let names: string[];
+  try {
+    names = readdirSync(folder, { recursive: true }).map(String);
+  } catch {
+    // A folder on the way went meanwhile: look again.
+    return filesBelow(folder);
+  }
+  return names.filter((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.isFile() === true);
 }
 
 const objectsOf = (job: string): string[] => filesBelow(join(deployment.folder, 'data/objects')).filter((name) => name.includes(job));

@@ -1,5 +1,5 @@
 /** An honest replay prover that waits in a stage: `node holding-prover.ts FOLDER run` stays while FOLDER/hold-STAGE is there. */
-import { existsSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ProverRequest, perform } from '../replay-prover/replay-prover.ts';
 
@@ -15,7 +15,10 @@ if (existsSync(hold)) {
       watcher.close();
       resolve();
     });
-    writeFileSync(join(folder, `running-${stage}`), String(process.pid));
+    // Whole at once: whoever sees it reads the pid.
+    const running = join(folder, `running-${stage}`);
+    writeFileSync(`${running}.tmp`, String(process.pid));
+    renameSync(`${running}.tmp`, running);
   });
 }
 const { exitCode, answer } = perform(text);
