@@ -45,7 +45,7 @@ export async function restoreDatabase(file: string, dataDir: string, nowMs: numb
     checkBackup(file, draft);
     const tokenFile = join(resolve(dataDir), 'admin.token');
     const { liveJobs, secret } = await prepare(draft, nowMs, await savedSecret(tokenFile));
-    skipEventNumbers(draft);
+    skipEventNumbers(draft, nowMs);
     const before = await placeDatabase(draft, path, kept);
     if (secret !== undefined) {
       await rename(tokenFile, `${tokenFile}${kept.slice(path.length)}`).catch(() => undefined);

@@ -1,33 +1,32 @@
 /** Jobs that have ended while a message of theirs was out: what came of it, and whom it keeps waiting. */
 import type { Job } from '../schema/job.ts';
-import { change, discard, followEnded, giveBack, note, recordLanded } from './change.ts';
+import { DELETE_KEPT, change, discard, followEnded, giveBack, note, recordLanded, want } from './change.ts';
 import type { Context } from './context.ts';
 import type { EffectOutcome, EffectRow } from './effects.ts';
-import { decidesSector, messageName } from './live-message.ts';
+import { decidesSector, filesGoMs, messageName } from './live-message.ts';
 
 /** What an effect of a job that has ended came to. The job stays as it ended; the sector's record and its pieces follow. */
-export function endedJobHears(ctx: Context, job: Job, { want }: EffectRow, outcome: EffectOutcome): void {
+export function endedJobHears(ctx: Context, job: Job, { want: wanted }: EffectRow, outcome: EffectOutcome): void {
   if (outcome.outcome === 'pushed') followEnded(ctx, job);
-  if (outcome.outcome !== 'landed' || want.kind !== 'landed' || job.data[want.what]?.cid !== want.message) return;
+  if (outcome.outcome !== 'landed' || wanted.kind !== 'landed' || job.data[wanted.what]?.cid !== wanted.message) return;
   const { epoch, exitCode, onChain, detail } = outcome;
   const landed = change(ctx, job, {
-    data: { ...job.data, [want.what]: { ...job.data[want.what], landedEpoch: epoch, exitCode } },
+    data: { ...job.data, [wanted.what]: { ...job.data[wanted.what], landedEpoch: epoch, exitCode } },
   });
   const done = exitCode === 0 && onChain;
   const known = done && recordLanded(ctx, landed);
   if (exitCode !== 0) giveBack(ctx, landed);
   // As when the job had finished, unless it was to delete nothing.
-  if (known && job.state === 'Aborted') {
-    discard(
-      ctx,
-      landed,
-      job.data.pieces.map(({ key }) => key),
-    );
+  const pieces = job.data.pieces.map(({ key }) => key);
+  if (done && job.state === 'Aborted' && pieces.length > 0) {
+    if (known) discard(ctx, landed, pieces);
+    // Where nothing tells which files the sector has, their data may be its last copy: time to look, as for files of a forced abort.
+    else want(ctx, landed, DELETE_KEPT, { kind: 'delete', keys: pieces }, filesGoMs(ctx, undefined));
   }
   const unknown = `it landed, but too little is left of the job to write the record of sector ${job.number}; import the sector from its sector.json`;
   const failed = `it failed on the chain with exit code ${exitCode}${detail === '' ? '' : ` (${detail})`}; the sector is as it was`;
   const reason = known ? 'it landed, and the record of the sector says so' : exitCode !== 0 ? failed : done ? unknown : detail;
-  note(ctx, landed, { actor: 'chain', kind: 'note', from: job.state, detail: { reason, message: want.message, epoch, exitCode } });
+  note(ctx, landed, { actor: 'chain', kind: 'note', from: job.state, detail: { reason, message: wanted.message, epoch, exitCode } });
 }
 
 /** A message of a job that has ended can never land: its sector is free, and its pieces are. */

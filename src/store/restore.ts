@@ -9,7 +9,7 @@ import { sqliteCode, storageFull } from './errors.ts';
 /** Tables that every version of Sealpool has had. */
 const TABLES = ['meta', 'jobs', 'events', 'effects', 'migrations'];
 
-/** More events than happen between a backup and its restore. */
+/** More events than a clock that was put back makes up for. */
 const EVENTS_LOST_AT_MOST = 10_000_000;
 
 const refuse = (code: string, message: string): SealpoolError => new SealpoolError('unprocessable', code, message);
@@ -60,12 +60,18 @@ export function checkBackup(backup: string, draft: string): void {
 
 /**
  * Whoever follows the history (streams, webhooks' receivers) knows numbers that the lost database gave out: none is given
- * to another event. For a database of this version: a migration that makes the table anew would forget it.
+ * to another event. They go on from the time in microseconds, which no history gets ahead of: what one backup is restored
+ * to twice, or an older one after a newer, are different histories too. For a database of this version: a migration that
+ * makes the table anew would forget it.
  */
-export function skipEventNumbers(draft: string): void {
+export function skipEventNumbers(draft: string, nowMs: number): void {
   const client = new Database(draft, { fileMustExist: true });
   try {
-    client.exec(`update sqlite_sequence set seq = seq + ${EVENTS_LOST_AT_MOST} where name = 'events'`);
+    client.exec(
+      "insert into sqlite_sequence (name, seq) select 'events', 0 where not exists (select 1 from sqlite_sequence where name = 'events')",
+    );
+    const next = `max(seq + iif(seq < @now, 0, ${EVENTS_LOST_AT_MOST}), @now)`;
+    client.prepare(`update sqlite_sequence set seq = ${next} where name = 'events'`).run({ now: BigInt(Math.floor(nowMs)) * 1_000n });
   } finally {
     client.close();
   }

@@ -92,6 +92,18 @@ test('no number of an event that the lost database gave out is given to another 
   store.close();
 });
 
+test('one backup restored twice: no number of the history between is given to another event', async () => {
+  const numbers: number[] = [];
+  for (const nowMs of [NOW, NOW + 3_000]) {
+    await restoreDatabase(backup, data, nowMs);
+    const store = open(path);
+    numbers.push(...(await store.commit((tx) => [5, 6].map((n) => (tx.insertJob(job(n)), tx.appendEvent(event(n)).seq)))));
+    store.close();
+  }
+  expect(new Set(numbers).size).toBe(4);
+  expect(numbers.every(Number.isSafeInteger)).toBe(true);
+});
+
 test('what the log of the old database holds is kept with it', async () => {
   const crashed = new Database(path);
   crashed.pragma('journal_mode = WAL');

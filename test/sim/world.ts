@@ -83,6 +83,7 @@ export class World {
   #jobsAsleep: boolean | undefined;
   #ids = 0;
   #lives = 0;
+  #restoring = false;
 
   constructor(script: Script, path: string) {
     this.script = script;
@@ -158,6 +159,7 @@ export class World {
     this.plane = undefined;
     this.note('the control plane died');
     this.clock.at(this.rng.between(200, 20_000), () => {
+      if (this.#restoring) return;
       if (this.plane === undefined) this.open();
       this.note('the control plane is back');
     });
@@ -172,7 +174,7 @@ export class World {
     await plane.stop(kill);
     this.#store.close();
     await this.clock.sleep(awayMs);
-    if (this.plane === undefined) this.open(change);
+    if (this.plane === undefined && !this.#restoring) this.open(change);
   }
 
   /** The disk of the control plane is lost with all that was written since a backup, which is restored. */
@@ -184,6 +186,8 @@ export class World {
     const { plane } = this;
     if (plane === undefined || this.healed) return;
     this.plane = undefined;
+    // Nobody starts one on a database that is being replaced: its lock refuses.
+    this.#restoring = true;
     await plane.stop(true);
     this.#store.close();
     const backup = `${this.#path}.backup`;
@@ -191,6 +195,7 @@ export class World {
     this.clock.busy += 1;
     await restoreDatabase(backup, dirname(this.#path), this.clock.nowMs).finally(() => (this.clock.busy -= 1));
     this.#forget(known);
+    this.#restoring = false;
     await this.clock.sleep(awayMs);
     if (this.plane === undefined) this.open();
   }

@@ -169,8 +169,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'after a restore the numbers of lost events are given out again',
     file: 'store/restore.ts',
-    find: 'set seq = seq + ${EVENTS_LOST_AT_MOST} where',
-    replace: 'set seq = seq where',
+    find: 'set seq = ${next} where',
+    replace: 'set seq = seq + 0 * @now where',
+  },
+  {
+    name: 'two restores of one backup give out the same numbers',
+    file: 'store/restore.ts',
+    find: 'set seq = ${next} where',
+    replace: 'set seq = seq + 10000000 + 0 * @now where',
   },
   {
     name: 'a delivery that nobody took counts as done',
