@@ -6,6 +6,7 @@ import { change, discard, dropUploads, note } from './change.ts';
 import type { Context } from './context.ts';
 import { failureText, readDispute, strikeDoubters } from './disputed-inputs.ts';
 import { alone, fail, settle, waitFor } from './engine.ts';
+import { reported } from './evidence.ts';
 import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
 import { placeFreed } from './limits.ts';
@@ -65,9 +66,9 @@ function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, re
   }
   const work = planOf(job.plan).work(job, attempt.stage);
   const wrong = wrongFiles(job, work, report);
-  if (wrong !== undefined) return refuse(ctx, runner, job, attempt, wrong, true);
+  if (wrong !== undefined) return refuse(ctx, runner, job, attempt, wrong, true, report);
   const verdict = planOf(job.plan).applyStage(job, attempt.stage, report.result, runner.id);
-  if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied);
+  if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied, report);
   end(ctx, job, attempt, 'done', null);
   if (runner.strikes > 0) ctx.tx.updateRunner({ ...runner, strikes: 0 });
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
@@ -99,9 +100,9 @@ function end(ctx: Context, job: Job, attempt: Attempt, status: 'done' | 'failed'
 }
 
 /** A result that does not hold costs the runner, not the job: the stage goes elsewhere. */
-function refuse(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string, lied: boolean): ReportAnswer {
+function refuse(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string, lied: boolean, report: Report): ReportAnswer {
   end(ctx, job, attempt, 'refused', reason);
-  strike(ctx, runner, `${attempt.stage} of ${job.id}: ${reason}`, lied);
+  strike(ctx, runner, `${attempt.stage} of ${job.id}: ${reason}`, lied, reported(job, attempt, report));
   discardOutputs(ctx, job, attempt);
   again(ctx, job, attempt, reason);
   return answer('refused', `the result of attempt ${attempt.id} is refused: ${reason}`);
@@ -235,7 +236,7 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
   }
   const disputed = readDispute(ctx, runner, job, attempt, report);
   if (disputed !== undefined) {
-    if (disputed.strikes) strike(ctx, runner, reason, false);
+    if (disputed.strikes) strike(ctx, runner, reason, false, reported(job, attempt, report));
     if (disputed.verdict === undefined) again(ctx, job, attempt, reason);
     else act(ctx, job, disputed.verdict);
     return;
@@ -244,6 +245,6 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
     fail(ctx, job, { category: 'permanent', code: report.code, message: `${reason}; mend the cause, then resume` });
     return;
   }
-  strike(ctx, runner, reason, false);
+  strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);
 }

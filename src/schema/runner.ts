@@ -169,5 +169,7 @@ export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
 
 export const HeartbeatAnswer = z.object({
   attempts: z.array(z.object({ attempt: AttemptId, order: z.enum(['continue', 'cancel']), message: z.string() })),
+  /** The next credential: the present one is good until this one is first used. Keep it durably, then use it. */
+  credential: z.string().max(200).optional(),
 });
 export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;

@@ -91,9 +91,10 @@ export function threadView(ctx: Context, { thread, job: found, grantedMs }: Thre
 }
 
 export function runnerView(tx: Tx, row: RunnerRow): RunnerView {
-  const { credentialHash: _hash, bootId: _boot, ...shown } = row;
-  const running = tx.runningAttempts(row.id).map(({ id, job, stage, fraction }) => ({ attempt: id, job, stage, fraction }));
-  return { ...shown, labels: [...row.labels], stages: [...row.stages], storage: [...row.storage], running };
+  const { id, name, trust, resources, status, reason, strikes, lastSeenMs, registeredMs } = row;
+  const running = tx.runningAttempts(id).map(({ id: attempt, job, stage, fraction }) => ({ attempt, job, stage, fraction }));
+  const lists = { labels: [...row.labels], stages: [...row.stages], storage: [...row.storage] };
+  return { id, name, trust, ...lists, resources, status, reason, strikes, lastSeenMs, registeredMs, running };
 }
 
 export function pieceView(row: PieceRow): PieceView {
