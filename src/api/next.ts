@@ -18,7 +18,7 @@ const URL_TTL_MS = 24 * 60 * 60 * 1000;
 type Output = Extract<Report, { outcome: 'done' }>['outputs'][number];
 type Checked = {
   readonly report: Report;
-  readonly standing: { status: 'apply' } | ReportAnswer;
+  readonly standing: ReturnType<typeof checkReport>;
   readonly uploads: readonly UploadRow[];
   readonly missing: string | undefined;
 };
@@ -62,6 +62,8 @@ async function completeUploads(
   { report, standing, uploads, missing }: Checked,
 ): Promise<{ report: Report; answer?: ReportAnswer }> {
   if (standing.status !== 'apply') return { report, answer: standing };
+  // Applying what is refused by its names or sizes drops its uploads.
+  if (standing.wrong !== undefined) return { report };
   // Applying the failure drops its uploads.
   if (report.outcome === 'failed') return missing === undefined ? { report } : lookedFor(parts, report, missing);
   const named = report.outputs;
