@@ -9,7 +9,7 @@ READY := node_modules/.installed
 # Its answer is one JSON line, which matters only when it is an error; progress goes to stderr.
 GENERATE = answer=$$(bin/sealpool-prover params generate $(1)) || { echo "$$answer"; exit 1; }
 
-.PHONY: help demo test soak sim sim-mutants prover params check packages clean
+.PHONY: help demo test soak sim sim-mutants threats prover params check packages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test     run all tests, Rust and TypeScript; the last line sums them up"
 	@echo "make soak     run what takes too long for make test"
 	@echo "make sim      play the simulator's faults (SEEDS=1..2000); make sim-mutants plants bugs and shows that it finds them"
+	@echo "make threats  the table of threats by runners: each control taken out of a copy, and the test that fails then"
 	@echo "make prover   build sealpool-prover and link it to bin/"
 	@echo "make params   make the dev network's proof parameters (once, a few minutes)"
 	@echo "make check    types, lint, format, import rules, generated files; under a minute"
@@ -39,6 +40,9 @@ sim: $(READY)
 
 sim-mutants: $(READY)
 	@node=$$($(NODE)) && exec "$$node" test/sim/mutants/run.ts
+
+threats: $(READY)
+	@node=$$($(NODE)) && exec "$$node" test/threats/run.ts $(if $(ONLY),--only "$(ONLY)")
 
 check: $(READY)
 	@npm run --silent check

@@ -4,7 +4,9 @@ import type { MinerId, TokenId } from '../schema/ids.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Context } from '../scheduler/context.ts';
 import { audit } from '../scheduler/happened.ts';
-import type { RunnerRow, Tx } from '../scheduler/ports.ts';
+import { holderOf, refusedCredential } from '../scheduler/credentials.ts';
+import type { RunnerRow } from '../scheduler/ports.ts';
+import type { Door } from './door.ts';
 import type { ApiParts, Env } from './parts.ts';
 import { hashSecret, sameHash, secretKind } from './secrets.ts';
 import type { Role } from './views.ts';
@@ -97,17 +99,27 @@ export function mayMiner(principal: Principal, miner: MinerId): boolean {
   return principal.miners === null || principal.miners.includes(miner);
 }
 
-/** The runner with this credential. Throws 401, also for a banned one. */
-export function runnerOf(tx: Tx, hash: string): RunnerRow {
-  const runner = tx.runnerByCredential(hash);
-  if (runner === undefined || !sameHash(runner.credentialHash, hash) || runner.status === 'banned') {
+/** The runner with this credential, or with the next one, which is then the credential. Throws 401, also for a banned one. */
+export function runnerOf(ctx: Context, hash: string): RunnerRow {
+  const holder = holderOf(ctx, hash);
+  if (holder === undefined || holder.dead) {
     throw new SealpoolError(
       'unauthorized',
       'unauthorized',
       'this runner credential is unknown or was revoked; register again with a new join token (sealpool runners token)',
     );
   }
-  return runner;
+  return holder.runner;
+}
+
+/** Answers a runner, and looks at who it is that was refused: a credential that was replaced and is used by another process was stolen. */
+export async function asRunner<T>(door: Door, hash: string, bootId: string, answer: () => Promise<T>): Promise<T> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (error instanceof SealpoolError && error.status === 401) await door.run((ctx) => refusedCredential(ctx, hash, bootId));
+    throw error;
+  }
 }
 
 /** Lets a runner pass that was not seen lately, so that its requests are counted as its own from now on. Handlers check it again in their transaction. */
@@ -115,7 +127,11 @@ export function needsRunner(parts: ApiParts): MiddlewareHandler<Env> {
   return async (c, next) => {
     const hash = runnerCredential(c.req.header('authorization'));
     const limiter = c.get('limiter');
-    if (limiter?.knows(hash) === false) limiter.admit(hash, 'runner', (await parts.door.run((ctx) => runnerOf(ctx.tx, hash))).id);
+    if (limiter?.knows(hash) === false) {
+      const id = await parts.door.run((ctx) => ctx.tx.runnerByCredential(hash)?.id);
+      // One that is good no more counts as the runner's own as well; the handler refuses it.
+      if (id !== undefined) limiter.admit(hash, 'runner', id);
+    }
     return next();
   };
 }

@@ -24,6 +24,7 @@ import type {
   JoinToken,
   NewToken,
   PieceView,
+  RunnerLog,
   RunnerView,
   SectorDetail,
   SectorPage,
@@ -201,8 +202,10 @@ export function createClient(options: ClientOptions) {
     createJoinToken: (body: JoinTokenRequest, creating: Creating = {}) =>
       call<JoinToken>('POST', '/v1/runners/tokens', { ...creating, body }),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
-    /** `drain`: finish what runs, take nothing new. `cordon`: the same until lifted. `ban`: its credential ends now. */
-    runnerAction: (id: string, action: 'drain' | 'cordon' | 'ban') =>
+    /** Its attempts, newest first, each with the end of its log. */
+    runnerLogs: (id: string, limit = 20) => call<{ items: RunnerLog[] }>('GET', `/v1/runners/${at(id)}/logs`, { query: { limit } }),
+    /** `drain`: finish what runs, take nothing new. `cordon`: the same until `uncordon` lifts it. `ban`: its credential ends now. */
+    runnerAction: (id: string, action: 'drain' | 'cordon' | 'uncordon' | 'ban') =>
       call<RunnerView>('POST', `/v1/runners/${at(id)}/${action}`, { body: {} }),
     register: (body: RegisterRequest) => call<RegisterAnswer>('POST', '/v1/runners/register', { body }),
     next: (body: NextRequest, signal?: AbortSignal) => call<NextAnswer>('POST', '/v1/runners/self/next', { body, signal }),

@@ -18,7 +18,7 @@ const URL_TTL_MS = 24 * 60 * 60 * 1000;
 type Output = Extract<Report, { outcome: 'done' }>['outputs'][number];
 type Checked = {
   readonly report: Report;
-  readonly standing: { status: 'apply' } | ReportAnswer;
+  readonly standing: ReturnType<typeof checkReport>;
   readonly uploads: readonly UploadRow[];
   readonly missing: string | undefined;
 };
@@ -34,9 +34,10 @@ export async function answerNext(parts: ApiParts, credential: string, request: N
 
 async function takeReports(parts: ApiParts, credential: string, request: NextRequest): Promise<NextAnswer['reports']> {
   const checked = await parts.door.run((ctx) => {
-    const runner = seen(ctx, runnerOf(ctx.tx, credential), request.bootId, request.resources);
-    // An answer that never arrived leaves grants that the runner does not know of.
-    loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
+    const runner = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources);
+    // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
+    if (runner.bootId === request.bootId)
+      loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
     return request.reports.map((report): Checked => ({
       report,
       standing: checkReport(ctx, runner, report),
@@ -49,7 +50,7 @@ async function takeReports(parts: ApiParts, credential: string, request: NextReq
   return parts.door.run((ctx) =>
     completed.map(({ report, answer }) => {
       // Read anew each time: a report before this one may have struck the runner.
-      const settled = answer ?? applyReport(ctx, runnerOf(ctx.tx, credential), report);
+      const settled = answer ?? applyReport(ctx, runnerOf(ctx, credential), report);
       return { attempt: report.attempt, ...settled };
     }),
   );
@@ -61,6 +62,8 @@ async function completeUploads(
   { report, standing, uploads, missing }: Checked,
 ): Promise<{ report: Report; answer?: ReportAnswer }> {
   if (standing.status !== 'apply') return { report, answer: standing };
+  // Applying what is refused by its names or sizes drops its uploads.
+  if (standing.wrong !== undefined) return { report };
   // Applying the failure drops its uploads.
   if (report.outcome === 'failed') return missing === undefined ? { report } : lookedFor(parts, report, missing);
   const named = report.outputs;
@@ -139,9 +142,10 @@ async function grantOrWait(
       // Asked before reading, so that no change between the two is missed.
       const changed = parts.door.changed('runners', stop);
       const { cancel, plans } = await parts.door.run((ctx) => {
-        const runner = runnerOf(ctx.tx, credential);
-        // An asker that hung up, or a server about to end, would lose what is granted now.
-        const slots = gone.aborted || parts.ending.aborted ? 0 : request.freeSlots;
+        const runner = runnerOf(ctx, credential);
+        // An asker that hung up or is no longer the newest process, or a server about to end, would lose what is granted now.
+        const lost = gone.aborted || parts.ending.aborted || runner.bootId !== request.bootId;
+        const slots = lost ? 0 : request.freeSlots;
         return { cancel: cancelledOf(ctx, runner, request.running), plans: grantStages(ctx, runner, slots) };
       });
       const grants = await openGrants(parts, plans);

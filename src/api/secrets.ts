@@ -1,4 +1,5 @@
 /** Bearer secrets: made from 32 random bytes, told once, kept as SHA-256. The prefix says which kind it is. */
+import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import type { Ids } from '../scheduler/ports.ts';
@@ -10,6 +11,12 @@ export type SecretKind = keyof typeof PREFIX;
 export function newSecret(ids: Ids, kind: SecretKind): { secret: string; hash: string } {
   const secret = PREFIX[kind] + ids.hex(32);
   return { secret, hash: hashSecret(secret) };
+}
+
+/** The secret that follows another one, and its hash: the same each time, and made by nobody who does not have the other one. */
+export function secretAfter(secret: string, kind: SecretKind, seed: string): { secret: string; hash: string } {
+  const next = PREFIX[kind] + bytesToHex(hmac(sha256, utf8ToBytes(secret), utf8ToBytes(seed)));
+  return { secret: next, hash: hashSecret(next) };
 }
 
 /** SHA-256 of a secret, 64 hex digits. */

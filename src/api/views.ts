@@ -117,6 +117,22 @@ export const RunnerView = z.object({
 });
 export type RunnerView = z.infer<typeof RunnerView>;
 
+/** An attempt of a runner with the end of its log. */
+export const RunnerLog = Attempt.pick({
+  job: true,
+  stage: true,
+  epoch: true,
+  status: true,
+  grantedMs: true,
+  endedMs: true,
+  progressMs: true,
+  fraction: true,
+  note: true,
+  failure: true,
+  logTail: true,
+}).extend({ attempt: z.string(), sector: z.string().nullable() });
+export type RunnerLog = z.infer<typeof RunnerLog>;
+
 export const PieceView = z.object({
   id: PieceId,
   miner: MinerId,

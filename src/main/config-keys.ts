@@ -161,6 +161,11 @@ export const KEYS = {
   /** Most of a stage at a time, and milliseconds between its starts, of all workers together. */
   'scheduler.concurrent': Concurrent.default({}),
   'scheduler.staggered_ms': Staggered.default({}),
+  /** How long a stage may show no progress, and how long it may take in all, where that is not the usual. */
+  'scheduler.progress_ms': z.partialRecord(Stage, z.number().int().min(1)).default({}),
+  'scheduler.stage_ms': z.partialRecord(Stage, z.number().int().min(1)).default({}),
+  /** Age at which a runner's credential is replaced. */
+  'scheduler.credential_ms': ms(DEFAULTS.credentialMs),
   'scheduler.max_strikes': z.number().int().min(1).default(DEFAULTS.maxStrikes),
 
   /** Writes that would leave less free than this are refused, since the database needs room. */

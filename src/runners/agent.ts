@@ -10,7 +10,7 @@ import type { AttemptId } from '../schema/ids.ts';
 import type { Grant, NextAnswer, Report } from '../schema/runner.ts';
 import { type AttemptContext, RunningAttempt, aboutGrant } from './attempt.ts';
 import { ControlPlane } from './control-plane.ts';
-import { type Identity, readIdentity } from './identity.ts';
+import { type Identity, keepIdentity, readIdentity } from './identity.ts';
 import { Backoff, Turnstile, pause } from './lanes.ts';
 import type { AgentOptions } from './options.ts';
 import { processExecutor } from './process-executor.ts';
@@ -27,7 +27,8 @@ export type Agent = {
   readonly ended: Promise<void>;
 };
 
-/** Time for the last reports when the agent stops. */
+/** Time for uploads that are under way when the agent stops, and for the last reports. */
+const LAST_UPLOADS_MS = 25_000;
 const LAST_REPORTS_MS = 5_000;
 const RETRY_LATER_MS = 1_000;
 const DEFAULT_SLOTS = 2;
@@ -228,11 +229,29 @@ class AgentLoop {
       }));
       const answer = await this.#controlPlane.heartbeat({ bootId: this.#bootId, attempts });
       for (const { attempt, order, message } of answer.attempts) if (order === 'cancel') this.#cancel(attempt, message);
+      if (answer.credential !== undefined) await this.#renew(credential, answer.credential);
     } catch (error) {
       await this.#failedCall(error, credential);
     } finally {
       this.#beating = false;
     }
+  }
+
+  /** The next credential is on the disk before it is used: with its first use the present one is dead. */
+  async #renew(present: string, next: string): Promise<void> {
+    // It was registered anew meanwhile, or this answer was given before.
+    if (present !== this.identity.credential || next === present) return;
+    const identity = { ...this.identity, credential: next };
+    try {
+      await keepIdentity(this.#options.dataDir, identity);
+    } catch (error) {
+      this.#options.log('warn', `the next credential cannot be kept, the present one goes on: ${String(error)}; it is tried again`);
+      return;
+    }
+    if (present !== this.identity.credential) return;
+    this.identity = identity;
+    this.#controlPlane.useCredential(next);
+    this.#options.log('info', 'the credential was replaced');
   }
 
   /** Logs it; a refused credential is replaced once where there is a join token, else it ends the agent. */
@@ -271,8 +290,13 @@ class AgentLoop {
   /** The end: every stage is stopped and told of, as far as the control plane answers in time. */
   async #windUp(): Promise<void> {
     const attempts = [...this.#active.values()];
-    for (const attempt of attempts)
-      if (attempt.report === undefined) attempt.stop('interrupted', 'the runner was stopped; the stage goes elsewhere');
+    // A spot notice: what is made already and only has to be sent is worth some seconds; the rest goes back at once.
+    const sent = Promise.all(attempts.filter(({ sending }) => sending).map(({ ended }) => ended));
+    for (const attempt of attempts) if (!attempt.sending) this.#interrupt(attempt);
+    const all = new AbortController();
+    void sent.then(() => all.abort());
+    await pause(this.#options.lastUploadsMs ?? LAST_UPLOADS_MS, all.signal);
+    for (const attempt of attempts) this.#interrupt(attempt);
     await Promise.all(attempts.map(({ ended }) => ended));
     for (const [id, { report }] of this.#active) if (report === undefined) this.#active.delete(id);
     const limit = AbortSignal.timeout(LAST_REPORTS_MS);
@@ -281,6 +305,10 @@ class AgentLoop {
       await this.#next(this.#unsent(), 0, 0, limit);
       if (this.#active.size > 0) await pause(250, limit);
     }
+  }
+
+  #interrupt(attempt: RunningAttempt): void {
+    if (attempt.report === undefined) attempt.stop('interrupted', 'the runner was stopped; the stage goes elsewhere');
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -53,6 +53,8 @@ export class RunningAttempt {
   readonly ended: Promise<void>;
   /** What to tell the control plane, kept until it has answered. */
   report: Report | undefined;
+  /** The stage program has ended well, and its outputs are on their way. */
+  sending = false;
   readonly #stop = new AbortController();
 
   constructor(grant: Grant, context: AttemptContext) {
@@ -107,11 +109,12 @@ export class RunningAttempt {
     workDir: string,
   ): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
     const { grant, progress } = this;
+    const onMoved = (bytes: number): void => progress.moved(bytes);
     const { signal } = this.#stop;
     const { patienceMs } = context;
     await inLanes(grant.inputs, DOWNLOAD_LANES, signal, async (input, laneSignal) => {
       progress.note(`fetching ${input.name}`);
-      await download(input, join(workDir, 'in', input.name), { signal: laneSignal, patienceMs });
+      await download(input, join(workDir, 'in', input.name), { signal: laneSignal, patienceMs, onMoved });
     });
     const about = aboutGrant(grant);
     if (grant.inputs.length > 0) context.log('info', 'inputs fetched', { ...about, files: grant.inputs.length });
@@ -122,7 +125,7 @@ export class RunningAttempt {
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
       case 'publish': {
-        const transfer = { signal, patienceMs };
+        const transfer = { signal, patienceMs, onMoved };
         return { outputs: await publish({ grant, work, roots: context.storage, progress, transfer }), result: {} };
       }
       case 'prover': {
@@ -135,13 +138,14 @@ export class RunningAttempt {
         const { outputs: made, result } = HEAVY.has(grant.stage) ? await context.heavy.pass(signal, stage) : await stage();
         context.log('info', 'the stage program ended well', about);
         const outputs: z.infer<typeof ReportedOutput>[] = [];
+        this.sending = true;
         for (const { slot, path, sizeBytes, hash } of made) {
           progress.note(`sending ${slot.name}`);
           outputs.push({
             name: slot.name,
             sizeBytes: String(sizeBytes),
             hash,
-            parts: await upload(slot, { path, sizeBytes }, { signal, patienceMs }),
+            parts: await upload(slot, { path, sizeBytes }, { signal, patienceMs, onMoved }),
           });
           context.log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
         }

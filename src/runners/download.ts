@@ -38,6 +38,7 @@ export async function download(input: InputFile, path: string, options: Transfer
             for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at, bytes.length - at, have + at)).bytesWritten;
             have += bytes.length;
             progress();
+            options.onMoved?.(bytes.length);
             timer.refresh();
           }
         } catch (error) {

@@ -27,7 +27,7 @@ export async function readIdentity(dataDir: string): Promise<Identity | undefine
 
 /** Keeps it: whole or not at all, and durable, since the join token that made it is used up. */
 export async function keepIdentity(dataDir: string, identity: Identity): Promise<void> {
-  const draft = `${file(dataDir)}.${process.pid}.tmp`;
+  const draft = `${file(dataDir)}.tmp`;
   const handle = await open(draft, 'w', 0o600);
   try {
     await handle.writeFile(`${JSON.stringify(identity, null, 2)}\n`);

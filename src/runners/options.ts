@@ -27,6 +27,8 @@ export type AgentOptions = {
   readonly patienceMs?: number | undefined;
   /** How long a stage may take to end after SIGTERM before SIGKILL; 5 s by default. */
   readonly graceMs?: number | undefined;
+  /** How long outputs that are being sent may take once the agent is to stop; 25 s by default. */
+  readonly lastUploadsMs?: number | undefined;
   /** Stage programs get PATH, HOME, XDG_CACHE_HOME and FIL_PROOFS_* of it, nothing else. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;

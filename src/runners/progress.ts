@@ -16,11 +16,18 @@ export class Progress {
   #fraction: number | undefined;
   #secondsLeft: number | undefined;
   #note: string | undefined;
+  #movedBytes = 0;
   #tail = '';
 
   /** What the agent itself is doing for the attempt: fetching, waiting, running, sending. */
   note(text: string): void {
-    this.#note = text.slice(0, MAX_NOTE_CHARS);
+    this.#note = text;
+    this.#movedBytes = 0;
+  }
+
+  /** Bytes that a transfer moved: in the note, so that one that goes on is seen to go on. */
+  moved(bytes: number): void {
+    this.#movedBytes += bytes;
   }
 
   /** A line of stderr: a JSON line of the protocol, or anything else, which is kept as it is. */
@@ -44,7 +51,7 @@ export class Progress {
     return {
       ...(this.#fraction === undefined ? {} : { fraction: this.#fraction }),
       ...(this.#secondsLeft === undefined ? {} : { secondsLeft: this.#secondsLeft }),
-      ...(this.#note === undefined ? {} : { note: this.#note }),
+      ...(this.#note === undefined ? {} : { note: this.#noteNow(this.#note) }),
       ...(this.#tail === '' ? {} : { logTail: this.#tail }),
     };
   }
@@ -52,6 +59,12 @@ export class Progress {
   /** The last `chars` characters of the log, for a failure's message. */
   lastWords(chars: number): string {
     return this.#tail.slice(-chars).trim();
+  }
+
+  #noteNow(note: string): string {
+    const mib = Math.floor(this.#movedBytes / 2 ** 20);
+    const moved = mib === 0 ? '' : `, ${mib} MiB so far`;
+    return note.slice(0, MAX_NOTE_CHARS - moved.length) + moved;
   }
 
   #append(text: string): void {

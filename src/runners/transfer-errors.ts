@@ -7,6 +7,8 @@ export type TransferOptions = {
   readonly signal: AbortSignal;
   /** How long to go on without one byte of progress. */
   readonly patienceMs: number;
+  /** Told of bytes that were moved. */
+  readonly onMoved?: ((bytes: number) => void) | undefined;
 };
 
 /** A refusal that another try will not change. */

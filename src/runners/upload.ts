@@ -76,6 +76,7 @@ async function putPart(slot: OutputSlot, at: number, bytes: Buffer<ArrayBuffer>,
     await answer.body?.cancel();
     const etag = answer.headers.get('etag');
     if (etag === null) throw new Error(`${what}: the object store answered without an ETag`);
+    options.onMoved?.(bytes.length);
     return etag;
   });
 }

@@ -7,6 +7,7 @@ import type { Stage } from '../schema/stage.ts';
 import { change, discard, goBack } from './change.ts';
 import type { Context } from './context.ts';
 import { fail, settle } from './engine.ts';
+import { taken } from './evidence.ts';
 import { strike } from './fleet.ts';
 import type { Verdict } from './plan.ts';
 import { planOf } from './plans/all.ts';
@@ -63,7 +64,11 @@ function otherReplica(ctx: Context, job: Job, verdict: BadResults, other: NonNul
 
 function blame(ctx: Context, job: Job, id: string, { reason, blame: cost }: BadResults, told: boolean): void {
   const maker = ctx.tx.runner(id as Attempt['runner']);
-  if (maker !== undefined && cost !== 'none') strike(ctx, maker, `${job.id}: ${reason}`, told && cost !== 'fault');
+  if (maker === undefined || cost === 'none') return;
+  const made = ctx.tx
+    .attemptsOfJob(job.id)
+    .findLast(({ runner, status, stage }) => runner === maker.id && status === 'done' && stage !== 'Verify');
+  strike(ctx, maker, `${job.id}: ${reason}`, told && cost !== 'fault', made === undefined ? undefined : taken(job, made));
 }
 
 /** `counted`: whoever made it (our own machines) would make the same again at once, so it is a failure of the job. */
@@ -102,7 +107,7 @@ function doubtOf(ctx: Context, job: Job, stage: Stage, makers: readonly Attempt[
 function proveAgain(ctx: Context, job: Job, attempt: Attempt, reason: string): Job {
   ctx.tx.updateAttempt({ ...attempt, status: 'refused', failure: DOUBTED });
   const maker = ctx.tx.runner(attempt.runner);
-  if (maker !== undefined) strike(ctx, maker, `${attempt.stage} of ${job.id}: ${reason}`, false);
+  if (maker !== undefined) strike(ctx, maker, `${attempt.stage} of ${job.id}: ${reason}`, false, taken(job, attempt));
   const own = Object.entries(job.data.artifacts).filter(([, { key }]) => key.includes(`/${attempt.id}/`));
   discard(
     ctx,
@@ -120,9 +125,10 @@ export function strikeRefuted(ctx: Context, job: Job, verified: Attempt): void {
     .attemptsOfJob(job.id)
     .filter(({ state, generation, stage }) => state === verified.state && generation === verified.generation && stage !== 'Verify');
   const honest = proofs.findLast(({ status }) => status === 'done')?.runner;
-  const doubted = proofs.filter(({ failure, runner }) => failure === DOUBTED && runner !== honest).map(({ runner }) => runner);
-  for (const id of new Set(doubted)) {
+  const doubted = proofs.filter(({ failure, runner }) => failure === DOUBTED && runner !== honest);
+  for (const [id, attempt] of new Map(doubted.map((one) => [one.runner, one]))) {
     const liar = ctx.tx.runner(id);
-    if (liar !== undefined) strike(ctx, liar, `${job.id}: its proofs did not hold, those of another runner for the same sector do`, true);
+    if (liar === undefined) continue;
+    strike(ctx, liar, `${job.id}: its proofs did not hold, those of another runner for the same sector do`, true, taken(job, attempt));
   }
 }

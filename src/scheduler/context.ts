@@ -76,6 +76,11 @@ export type Settings = {
   /** What differs for a stage, or for the step that sends a message (`SubmitPC`). */
   readonly retryOf?: Readonly<Partial<Record<string, Partial<RetrySettings>>>> | undefined;
   readonly limits?: Limits | undefined;
+  /** How long a stage may show no progress before it is taken away, and how long it may take in all; none of a stage: for ever. */
+  readonly progressMs?: Partial<Readonly<Record<Stage, number>>> | undefined;
+  readonly stageMs?: Partial<Readonly<Record<Stage, number>>> | undefined;
+  /** Age at which a runner's credential is replaced; undefined: never. */
+  readonly credentialMs?: number | undefined;
   /** Faults in a row after which a rented runner is quarantined. */
   readonly maxStrikes: number;
   readonly miners: Readonly<Record<string, MinerSettings>>;
@@ -96,6 +101,9 @@ export type Context = {
   readonly signals: Set<Signal>;
 };
 
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
 /** What the engine runs on unless the configuration says otherwise. */
 export const DEFAULTS = {
   heartbeatMs: 7_000,
@@ -106,4 +114,36 @@ export const DEFAULTS = {
   stallMs: 15_000,
   retry: { firstWaitMs: 1_000, maxWaitMs: 600_000, maxRetries: 12 },
   maxStrikes: 3,
+  // Many times what a 32 GiB sector takes on a slow machine: they are to catch who does nothing, not who is slow.
+  progressMs: {
+    AddPiece: HOUR_MS,
+    BuildTreeD: HOUR_MS,
+    PC1: 3 * HOUR_MS,
+    PC2: 3 * HOUR_MS,
+    C1: HOUR_MS,
+    C2: 3 * HOUR_MS,
+    SnapEncode: 2 * HOUR_MS,
+    SnapProve: 3 * HOUR_MS,
+    CheckSealed: 12 * HOUR_MS,
+    Persist: 4 * HOUR_MS,
+    Publish: 4 * HOUR_MS,
+    Verify: HOUR_MS,
+    Unseal: 12 * HOUR_MS,
+  },
+  stageMs: {
+    AddPiece: 12 * HOUR_MS,
+    BuildTreeD: 6 * HOUR_MS,
+    PC1: 24 * HOUR_MS,
+    PC2: 24 * HOUR_MS,
+    C1: 24 * HOUR_MS,
+    C2: 12 * HOUR_MS,
+    SnapEncode: 12 * HOUR_MS,
+    SnapProve: 12 * HOUR_MS,
+    CheckSealed: 48 * HOUR_MS,
+    Persist: 48 * HOUR_MS,
+    Publish: 48 * HOUR_MS,
+    Verify: 12 * HOUR_MS,
+    Unseal: 48 * HOUR_MS,
+  },
+  credentialMs: 24 * HOUR_MS,
 } as const satisfies Partial<Settings>;

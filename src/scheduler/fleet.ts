@@ -3,13 +3,16 @@ import type { AttemptId, RunnerId } from '../schema/ids.ts';
 import type { Attempt } from '../schema/job.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, RegisterRequest, Resources } from '../schema/runner.ts';
 import { SealpoolError } from '../schema/problem.ts';
+import { heardFrom } from './boots.ts';
 import { dropUploads, note } from './change.ts';
 import type { Context } from './context.ts';
 import { settle } from './engine.ts';
+import type { Evidence } from './evidence.ts';
 import { leaseMs } from './grants.ts';
 import { noteRunner } from './happened.ts';
 import { placeFreed } from './limits.ts';
 import type { RunnerRow } from './ports.ts';
+import { progressOf } from './progress.ts';
 
 /** Burns the join token and makes the runner. Of many calls with one token exactly one succeeds. */
 export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash: string, credentialHash: string): RunnerRow {
@@ -37,7 +40,12 @@ export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash
     storage: request.storage,
     resources: request.resources,
     credentialHash,
+    credentialMs: null,
+    nextCredentialSeed: null,
+    nextCredentialHash: null,
+    previousCredentialHash: null,
     bootId: request.bootId,
+    earlierBoots: [],
     status: 'ready',
     reason: null,
     strikes: 0,
@@ -51,15 +59,33 @@ export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash
 }
 
 /**
- * The runner spoke. A new boot id means its process started anew: what it was working on is gone and is
- * granted again at once, without waiting for the lease to run out.
+ * The runner spoke. A new boot id means its process started anew: what it was working on is gone and is granted again at once,
+ * without waiting for the lease to run out. Of an earlier process nothing counts, and the row's boot id is not the one that spoke.
  */
 export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?: Resources): RunnerRow {
-  const changed = { ...runner, bootId, lastSeenMs: ctx.nowMs, ...(resources === undefined ? {} : { resources }) };
-  if (bootId !== runner.bootId) {
-    for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner started anew');
-  }
-  if (bootId !== runner.bootId || resources !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.updateRunner(changed);
+  const heard = heardFrom(runner, bootId, ctx.nowMs, ctx.settings.leaseMs);
+  if (heard.process === 'earlier') return heard.stolen === undefined ? runner : quarantine(ctx, runner, heard.stolen);
+  const anew = heard.process === 'new';
+  const changed = {
+    ...runner,
+    bootId,
+    lastSeenMs: ctx.nowMs,
+    ...(anew ? { earlierBoots: heard.earlier } : {}),
+    ...(resources === undefined ? {} : { resources }),
+  };
+  if (anew) for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner started anew');
+  if (anew || resources !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.updateRunner(changed);
+  return anew && heard.stolen !== undefined ? quarantine(ctx, changed, heard.stolen) : changed;
+}
+
+/** Nothing of it counts from now on: its stages go elsewhere. An operator lifts it (`uncordon`) or bans it. */
+export function quarantine(ctx: Context, runner: RunnerRow, reason: string): RunnerRow {
+  if (runner.status === 'quarantined' || runner.status === 'banned') return runner;
+  const changed = { ...runner, status: 'quarantined' as const, reason };
+  ctx.tx.updateRunner(changed);
+  noteRunner(ctx, runner.id, 'runner_status', 'engine', { from: runner.status, to: 'quarantined', reason });
+  for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner was quarantined');
+  ctx.signals.add('runners');
   return changed;
 }
 
@@ -79,11 +105,11 @@ export function lose(ctx: Context, attempt: Attempt, reason: string): void {
 }
 
 /** A fault of the runner. A lie quarantines a rented one at once, faults in a row after `maxStrikes`; the evidence is kept. */
-export function strike(ctx: Context, runner: RunnerRow, reason: string, lied: boolean): void {
+export function strike(ctx: Context, runner: RunnerRow, reason: string, lied: boolean, evidence?: Evidence): void {
   const strikes = runner.strikes + 1;
   const out = runner.trust === 'rented' && (lied || strikes >= ctx.settings.maxStrikes);
   ctx.tx.updateRunner({ ...runner, strikes, ...(out ? { status: 'quarantined' as const, reason } : {}) });
-  noteRunner(ctx, runner.id, 'runner_struck', 'engine', { reason, lied, strikes });
+  noteRunner(ctx, runner.id, 'runner_struck', 'engine', { reason, lied, strikes, ...(evidence === undefined ? {} : { evidence }) });
   if (out) noteRunner(ctx, runner.id, 'runner_status', 'engine', { from: runner.status, to: 'quarantined', reason });
 }
 
@@ -103,6 +129,7 @@ export function heartbeat(ctx: Context, runner: RunnerRow, request: HeartbeatReq
         secondsLeft: beat.secondsLeft ?? attempt.secondsLeft,
         note: beat.note ?? attempt.note,
         logTail: beat.logTail ?? attempt.logTail,
+        ...progressOf(ctx, attempt, beat),
       });
       return { attempt: beat.attempt, order: 'continue' as const, message: '' };
     }),
@@ -129,7 +156,17 @@ export function setRunnerStatus(
 ): RunnerRow {
   const runner = ctx.tx.runner(id);
   if (runner === undefined) throw new SealpoolError('not_found', 'not_found', `there is no runner ${id}; sealpool runners list shows them`);
-  const changed = { ...runner, status, reason };
+  if (runner.status === 'banned' && status !== 'banned')
+    throw new SealpoolError('conflict', 'banned', `runner ${id} is banned for good; register the machine anew (sealpool runners token)`);
+  if (runner.status === 'quarantined' && (status === 'draining' || status === 'cordoned'))
+    throw new SealpoolError(
+      'conflict',
+      'quarantined',
+      `runner ${id} is quarantined and gets nothing already; ban it, or uncordon it first`,
+    );
+  // Whoever lifts it has looked: what was held against it before is settled.
+  const cleared = status === 'ready' ? { strikes: 0, earlierBoots: [] } : {};
+  const changed = { ...runner, ...cleared, status, reason };
   ctx.tx.updateRunner(changed);
   noteRunner(ctx, id, 'runner_status', actor, { from: runner.status, to: status, reason });
   if (status === 'banned') for (const attempt of ctx.tx.runningAttempts(id)) lose(ctx, attempt, 'the runner was banned');

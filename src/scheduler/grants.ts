@@ -13,6 +13,7 @@ import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
 import { pieceInput } from './piece-input.ts';
 import type { RunnerRow } from './ports.ts';
+import { dueOf } from './progress.ts';
 import { assignFreed } from './threads.ts';
 import { agedTicket, ticketTooOld } from './ticket.ts';
 
@@ -148,6 +149,8 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: St
     logTail: '',
     failure: null,
     request: ctx.request ?? null,
+    progressMs: null,
+    dueMs: dueOf(ctx.settings, stage, ctx.nowMs, ctx.nowMs),
   };
   ctx.tx.insertAttempt(attempt);
   const running = change(ctx, job, { waiting: { for: 'stage', stage, attempt: id }, ...(stage === 'PC1' ? { reserved: null } : {}) });

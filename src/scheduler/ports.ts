@@ -4,12 +4,14 @@
  */
 import type { AttemptId, DeliveryId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId, WebhookId } from '../schema/ids.ts';
 import type { Event, EventKind, JobEvent, NewEvent } from '../schema/event.ts';
-import type { Attempt, ChainSector, Job, PlanName } from '../schema/job.ts';
+import type { Attempt, Job, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { Stage } from '../schema/stage.ts';
-import type { EffectRow, EffectWant, MessageWant, SignedMessage } from './effects.ts';
+import type { EffectRow, EffectWant, SignedMessage } from './effects.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
+
+export type { Chain, MessageState } from './chain-port.ts';
 
 /** Unix milliseconds now. */
 export type Clock = { now(): number };
@@ -22,6 +24,9 @@ export type Ids = {
   hex(bytes: number): string;
 };
 
+/** A process of a runner that a newer one has taken the place of. */
+export type EarlierBoot = { readonly id: string; readonly untilMs: number };
+
 export type RunnerRow = {
   readonly id: RunnerId;
   readonly name: string;
@@ -32,7 +37,17 @@ export type RunnerRow = {
   readonly resources: Resources;
   /** SHA-256 of the credential, hex. */
   readonly credentialHash: string;
+  /** Since when that is its credential; null: since it registered. */
+  readonly credentialMs: number | null;
+  /** What the next credential is made of, beside the present one, and its hash; null until it is prepared. */
+  readonly nextCredentialSeed: string | null;
+  readonly nextCredentialHash: string | null;
+  /** Hash of the one before, which is dead. */
+  readonly previousCredentialHash: string | null;
+  /** Of the process that registered or started last. */
   readonly bootId: string;
+  /** Those before it, oldest first, each until the next one spoke. */
+  readonly earlierBoots: readonly EarlierBoot[];
   readonly status: 'ready' | 'draining' | 'cordoned' | 'quarantined' | 'banned';
   /** Evidence when quarantined. */
   readonly reason: string | null;
@@ -236,16 +251,21 @@ export type Tx = {
   updateAttempt(attempt: Attempt): void;
   attemptsOfJob(job: JobId): readonly Attempt[];
   runningAttempts(runner: RunnerId): readonly Attempt[];
+  /** The runner's attempts, running and ended, newest first. */
+  attemptsOfRunner(runner: RunnerId, limit: number): readonly Attempt[];
   /** Running attempts by stage and by the thread (`worker/index`) of their job. */
   runningByThread(): readonly { stage: Stage; thread: string | null; count: number }[];
   /** The highest lease epoch ever granted for this stage of this job; 0 when none. */
   lastEpoch(job: JobId, stage: Stage): number;
   /** Running attempts whose lease ended before `nowMs`. */
   expiredAttempts(nowMs: number, limit: number): readonly Attempt[];
-  /** Adds to every running attempt's lease: the control plane itself was away. */
+  /** Running attempts whose time to get further has ended before `nowMs`. */
+  overdueAttempts(nowMs: number, limit: number): readonly Attempt[];
+  /** Adds to every running attempt's lease and time to get further: the control plane itself was away. */
   extendLeases(byMs: number): void;
 
   runner(id: RunnerId): RunnerRow | undefined;
+  /** By the hash of its credential, of the next one or of the one before. */
   runnerByCredential(hash: string): RunnerRow | undefined;
   insertRunner(runner: RunnerRow): void;
   updateRunner(runner: RunnerRow): void;
@@ -306,7 +326,7 @@ export type Tx = {
   /** Open effects of this sender whose message is signed but not known to be pushed, lowest nonce first. */
   unpushed(sender: string): readonly EffectRow[];
 
-  /** The earliest of retry times, effect times and lease ends; undefined when nothing is pending. */
+  /** The earliest of retry times, effect times, lease ends and times to get further; undefined when nothing is pending. */
   nextWakeMs(): number | undefined;
 };
 
@@ -342,56 +362,4 @@ export type ObjectStore = {
   /** No error when it is not there. */
   delete(key: string): Promise<void>;
   list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }>;
-};
-
-/** What is known of a message on the chain. */
-export type MessageState =
-  | { readonly state: 'unknown' }
-  | { readonly state: 'pending' }
-  | {
-      readonly state: 'landed';
-      readonly epoch: number;
-      /** Epochs between its tipset and the head. */
-      readonly confidence: number;
-      readonly exitCode: number;
-      /** Whether this sector of the batch succeeded (decoded from the receipt's return). */
-      readonly sectorOk: boolean;
-      /** What the receipt says when it failed. */
-      readonly detail: string;
-    };
-
-/** The chain as one sector needs it. Errors are `ChainError` with a category. */
-export type Chain = {
-  head(): Promise<{ epoch: number }>;
-  /** Length of an epoch and the pre-commit challenge delay, from the node. */
-  network(): Promise<{ epochMs: number; challengeDelay: number; name: string }>;
-  /** Ticket for the miner at head − 900. */
-  ticket(miner: MinerId): Promise<{ value: string; epoch: number }>;
-  /** Interactive seed at pre-commit epoch + delay, or how long until it exists. */
-  seed(miner: MinerId, number: number): Promise<{ value: string; epoch: number } | { waitEpochs: number }>;
-  /** The address that signs for the miner (its worker). */
-  sender(miner: MinerId): Promise<string>;
-  /** Builds, estimates and signs. Takes the nonce as the greater of the node's and `nonceFloor`. Does not push. */
-  sign(want: MessageWant, nonceFloor: number): Promise<SignedMessage>;
-  /** Pushes the very bytes; pushing what is already there is no error. */
-  push(message: SignedMessage): Promise<void>;
-  /** `number`: the sector that `sectorOk` is about; null: only the message itself is asked for. */
-  message(cid: string, want: { number: number | null }): Promise<MessageState>;
-  /** The ticket as it was at this epoch. */
-  ticketAt(miner: MinerId, epoch: number): Promise<{ value: string; epoch: number }>;
-  /** `commD` is null for committed capacity. */
-  preCommit(
-    miner: MinerId,
-    number: number,
-  ): Promise<{ commR: string; commD: string | null; epoch: number; ticketEpoch: number; sealProof: number } | undefined>;
-  /** This sector's entry in a pre-commit message that landed; undefined when there is none of that CID. */
-  preCommitMessage(
-    cid: string,
-    number: number,
-  ): Promise<{ ticketEpoch: number; sealProof: number; commR: string; commD: string | null } | undefined>;
-  sector(miner: MinerId, number: number): Promise<ChainSector | undefined>;
-  /** All messages of this address that wait in the mempool. */
-  pendingMessages(sender: string): Promise<readonly { cid: string; nonce: number }[]>;
-  /** Which of these numbers the chain has given out already. */
-  allocated(miner: MinerId, numbers: readonly number[]): Promise<readonly number[]>;
 };

@@ -1,11 +1,14 @@
 /** Reports of runners. Fencing: an attempt that is not the running one of the job's generation changes nothing. */
+import { exactSizeBytes, maxSizeBytes } from '../schema/artifact.ts';
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Report, ReportStatus } from '../schema/runner.ts';
+import type { SealProof } from '../schema/seal-proof.ts';
 import { badResults, strikeRefuted } from './bad-results.ts';
 import { change, discard, dropUploads, note } from './change.ts';
 import type { Context } from './context.ts';
 import { failureText, readDispute, strikeDoubters } from './disputed-inputs.ts';
 import { alone, fail, settle, waitFor } from './engine.ts';
+import { reported } from './evidence.ts';
 import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
 import { placeFreed } from './limits.ts';
@@ -19,8 +22,12 @@ export type ReportAnswer = { readonly status: ReportStatus; readonly message: st
 
 const answer = (status: ReportStatus, message: string): ReportAnswer => ({ status, message });
 
-/** Where a report stands before its uploads are completed: to be applied, or answered at once. */
-export function checkReport(ctx: Context, runner: RunnerRow, report: Report): { readonly status: 'apply' } | ReportAnswer {
+/** Where a report stands before its uploads are completed: to be applied, or answered at once. `wrong`: applying it refuses it, so nothing is to be completed. */
+export function checkReport(
+  ctx: Context,
+  runner: RunnerRow,
+  report: Report,
+): { readonly status: 'apply'; readonly wrong?: string | undefined } | ReportAnswer {
   const attempt = ctx.tx.attempt(report.attempt);
   if (attempt === undefined || attempt.runner !== runner.id)
     return answer('unknown_attempt', `there is no attempt ${report.attempt} of this runner; drop it`);
@@ -35,7 +42,7 @@ export function checkReport(ctx: Context, runner: RunnerRow, report: Report): { 
       `attempt ${attempt.id}: lease epoch ${report.epoch} is over (the last granted is ${current}); stop the stage and claim new work`,
     );
   }
-  return { status: 'apply' };
+  return { status: 'apply', wrong: report.outcome === 'done' ? wrongOf(job, attempt, report) : undefined };
 }
 
 /**
@@ -65,9 +72,9 @@ function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, re
   }
   const work = planOf(job.plan).work(job, attempt.stage);
   const wrong = wrongFiles(job, work, report);
-  if (wrong !== undefined) return refuse(ctx, runner, job, attempt, wrong, true);
+  if (wrong !== undefined) return refuse(ctx, runner, job, attempt, wrong, true, report);
   const verdict = planOf(job.plan).applyStage(job, attempt.stage, report.result, runner.id);
-  if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied);
+  if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied, report);
   end(ctx, job, attempt, 'done', null);
   if (runner.strikes > 0) ctx.tx.updateRunner({ ...runner, strikes: 0 });
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
@@ -99,9 +106,9 @@ function end(ctx: Context, job: Job, attempt: Attempt, status: 'done' | 'failed'
 }
 
 /** A result that does not hold costs the runner, not the job: the stage goes elsewhere. */
-function refuse(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string, lied: boolean): ReportAnswer {
+function refuse(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string, lied: boolean, report: Report): ReportAnswer {
   end(ctx, job, attempt, 'refused', reason);
-  strike(ctx, runner, `${attempt.stage} of ${job.id}: ${reason}`, lied);
+  strike(ctx, runner, `${attempt.stage} of ${job.id}: ${reason}`, lied, reported(job, attempt, report));
   discardOutputs(ctx, job, attempt);
   again(ctx, job, attempt, reason);
   return answer('refused', `the result of attempt ${attempt.id} is refused: ${reason}`);
@@ -144,16 +151,34 @@ function again(ctx: Context, job: Job, attempt: Attempt, reason: string): void {
   );
 }
 
-/** Exactly the files that were asked for: server-made names, none missing, none besides. */
+/** What is wrong with its files. A job that is broken says nothing here: applying the report meets that with care. */
+function wrongOf(job: Job, attempt: Attempt, report: Extract<Report, { outcome: 'done' }>): string | undefined {
+  try {
+    return wrongFiles(job, planOf(job.plan).work(job, attempt.stage), report);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Exactly the files that were asked for: server-made names, none missing, none besides, none empty, cut short or too large. */
 function wrongFiles(job: Job, work: StageWork, report: Extract<Report, { outcome: 'done' }>): string | undefined {
   const given = new Set<string>();
   for (const output of report.outputs) {
     if (given.has(output.name)) return `it names ${output.name} twice`;
     given.add(output.name);
     if (!work.outputs.some(({ name }) => name === output.name)) return `it returned ${output.name}, which was not asked for`;
+    const wrong = wrongSize(output.name, BigInt(output.sizeBytes), job.data.sealProof);
+    if (wrong !== undefined) return wrong;
   }
   const missing = work.outputs.find(({ name, required }) => required && !given.has(name));
   return missing === undefined ? undefined : `its output ${missing.name} is missing`;
+}
+
+function wrongSize(name: string, sizeBytes: bigint, proof: SealProof): string | undefined {
+  const [exact, most] = [exactSizeBytes(name, proof), maxSizeBytes(name, proof)];
+  if (sizeBytes === 0n) return `its output ${name} is empty`;
+  if (exact !== undefined && sizeBytes !== BigInt(exact)) return `its output ${name} has ${sizeBytes} bytes and not ${exact}`;
+  return sizeBytes > BigInt(most) ? `its output ${name} has ${sizeBytes} bytes, more than the ${most} it may have` : undefined;
 }
 
 /** Takes the outputs among the job's artifacts. A file with the same bytes as before keeps its first object. */
@@ -235,7 +260,7 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
   }
   const disputed = readDispute(ctx, runner, job, attempt, report);
   if (disputed !== undefined) {
-    if (disputed.strikes) strike(ctx, runner, reason, false);
+    if (disputed.strikes) strike(ctx, runner, reason, false, reported(job, attempt, report));
     if (disputed.verdict === undefined) again(ctx, job, attempt, reason);
     else act(ctx, job, disputed.verdict);
     return;
@@ -244,6 +269,6 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
     fail(ctx, job, { category: 'permanent', code: report.code, message: `${reason}; mend the cause, then resume` });
     return;
   }
-  strike(ctx, runner, reason, false);
+  strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);
 }

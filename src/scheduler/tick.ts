@@ -1,10 +1,11 @@
-/** What time alone brings about: leases that ran out, retries that are due, free threads. */
+/** What time alone brings about: leases that ran out, attempts that get no further, retries that are due, free threads. */
 import { change } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, settle } from './engine.ts';
 import { lose } from './fleet.ts';
 import { holdHead } from './head.ts';
 import { limitsWakeMs } from './limits.ts';
+import { takeOverdue } from './overdue.ts';
 import { planOf } from './plans/all.ts';
 import { holdRestored } from './reconcile.ts';
 import { assignThreads, syncThreads } from './threads.ts';
@@ -33,13 +34,18 @@ export function tick(ctx: Context): { readonly wakeAtMs: number } {
     const job = ctx.tx.job(attempt.job);
     if (job !== undefined) alone(ctx, job, () => lose(ctx, attempt, 'its lease ran out without a heartbeat'));
   }
+  const overdue = ctx.tx.overdueAttempts(ctx.nowMs, BATCH);
+  for (const attempt of overdue) {
+    const job = ctx.tx.job(attempt.job);
+    if (job !== undefined) alone(ctx, job, () => takeOverdue(ctx, job, attempt));
+  }
   const due = ctx.tx.jobsDue(ctx.nowMs, BATCH);
   for (const job of due) alone(ctx, job, () => void settle(ctx, change(ctx, job, { waiting: { for: 'nothing' } })));
   assignThreads(ctx);
   lookAtTickets(ctx);
   const spacedMs = limitsWakeMs(ctx);
   if (ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? 0) >= ALIVE_EVERY_MS) ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
-  if (expired.length === BATCH || due.length === BATCH) return { wakeAtMs: ctx.nowMs };
+  if ([expired, overdue, due].some(({ length }) => length === BATCH)) return { wakeAtMs: ctx.nowMs };
   const nextMs = Math.min(ctx.tx.nextWakeMs() ?? Number.POSITIVE_INFINITY, spacedMs ?? Number.POSITIVE_INFINITY);
   return { wakeAtMs: Math.min(nextMs, ctx.nowMs + ALIVE_EVERY_MS) };
 }

@@ -58,6 +58,12 @@ export function keptUpdateNames(proof: SealProof): string[] {
   return ['update', ...keptNames(proof).flatMap((name) => (name === 'sealed' ? [] : [`update-${name}`]))];
 }
 
+/** The size that a file of this name has, where it has the size of its sector; undefined: it depends. */
+export function exactSizeBytes(name: string, proof: SealProof): number | undefined {
+  const whole = name === 'sealed' || name === 'update' || name === 'unsealed' || layerNames(proof).includes(name);
+  return whole ? sealProofInfo(proof).sectorSizeBytes : undefined;
+}
+
 /** The largest size an output of this name can honestly have; a runner's upload is cut off above it. */
 export function maxSizeBytes(name: string, proof: SealProof): number {
   const { sectorSizeBytes } = sealProofInfo(proof);

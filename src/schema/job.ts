@@ -190,5 +190,9 @@ export const Attempt = z.object({
   failure: z.string().nullable(),
   /** The request that it was granted to; null: one before requests were written down. */
   request: z.string().nullable(),
+  /** When it last got further: its fraction rose, or its note or log changed; null: not since it was granted. */
+  progressMs: UnixMs.nullable(),
+  /** When it is taken away if it gets no further by then; null: never. */
+  dueMs: UnixMs.nullable(),
 });
 export type Attempt = z.infer<typeof Attempt>;

@@ -9,21 +9,21 @@ import { Decimal, Hash } from './units.ts';
 export const Trust = z.enum(['own', 'rented']);
 export type Trust = z.infer<typeof Trust>;
 
-/** What the machine has, as the agent measured it. */
-export const Resources = z.object({
-  cores: z.number().int().positive(),
-  ramBytes: z.number().int().positive(),
-  diskFreeBytes: z.number().int().nonnegative(),
-  gpus: z.array(z.object({ model: z.string().max(80), vramBytes: z.number().int().nonnegative() })).max(64),
-});
-export type Resources = z.infer<typeof Resources>;
-
 /** Printable text of at most `max` characters, without secrets: a runner's words reach an operator's terminal and page. */
 const printable = (max: number) =>
   z
     .string()
     .max(max)
     .transform((text) => redacted(text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')));
+
+/** What the machine has, as the agent measured it. */
+export const Resources = z.object({
+  cores: z.number().int().positive(),
+  ramBytes: z.number().int().positive(),
+  diskFreeBytes: z.number().int().nonnegative(),
+  gpus: z.array(z.object({ model: printable(80), vramBytes: z.number().int().nonnegative() })).max(64),
+});
+export type Resources = z.infer<typeof Resources>;
 
 export const RegisterRequest = z.strictObject({
   token: z.string().min(16).max(200),
@@ -32,7 +32,7 @@ export const RegisterRequest = z.strictObject({
   agentVersion: z.string().max(40),
   stages: z.array(Stage).min(1),
   /** Ids of the miner-storage roots this runner can write; only an `own` runner may have any. */
-  storage: z.array(z.string().max(60)).max(64),
+  storage: z.array(printable(60)).max(64),
   resources: Resources,
 });
 export type RegisterRequest = z.infer<typeof RegisterRequest>;
@@ -169,5 +169,7 @@ export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
 
 export const HeartbeatAnswer = z.object({
   attempts: z.array(z.object({ attempt: AttemptId, order: z.enum(['continue', 'cancel']), message: z.string() })),
+  /** The next credential: the present one is good until this one is first used. Keep it durably, then use it. */
+  credential: z.string().max(200).optional(),
 });
 export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;

@@ -1,5 +1,5 @@
 /** Attempts, their leases, and the uploads opened for them. */
-import { and, asc, eq, lt, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, lt, sql } from 'drizzle-orm';
 import type { AttemptId, JobId, RunnerId } from '../schema/ids.ts';
 import type { Attempt, AttemptStatus } from '../schema/job.ts';
 import type { Stage } from '../schema/stage.ts';
@@ -44,6 +44,13 @@ export function attemptsPart(db: Db) {
     .where(and(RUNNING, eq(attempts.runner, p('runner'))))
     .orderBy(asc(attempts.seq))
     .prepare();
+  const ofRunner = db
+    .select()
+    .from(attempts)
+    .where(eq(attempts.runner, p('runner')))
+    .orderBy(desc(attempts.seq))
+    .limit(p('limit'))
+    .prepare();
   const lastEpoch = db
     .select({ epoch: sql<number | null>`max(${attempts.epoch})` })
     .from(attempts)
@@ -56,13 +63,25 @@ export function attemptsPart(db: Db) {
     .orderBy(asc(attempts.leaseUntilMs), asc(attempts.seq))
     .limit(p('limit'))
     .prepare();
+  const overdue = db
+    .select()
+    .from(attempts)
+    .where(and(RUNNING, lt(attempts.dueMs, p('nowMs'))))
+    .orderBy(asc(attempts.dueMs), asc(attempts.seq))
+    .limit(p('limit'))
+    .prepare();
   const extend = db
     .update(attempts)
-    .set({ leaseUntilMs: sql`${attempts.leaseUntilMs} + ${p('byMs')}` })
+    .set({ leaseUntilMs: sql`${attempts.leaseUntilMs} + ${p('byMs')}`, dueMs: sql`${attempts.dueMs} + ${p('byMs')}` })
     .where(RUNNING)
     .prepare();
   const nextEnd = db
     .select({ ms: sql<number | null>`min(${attempts.leaseUntilMs})` })
+    .from(attempts)
+    .where(RUNNING)
+    .prepare();
+  const nextDue = db
+    .select({ ms: sql<number | null>`min(${attempts.dueMs})` })
     .from(attempts)
     .where(RUNNING)
     .prepare();
@@ -83,14 +102,16 @@ export function attemptsPart(db: Db) {
     updateAttempt: (attempt) => update(attempt),
     attemptsOfJob: (job) => ofJob.all({ job }).map(attemptOf),
     runningAttempts: (runner) => running.all({ runner }).map(attemptOf),
+    attemptsOfRunner: (runner, limit) => ofRunner.all({ runner, limit }).map(attemptOf),
     runningByThread: () => byThread.all().map((row) => ({ ...row, stage: row.stage as Stage })),
     lastEpoch: (job, stage) => lastEpoch.get({ job, stage })?.epoch ?? 0,
     expiredAttempts: (nowMs, limit) => expired.all({ nowMs, limit }).map(attemptOf),
+    overdueAttempts: (nowMs, limit) => overdue.all({ nowMs, limit }).map(attemptOf),
     extendLeases(byMs) {
       extend.run({ byMs });
     },
   } satisfies Partial<Tx>;
-  return { part, nextLeaseEndMs: () => nextEnd.get()?.ms ?? undefined };
+  return { part, nextLeaseEndMs: () => nextEnd.get()?.ms ?? undefined, nextOverdueMs: () => nextDue.get()?.ms ?? undefined };
 }
 
 /** The part of `Tx` about open uploads. */

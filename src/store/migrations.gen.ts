@@ -321,4 +321,20 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `ALTER TABLE \`effects\` ADD \`request\` text;`,
     ],
   },
+  {
+    name: '0006_runner_identity',
+    statements: [
+      `ALTER TABLE \`attempts\` ADD \`progress_ms\` integer;`,
+      `ALTER TABLE \`attempts\` ADD \`due_ms\` integer;`,
+      `CREATE INDEX \`attempts_due\` ON \`attempts\` (\`due_ms\`) WHERE status = 'running';`,
+      `CREATE INDEX \`attempts_runner\` ON \`attempts\` (\`runner\`);`,
+      `ALTER TABLE \`runners\` ADD \`credential_ms\` integer;`,
+      `ALTER TABLE \`runners\` ADD \`next_credential_seed\` text;`,
+      `ALTER TABLE \`runners\` ADD \`next_credential_hash\` text;`,
+      `ALTER TABLE \`runners\` ADD \`previous_credential_hash\` text;`,
+      `ALTER TABLE \`runners\` ADD \`earlier_boots\` text;`,
+      `CREATE UNIQUE INDEX \`runners_next_credential_hash_unique\` ON \`runners\` (\`next_credential_hash\`);`,
+      `CREATE UNIQUE INDEX \`runners_previous_credential_hash_unique\` ON \`runners\` (\`previous_credential_hash\`);`,
+    ],
+  },
 ];

@@ -16,6 +16,7 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     stages: JSON.stringify(runner.stages),
     storage: JSON.stringify(runner.storage),
     resources: JSON.stringify(runner.resources),
+    earlierBoots: runner.earlierBoots.length === 0 ? null : JSON.stringify(runner.earlierBoots.map(({ id, untilMs }) => [id, untilMs])),
   };
 }
 
@@ -30,6 +31,7 @@ function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
     storage: JSON.parse(row.storage) as string[],
     resources: JSON.parse(row.resources) as Resources,
     status: row.status as RunnerRow['status'],
+    earlierBoots: (JSON.parse(row.earlierBoots ?? '[]') as [string, number][]).map(([id, untilMs]) => ({ id, untilMs })),
   };
 }
 
@@ -45,7 +47,9 @@ export function runnersPart(db: Db) {
   const byCredential = db
     .select()
     .from(runners)
-    .where(eq(runners.credentialHash, p('hash')))
+    .where(
+      or(eq(runners.credentialHash, p('hash')), eq(runners.nextCredentialHash, p('hash')), eq(runners.previousCredentialHash, p('hash'))),
+    )
     .prepare();
   const all = db.select().from(runners).orderBy(asc(runners.seq)).prepare();
   const insertJoin = prepareInsert(db, joinTokens);

@@ -150,6 +150,10 @@ export const attempts = sqliteTable(
     failure: text('failure'),
     /** The request that it was granted to. */
     request: text('request'),
+    /** When it last got further; null: not since it was granted. */
+    progressMs: integer('progress_ms'),
+    /** When it is taken away if it gets no further. */
+    dueMs: integer('due_ms'),
   },
   (t) => [
     uniqueIndex('attempts_epoch').on(t.job, t.stage, t.epoch),
@@ -159,6 +163,10 @@ export const attempts = sqliteTable(
     index('attempts_lease')
       .on(t.leaseUntilMs)
       .where(sql`status = 'running'`),
+    index('attempts_due')
+      .on(t.dueMs)
+      .where(sql`status = 'running'`),
+    index('attempts_runner').on(t.runner),
   ],
 );
 
@@ -186,7 +194,16 @@ export const runners = sqliteTable('runners', {
   storage: text('storage').notNull(),
   resources: text('resources').notNull(),
   credentialHash: text('credential_hash').notNull().unique(),
+  /** Since when that is its credential; null: since it registered. */
+  credentialMs: integer('credential_ms'),
+  /** What the next credential is made of, beside the present one. */
+  nextCredentialSeed: text('next_credential_seed'),
+  nextCredentialHash: text('next_credential_hash').unique(),
+  /** The one before, which is dead: whoever comes with it has stolen it. */
+  previousCredentialHash: text('previous_credential_hash').unique(),
   bootId: text('boot_id').notNull(),
+  /** JSON list of `[boot id, until when it was the newest]`, oldest first. */
+  earlierBoots: text('earlier_boots'),
   status: text('status').notNull(),
   reason: text('reason'),
   strikes: integer('strikes').notNull(),

@@ -38,7 +38,8 @@ export function makeTx(db: Db): Tx {
     ...countsPart(db),
     ...effects.part,
     nextWakeMs() {
-      const times = [jobs.nextRetryMs(), attempts.nextLeaseEndMs(), effects.nextDueMs()].filter((ms) => ms !== undefined);
+      const next = [jobs.nextRetryMs(), attempts.nextLeaseEndMs(), attempts.nextOverdueMs(), effects.nextDueMs()];
+      const times = next.filter((ms) => ms !== undefined);
       return times.length === 0 ? undefined : Math.min(...times);
     },
   };

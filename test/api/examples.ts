@@ -252,6 +252,13 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
     plain('POST /v1/backup', { whole: true, event: 'audit' }),
     runnerAction('drain'),
     runnerAction('cordon'),
+    runnerAction('uncordon'),
+    {
+      route: 'GET /v1/runners/{id}/logs',
+      whole: true,
+      own: async () => ({ path: `/v1/runners/${(await world.runner('own', 'for its logs')).runnerId}/logs?limit=5` }),
+      missing: () => ({ path: '/v1/runners/r-000000000000/logs' }),
+    },
     runnerAction('ban'),
     ...webhookExamples(world),
   ];

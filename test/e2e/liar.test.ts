@@ -2,6 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import type { Event } from '../../src/schema/event.ts';
 import { Stage } from '../../src/schema/stage.ts';
 import { Deployment, ROOT } from './processes.ts';
 
@@ -22,6 +23,8 @@ test.each([
   { mode: 'flipped-proof', stage: 'C2' },
   { mode: 'wrong-comm-r', stage: 'PC2' },
   { mode: 'missing-file', stage: 'PC2' },
+  { mode: 'other-sector', stage: 'C2' },
+  { mode: 'empty-file', stage: 'PC2' },
 ] as const)('$mode', { timeout: 180_000 }, async ({ mode, stage }) => {
   deployment = await Deployment.start();
   const { client } = deployment;
@@ -29,15 +32,20 @@ test.each([
   // The own runner leaves that stage to the rented one, until the lie has been found out.
   await deployment.addRunner('own', { stages: Stage.options.filter((name) => name !== stage) });
   const [job] = await deployment.pledge();
-  const struck = () => client.runners().then(({ items }) => items.find(({ name }) => name === 'rented'));
+  const rented = () => client.runners().then(({ items }) => items.find(({ name }) => name === 'rented'));
   await deployment.until(job as string, ({ attempts }) =>
     attempts.some((attempt) => attempt.stage === stage && attempt.status !== 'running'),
   );
   const before = await deployment.until(job as string, ({ job: { waiting } }) => waiting.for === 'runner' && waiting.stage === stage);
-  const liar = await struck();
+  const liar = await rented();
   expect(liar?.strikes).toBeGreaterThan(0);
   // A wrong result is a lie and costs the rented runner its place at once; a file that is missing is a fault.
   if (mode !== 'missing-file') expect(liar).toMatchObject({ status: 'quarantined', reason: expect.any(String) });
+  // Why is kept: which attempt of which sector, and what it answered.
+  const [struck] = (await client.events(0, 1_000, { type: ['runner.struck'] })).items.slice(-1) as [Event];
+  const { evidence } = struck.detail as { evidence: { attempt: string; stage: string; sector: string } };
+  expect(evidence).toMatchObject({ stage, sector: expect.stringMatching(/^s-t01000-/) });
+  expect(before.attempts.map(({ id }) => id)).toContain(evidence.attempt);
   expect((await deployment.messages()).map(({ method }) => method)).toEqual(stage === 'C2' ? [28] : []);
   expect(before.job.data.proveCommit).toBeUndefined();
 

@@ -56,7 +56,7 @@ const hex = (kind: 'sealed' | 'unsealed', text = ''): string => commitmentHex(ki
 const ofUpdate = (stage: string): boolean => stage === 'snap-prove' || stage === 'verify-update';
 
 /** What the proof of this request is about. */
-function sealStatement({ sector, params }: ProverRequest): SealStatement {
+export function sealStatement({ sector, params }: ProverRequest): SealStatement {
   const { ticket = '', seed = '', commR, commD } = params;
   return { miner: sector.miner, number: sector.number, commR: hex('sealed', commR), commD: hex('unsealed', commD), ticket, seed };
 }

@@ -13,6 +13,7 @@ import type { RunnerRow, Store } from '../../src/scheduler/ports.ts';
 import { type Pledge, pledge } from '../../src/scheduler/pledge.ts';
 import { applyReport, type ReportAnswer } from '../../src/scheduler/reports.ts';
 import { restarted, tick } from '../../src/scheduler/tick.ts';
+import { exactSizeBytes } from '../../src/schema/artifact.ts';
 import { type MinerId, MinerId as Miner, PieceId, type RunnerId } from '../../src/schema/ids.ts';
 import type { JobEvent } from '../../src/schema/event.ts';
 import type { Job } from '../../src/schema/job.ts';
@@ -155,9 +156,10 @@ export class World {
 
   /** What an honest runner would answer. */
   honest({ grant }: Granted, changes: Record<string, unknown> = {}): Record<string, unknown> {
+    const proof = grant.work.kind === 'prover' ? grant.work.sector.sealProof : 'StackedDrg2KiBV1_1';
     const outputs = grant.outputs.map(({ name }) => ({
       name,
-      sizeBytes: '2048',
+      sizeBytes: String(exactSizeBytes(name, proof) ?? 2048),
       hash: `sha256:${digest(name)}`,
       parts: [{ number: 1, etag: 'x' }],
     }));

@@ -124,7 +124,7 @@ export class ControlPlane implements Life {
   }
 
   heartbeat(credential: string, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
-    return this.run((ctx) => heartbeat(ctx, runnerOf(ctx.tx, credential), request));
+    return this.run((ctx) => heartbeat(ctx, runnerOf(ctx, credential), request));
   }
 
   /** The process is killed: nothing in memory is left, what was committed is. */

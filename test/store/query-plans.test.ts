@@ -100,7 +100,12 @@ test('what is asked at every turn has an index of just the rows it is about', ()
   expect(first((tx) => tx.jobsForThread('sealer', MINER, 1))).toBe('SEARCH jobs USING INDEX jobs_for_thread_of_miner (plan=? AND miner=?)');
   expect(first((tx) => tx.freeThreads())).toBe('SCAN threads USING INDEX threads_free');
   expect(first((tx) => tx.liveJobs(9, null))).toBe('SEARCH jobs USING INDEX jobs_live (seq<?)');
-  expect(first((tx) => tx.runningByThread())).toMatch(/attempts USING INDEX attempts_(running|lease)/);
+  expect(first((tx) => tx.runningByThread())).toMatch(/attempts USING INDEX attempts_(running|lease|due)/);
+  expect(first((tx) => tx.overdueAttempts(5, 9))).toBe('SEARCH attempts USING INDEX attempts_due (due_ms<?)');
+  expect(first((tx) => tx.attemptsOfRunner(runnerId(1), 9))).toBe('SEARCH attempts USING INDEX attempts_runner (runner=?)');
+  expect(
+    plansOf((tx) => tx.runnerByCredential('h'))[0]?.steps.filter((step) => step.startsWith('SEARCH runners USING INDEX')),
+  ).toHaveLength(3);
   expect(first((tx) => tx.countSectors())).toBe('SCAN jobs USING COVERING INDEX jobs_state');
   expect(first((tx) => tx.countQueued())).toBe('SEARCH jobs USING COVERING INDEX jobs_waiting (waiting_for=?)');
   expect(first((tx) => tx.firstUnproven())).toBe('SEARCH jobs USING INDEX jobs_live');

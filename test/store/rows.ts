@@ -76,6 +76,8 @@ export function attempt(n: number, change: Partial<Attempt> = {}): Attempt {
     logTail: '',
     failure: null,
     request: null,
+    progressMs: null,
+    dueMs: null,
     ...change,
   };
 }
@@ -108,7 +110,12 @@ export function runner(n: number, change: Partial<RunnerRow> = {}): RunnerRow {
     storage: [],
     resources: { cores: 8, ramBytes: 2 ** 36, diskFreeBytes: 2 ** 41, gpus: [{ model: 'RTX 4090', vramBytes: 2 ** 34 }] },
     credentialHash: `hash-${n}`,
+    credentialMs: null,
+    nextCredentialSeed: null,
+    nextCredentialHash: null,
+    previousCredentialHash: null,
     bootId: 'boot-0001',
+    earlierBoots: [],
     status: 'ready',
     reason: null,
     strikes: 0,

@@ -1,12 +1,14 @@
 /** For agents: register, the fused next, heartbeat. A runner sees nothing but its own attempts. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import { nextCredential } from '../../scheduler/credentials.ts';
 import { heartbeat, registerRunner } from '../../scheduler/fleet.ts';
+import type { RunnerRow } from '../../scheduler/ports.ts';
 import { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../../schema/runner.ts';
-import { runnerCredential, runnerOf } from '../auth.ts';
+import { asRunner, bearer, runnerCredential, runnerOf } from '../auth.ts';
 import { answerNext } from '../next.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
-import { hashSecret, newSecret } from '../secrets.ts';
+import { hashSecret, newSecret, secretAfter } from '../secrets.ts';
 
 export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { settings } = parts;
@@ -39,16 +41,13 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       body: NextRequest,
       answer: NextAnswer,
     }),
-    async (c) =>
-      c.json(
-        await answerNext(
-          { ...parts, door: c.var.door },
-          runnerCredential(c.req.header('authorization')),
-          c.req.valid('json'),
-          c.req.raw.signal,
-        ),
-        200,
-      ),
+    async (c) => {
+      const { door } = c.var;
+      const credential = runnerCredential(c.req.header('authorization'));
+      const request = c.req.valid('json');
+      const answer = (): Promise<NextAnswer> => answerNext({ ...parts, door }, credential, request, c.req.raw.signal);
+      return c.json(await asRunner(door, credential, request.bootId, answer), 200);
+    },
   );
   app.openapi(
     operation(parts, {
@@ -60,9 +59,18 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       answer: HeartbeatAnswer,
     }),
     async (c) => {
-      const credential = runnerCredential(c.req.header('authorization'));
+      const { door } = c.var;
+      const header = c.req.header('authorization');
+      const hash = runnerCredential(header);
       const request = c.req.valid('json');
-      return c.json(await c.var.door.run((ctx) => heartbeat(ctx, runnerOf(ctx.tx, credential), request)), 200);
+      const answer = (): Promise<HeartbeatAnswer> =>
+        door.run((ctx) => {
+          const { id } = runnerOf(ctx, hash);
+          const beat = heartbeat(ctx, ctx.tx.runner(id) as RunnerRow, request);
+          const credential = nextCredential(ctx, id, request.bootId, (seed) => secretAfter(bearer(header), 'runner', seed));
+          return credential === undefined ? beat : { ...beat, credential };
+        });
+      return c.json(await asRunner(door, hash, request.bootId, answer), 200);
     },
   );
 }

@@ -10,8 +10,8 @@ import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { JoinTokenRequest } from '../requests.ts';
 import { newSecret } from '../secrets.ts';
-import { JoinToken, RunnerView } from '../views.ts';
-import { runnerView } from './shown.ts';
+import { JoinToken, RunnerLog, RunnerView } from '../views.ts';
+import { runnerLogs, runnerView } from './shown.ts';
 
 const Id = z.object({ id: RunnerId });
 const Nothing = z.strictObject({});
@@ -19,6 +19,7 @@ const Nothing = z.strictObject({});
 const ACTIONS = [
   { name: 'drain', status: 'draining', who: 'operator', summary: 'Finish what runs, take nothing new' },
   { name: 'cordon', status: 'cordoned', who: 'operator', summary: 'Grant nothing to it until it is lifted' },
+  { name: 'uncordon', status: 'ready', who: 'operator', summary: 'Lift a drain, a cordon or a quarantine' },
   { name: 'ban', status: 'banned', who: 'admin', summary: 'End its credential and take its stages away' },
 ] as const;
 
@@ -64,6 +65,23 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       return c.json({ items: await c.var.door.run((ctx) => ctx.tx.runners().map((row) => runnerView(ctx.tx, row))) }, 200);
     },
   );
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/runners/{id}/logs',
+      who: 'viewer',
+      summary: 'Its attempts, running and ended, newest first, each with the end of its log',
+      params: Id,
+      query: z.object({ limit: z.coerce.number().int().min(1).max(200).default(20) }),
+      answer: z.object({ items: z.array(RunnerLog) }),
+    }),
+    async (c) => {
+      wholeOnly(c.get('principal'));
+      const { id } = c.req.valid('param');
+      const { limit } = c.req.valid('query');
+      return c.json({ items: await c.var.door.run((ctx) => runnerLogs(ctx.tx, id, limit)) }, 200);
+    },
+  );
   for (const { name, status, who, summary } of ACTIONS) {
     app.openapi(
       operation(parts, {
@@ -82,7 +100,10 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const { id } = c.req.valid('param');
         return c.json(
           await c.var.door.run((ctx) =>
-            runnerView(ctx.tx, setRunnerStatus(ctx, id, status, `${name} by ${principal.actor}`, principal.actor)),
+            runnerView(
+              ctx.tx,
+              setRunnerStatus(ctx, id, status, status === 'ready' ? null : `${name} by ${principal.actor}`, principal.actor),
+            ),
           ),
           200,
         );

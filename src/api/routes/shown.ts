@@ -1,5 +1,5 @@
 /** Rows of the database as the API shows them. Secrets' hashes, object keys of pieces and signed bytes stay inside. */
-import { sectorName } from '../../schema/ids.ts';
+import { type RunnerId, sectorName } from '../../schema/ids.ts';
 import type { Job } from '../../schema/job.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { deadlineOf } from '../../scheduler/deadlines.ts';
@@ -8,7 +8,18 @@ import { epochNow } from '../../scheduler/head.ts';
 import type { Operated } from '../../scheduler/operate.ts';
 import type { ApiTokenRow, PieceRow, RunnerRow, ThreadWithJob, Tx } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
-import type { ActedView, MessageView, PieceView, RunnerView, SectorDetail, SectorView, ThreadView, TokenView } from '../views.ts';
+import { notFound } from '../problems.ts';
+import type {
+  ActedView,
+  MessageView,
+  PieceView,
+  RunnerLog,
+  RunnerView,
+  SectorDetail,
+  SectorView,
+  ThreadView,
+  TokenView,
+} from '../views.ts';
 
 /** Most events of one sector shown at once; older pages come through /v1/events. */
 const EVENTS_SHOWN = 1_000;
@@ -91,9 +102,21 @@ export function threadView(ctx: Context, { thread, job: found, grantedMs }: Thre
 }
 
 export function runnerView(tx: Tx, row: RunnerRow): RunnerView {
-  const { credentialHash: _hash, bootId: _boot, ...shown } = row;
-  const running = tx.runningAttempts(row.id).map(({ id, job, stage, fraction }) => ({ attempt: id, job, stage, fraction }));
-  return { ...shown, labels: [...row.labels], stages: [...row.stages], storage: [...row.storage], running };
+  const { id, name, trust, resources, status, reason, strikes, lastSeenMs, registeredMs } = row;
+  const running = tx.runningAttempts(id).map(({ id: attempt, job, stage, fraction }) => ({ attempt, job, stage, fraction }));
+  const lists = { labels: [...row.labels], stages: [...row.stages], storage: [...row.storage] };
+  return { id, name, trust, ...lists, resources, status, reason, strikes, lastSeenMs, registeredMs, running };
+}
+
+/** What a runner did last, newest first. Throws 404 where there is no such runner. */
+export function runnerLogs(tx: Tx, id: RunnerId, limit: number): RunnerLog[] {
+  if (tx.runner(id) === undefined) throw notFound(`runner ${id}`);
+  return tx.attemptsOfRunner(id, limit).map((attempt) => {
+    const { number, miner } = tx.job(attempt.job) ?? { number: null, miner: '' };
+    const { job, stage, epoch, status, grantedMs, endedMs, progressMs, fraction, note, failure, logTail } = attempt;
+    const sector = number === null ? null : sectorName(miner, number);
+    return { attempt: attempt.id, job, sector, stage, epoch, status, grantedMs, endedMs, progressMs, fraction, note, failure, logTail };
+  });
 }
 
 export function pieceView(row: PieceRow): PieceView {

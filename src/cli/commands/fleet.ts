@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { MinerId } from '../../schema/ids.ts';
-import type { PieceView, RunnerView } from '../../api/client.ts';
+import type { PieceView, RunnerLog, RunnerView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, argument, needed, text, whole } from '../command.ts';
-import { table, time } from '../text.ts';
+import { plain, table, time } from '../text.ts';
 import { shown } from '../watch.ts';
 import { durationMs } from './settings.ts';
 
@@ -17,18 +17,35 @@ function runnerTable(runners: readonly RunnerView[]): string {
   );
 }
 
+/** Oldest first, so that the newest stands above the prompt. */
+function runnerLogText(items: readonly RunnerLog[]): string {
+  if (items.length === 0) return 'it has had no stage yet';
+  const blocks = items.toReversed().map((item) => {
+    const { attempt, sector, job, stage, epoch, status, grantedMs, endedMs, fraction, note, failure, logTail } = item;
+    const ended = endedMs === null ? '' : ` to ${time(endedMs)}`;
+    const how = [fraction === null ? '' : `${Math.round(fraction * 100)} %`, note ?? '', failure ?? ''].filter((part) => part !== '');
+    const head = `== ${stage} of ${sector ?? job} (${attempt}, lease epoch ${epoch}): ${status}, ${time(grantedMs)}${ended}`;
+    const lines = [head, ...(how.length === 0 ? [] : [how.join(', ')]), ...logTail.trimEnd().split('\n')];
+    return lines
+      .filter((line) => line !== '')
+      .map(plain)
+      .join('\n');
+  });
+  return blocks.join('\n\n');
+}
+
 async function joinToken({ client, values, show }: Session): Promise<void> {
   const trust = text(values, 'trust') ?? 'rented';
   if (trust !== 'own' && trust !== 'rented') throw new UsageError(`--trust is own or rented and not ${JSON.stringify(trust)}`);
-  const minutes = whole(text(values, 'minutes') ?? '60', '--minutes', 1);
+  const ttlMs = durationMs(text(values, 'ttl') ?? '1h');
   const labels = text(values, 'labels')?.split(',') ?? [];
   show(
-    await client.createJoinToken({ trust, labels, ttlMs: minutes * 60_000 }),
+    await client.createJoinToken({ trust, labels, ttlMs }),
     ({ token, expiresMs }) => `${token}\nfor one ${trust} runner, until ${time(expiresMs)} UTC; it is not shown again`,
   );
 }
 
-const action = (name: 'drain' | 'cordon' | 'ban', about: string): Command => ({
+const action = (name: 'drain' | 'cordon' | 'uncordon' | 'ban', about: string): Command => ({
   words: `runners ${name}`,
   takes: 'RUNNER',
   about,
@@ -79,9 +96,9 @@ async function addPiece({ client, values, positionals, show }: Session): Promise
 export const RUNNER_COMMANDS: readonly Command[] = [
   {
     words: 'runners token',
-    takes: '[--trust own|rented] [--labels A,B] [--minutes N]',
-    about: 'a single-use join token',
-    options: { trust: { type: 'string' }, labels: { type: 'string' }, minutes: { type: 'string' } },
+    takes: '[--trust own|rented] [--labels A,B] [--ttl 1h]',
+    about: 'a single-use join token; it ends after --ttl unless it is used',
+    options: { trust: { type: 'string' }, labels: { type: 'string' }, ttl: { type: 'string' } },
     run: joinToken,
   },
   {
@@ -93,7 +110,19 @@ export const RUNNER_COMMANDS: readonly Command[] = [
   },
   action('drain', 'finish what runs, take nothing new'),
   action('cordon', 'grant nothing to it'),
+  action('uncordon', 'lift a drain, a cordon or a quarantine'),
   action('ban', 'end its credential and take its stages away'),
+  {
+    words: 'runners logs',
+    takes: 'RUNNER [--limit N]',
+    about: 'what it did last, running and ended, each with the end of its log',
+    options: { limit: { type: 'string' } },
+    positionals: [1, 1],
+    run: async ({ client, positionals, values, show }) =>
+      show(await client.runnerLogs(argument(positionals, 0), whole(text(values, 'limit') ?? '20', '--limit', 1)), ({ items }) =>
+        runnerLogText(items),
+      ),
+  },
 ];
 
 export const TOKEN_COMMANDS: readonly Command[] = [
