@@ -10,7 +10,7 @@ import type { ControlPlane } from './control-plane.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import type { Faults } from './faults.ts';
 import type { Rng } from './prng.ts';
-import { hashOf } from './replica.ts';
+import { hashOf, sizeOf } from './replica.ts';
 import type { StageFault } from './script.ts';
 import { fetchInputs, perform } from './stage-work.ts';
 import type { MinerStorage } from './work.ts';
@@ -206,8 +206,9 @@ export class FakeRunner {
   ): { name: string; sizeBytes: string; hash: string; parts: { number: number; etag: string }[] } {
     const slot = grant.outputs.find((output) => output.name === name);
     const sent = fault === 'garbage_hash' ? `other ${content}` : content;
-    const etag = this.#parts.objects.receive(slot?.partUrls[0] ?? '', sent);
-    const sizeBytes = sent.length + (fault === 'wrong_size' ? 1 : 0);
+    const size = sizeOf(name, sent);
+    const etag = this.#parts.objects.receive(slot?.partUrls[0] ?? '', sent, size);
+    const sizeBytes = size + (fault === 'wrong_size' ? 1 : 0);
     return { name, sizeBytes: String(sizeBytes), hash: hashOf(content), parts: [{ number: 1, etag }] };
   }
 

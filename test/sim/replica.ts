@@ -2,6 +2,7 @@
  * What honest sealing gives, as text instead of gigabytes: every file and commitment is a function of its
  * inputs, so that a wrong one is told from a right one without asking whoever made it.
  */
+import { exactSizeBytes } from '../../src/schema/artifact.ts';
 import { createHash } from 'node:crypto';
 
 export type Comm = { readonly cid: string; readonly hex: string };
@@ -72,3 +73,6 @@ export function proofOf(commR: string, seed: string): string {
 export function randomness(kind: 'ticket' | 'seed', epoch: number): string {
   return `${sha(`${kind} ${epoch}`).slice(0, 62)}1f`;
 }
+
+/** The size it is said to have: a text stands for a file that has that of its sector. */
+export const sizeOf = (name: string, content: string): number => exactSizeBytes(name, 'StackedDrg2KiBV1_1') ?? content.length;

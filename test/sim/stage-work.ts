@@ -10,6 +10,7 @@ import {
   pieceCid,
   proofOf,
   replicaId,
+  sizeOf,
   sha,
   treeDOf,
   unsealedOf,
@@ -138,7 +139,7 @@ function persist(work: Extract<Work, { kind: 'persist' }>, files: Files, storage
   const stored = work.files.map(({ artifact, path }) => {
     const content = files.get(artifact) ?? '';
     storage.set(path, content);
-    return { path, sizeBytes: String(content.length), hash: hashOf(content) };
+    return { path, sizeBytes: String(sizeOf(artifact, content)), hash: hashOf(content) };
   });
   const json = JSON.stringify(work.sectorJson.content);
   storage.set(work.sectorJson.path, json);
