@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { MinerId } from '../schema/ids.ts';
 import { PlanName } from '../schema/job.ts';
+import { Processors } from '../schema/processor.ts';
 import { SealProof } from '../schema/seal-proof.ts';
 import { Network, Stage } from '../schema/stage.ts';
 import { USUAL_RATES } from '../api/buckets.ts';
@@ -182,6 +183,8 @@ export const KEYS = {
   'runner.storage': z.array(Storage).default([]),
   'runner.stages': z.array(Stage).min(1).optional(),
   'runner.slots': z.number().int().min(1).max(64).optional(),
+  /** External processors by stage, and their locks; in the words of damocles-worker's `[processors]`. */
+  'runner.processors': Processors.optional(),
 
   'devnet.port': z.number().int().min(0).max(65_535).default(0),
   'devnet.epoch_ms': ms(200),

@@ -14,6 +14,7 @@ import { type Identity, readIdentity } from './identity.ts';
 import { Backoff, Turnstile, pause } from './lanes.ts';
 import type { AgentOptions } from './options.ts';
 import { processExecutor } from './process-executor.ts';
+import { ProcessorPool } from './processors/pool.ts';
 import { register } from './registration.ts';
 import { findGpus, measureResources } from './resources.ts';
 import { clearLeftovers, lockData } from './work-folders.ts';
@@ -72,7 +73,7 @@ class AgentLoop {
   readonly #gpus: Awaited<ReturnType<typeof findGpus>>;
   readonly #bootId = randomUUID();
   readonly #controlPlane: ControlPlane;
-  readonly #context: AttemptContext;
+  #context: AttemptContext;
   readonly #active = new Map<AttemptId, RunningAttempt>();
   /** Reports on their way: not to be sent a second time meanwhile. */
   readonly #sending = new Set<AttemptId>();
@@ -103,6 +104,10 @@ class AgentLoop {
   async identify(): Promise<void> {
     this.identity = (await readIdentity(this.#options.dataDir)) ?? (await this.#register());
     this.#controlPlane.useCredential(this.identity.credential);
+    const { processors: table, dataDir, prover, environment, graceMs = 5_000, log } = this.#options;
+    if (table === undefined) return;
+    const processors = new ProcessorPool(table, this.identity.labels ?? [], { dataDir, prover, environment, graceMs, log });
+    this.#context = { ...this.#context, processors };
   }
 
   stop(): void {
@@ -129,6 +134,7 @@ class AgentLoop {
       await this.#windUp();
     } finally {
       clearInterval(heartbeats);
+      await this.#context.processors?.stop();
     }
     if (this.#refused !== undefined) throw this.#refused;
   }

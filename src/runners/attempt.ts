@@ -9,6 +9,8 @@ import { StageFailure, asFailure } from './failure.ts';
 import { type Turnstile, inLanes } from './lanes.ts';
 import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
+import type { ProcessorPool } from './processors/pool.ts';
+import { processorTask, runProcessorStage } from './processors/processor-stage.ts';
 import { Progress } from './progress.ts';
 import { runProverStage } from './prover-stage.ts';
 import { publish } from './publish.ts';
@@ -26,6 +28,8 @@ export type AttemptContext = {
   readonly prover: string;
   readonly storage: readonly StorageRoot[];
   readonly executor: Executor;
+  /** External processors, where the runner has any. */
+  readonly processors?: ProcessorPool | undefined;
   readonly heavy: Turnstile;
   readonly patienceMs: number;
   readonly log: Log;
@@ -127,13 +131,17 @@ export class RunningAttempt {
       }
       case 'prover': {
         const run = { grant, work, workDir, program: context.prover, executor: context.executor, progress, signal };
+        const { processors } = context;
+        const task = processorTask(processors, run);
         const stage = async (): ReturnType<typeof runProverStage> => {
-          progress.note(`running ${work.stage}`);
-          return runProverStage(run);
+          progress.note(`running ${work.stage}${task === undefined ? '' : ' by an external processor'}`);
+          return processors === undefined || task === undefined ? runProverStage(run) : runProcessorStage(processors, task, run);
         };
-        if (HEAVY.has(grant.stage) && context.heavy.busy) progress.note('waiting for another heavy stage to end');
-        const { outputs: made, result } = HEAVY.has(grant.stage) ? await context.heavy.pass(signal, stage) : await stage();
-        context.log('info', 'the stage program ended well', about);
+        // Processors have limits and locks of their own.
+        const heavy = HEAVY.has(grant.stage) && task === undefined;
+        if (heavy && context.heavy.busy) progress.note('waiting for another heavy stage to end');
+        const { outputs: made, result } = heavy ? await context.heavy.pass(signal, stage) : await stage();
+        context.log('info', 'the stage program ended well', task === undefined ? about : { ...about, processor: task.stage });
         const outputs: z.infer<typeof ReportedOutput>[] = [];
         for (const { slot, path, sizeBytes, hash } of made) {
           progress.note(`sending ${slot.name}`);

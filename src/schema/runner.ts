@@ -43,6 +43,8 @@ export const RegisterAnswer = z.object({
   heartbeatMs: z.number(),
   leaseMs: z.number(),
   pollMs: z.number(),
+  /** Labels of its join token: what of the runner's own configuration is for it; absent from older control planes. */
+  labels: z.array(z.string()).optional(),
 });
 export type RegisterAnswer = z.infer<typeof RegisterAnswer>;
 
