@@ -4,9 +4,11 @@ import { MinerId } from '../schema/ids.ts';
 import { PlanName } from '../schema/job.ts';
 import { Processors } from '../schema/processor.ts';
 import { SealProof } from '../schema/seal-proof.ts';
+import { SelfTestPolicy } from '../schema/self-test.ts';
 import { Network, Stage } from '../schema/stage.ts';
 import { USUAL_RATES } from '../api/buckets.ts';
 import { DEFAULTS } from '../scheduler/context.ts';
+import { CANARY_EVERY_MS } from '../scheduler/self-test/tests.ts';
 
 const sector = z.number().int().nonnegative();
 
@@ -163,6 +165,9 @@ export const KEYS = {
   'scheduler.concurrent': Concurrent.default({}),
   'scheduler.staggered_ms': Staggered.default({}),
   'scheduler.max_strikes': z.number().int().min(1).default(DEFAULTS.maxStrikes),
+  /** Which runners get a stage only once they passed a self-test of it, and how often an idle one is tested again. */
+  'scheduler.self_test': SelfTestPolicy.default('rented'),
+  'scheduler.canary_every_ms': ms(CANARY_EVERY_MS),
 
   /** Writes that would leave less free than this are refused, since the database needs room. */
   'objects.min_free_bytes': z

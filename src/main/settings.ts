@@ -23,6 +23,8 @@ export function settingsOf(config: Config): Settings {
     limits: limitsOf(config),
     stallMs: DEFAULTS.stallMs,
     maxStrikes: config['scheduler.max_strikes'],
+    selfTest: config['scheduler.self_test'],
+    canaryEveryMs: config['scheduler.canary_every_ms'],
     miners: minersOf(config),
     threads: threadsOf(config),
   };

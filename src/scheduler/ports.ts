@@ -7,6 +7,7 @@ import type { Event, EventKind, JobEvent, NewEvent } from '../schema/event.ts';
 import type { Attempt, ChainSector, Job, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
+import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { EffectRow, EffectWant, MessageWant, SignedMessage } from './effects.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
@@ -40,6 +41,8 @@ export type RunnerRow = {
   readonly strikes: number;
   readonly lastSeenMs: number;
   readonly registeredMs: number;
+  /** Self-tests that are out, and what came of the last ones; null: none was ever asked for. */
+  readonly tests?: RunnerTests | null | undefined;
 };
 
 export type JoinTokenRow = {

@@ -321,4 +321,10 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `ALTER TABLE \`effects\` ADD \`request\` text;`,
     ],
   },
+  {
+    name: '0006_runner_tests',
+    statements: [
+      `ALTER TABLE \`runners\` ADD \`tests\` text;`,
+    ],
+  },
 ];

@@ -2,6 +2,7 @@
 import { and, asc, eq, isNull, or, sql } from 'drizzle-orm';
 import type { MinerId, RunnerId, TokenId } from '../schema/ids.ts';
 import type { Resources, Trust } from '../schema/runner.ts';
+import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { ApiTokenRow, JoinTokenRow, RunnerRow, Tx } from '../scheduler/ports.ts';
 import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
@@ -16,6 +17,7 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     stages: JSON.stringify(runner.stages),
     storage: JSON.stringify(runner.storage),
     resources: JSON.stringify(runner.resources),
+    tests: runner.tests === undefined || runner.tests === null ? null : JSON.stringify(runner.tests),
   };
 }
 
@@ -30,6 +32,7 @@ function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
     storage: JSON.parse(row.storage) as string[],
     resources: JSON.parse(row.resources) as Resources,
     status: row.status as RunnerRow['status'],
+    tests: row.tests === null ? null : (JSON.parse(row.tests) as RunnerTests),
   };
 }
 
