@@ -41,8 +41,8 @@ export type RunnerRow = {
   readonly strikes: number;
   readonly lastSeenMs: number;
   readonly registeredMs: number;
-  /** Self-tests that are out, and what came of the last ones; null: none was ever asked for. */
-  readonly tests?: RunnerTests | null | undefined;
+  /** Self-tests that are out, and what came of the last ones; none was ever asked for where it is missing. */
+  readonly tests?: RunnerTests | undefined;
 };
 
 export type JoinTokenRow = {

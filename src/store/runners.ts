@@ -17,12 +17,12 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     stages: JSON.stringify(runner.stages),
     storage: JSON.stringify(runner.storage),
     resources: JSON.stringify(runner.resources),
-    tests: runner.tests === undefined || runner.tests === null ? null : JSON.stringify(runner.tests),
+    tests: runner.tests === undefined ? null : JSON.stringify(runner.tests),
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, ...rest } = row;
+  const { seq: _seq, tests, ...rest } = row;
   return {
     ...rest,
     id: row.id as RunnerId,
@@ -32,7 +32,7 @@ function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
     storage: JSON.parse(row.storage) as string[],
     resources: JSON.parse(row.resources) as Resources,
     status: row.status as RunnerRow['status'],
-    tests: row.tests === null ? null : (JSON.parse(row.tests) as RunnerTests),
+    ...(tests === null ? {} : { tests: JSON.parse(tests) as RunnerTests }),
   };
 }
 

@@ -9,7 +9,6 @@ import { AGAIN_AFTER_MS, ANSWER_WITHIN_MS, dueTests, takeTestAnswers } from '../
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job } from '../../src/schema/job.ts';
 import type { SelfTest, SelfTestAnswer } from '../../src/schema/self-test.ts';
-import type { Stage } from '../../src/schema/stage.ts';
 import { type Granted, World } from './world.ts';
 
 let world: World;
