@@ -4,11 +4,13 @@
  */
 import { SealpoolError } from '../schema/problem.ts';
 import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
+import type { SelfTest } from '../schema/self-test.ts';
 import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { missingKey } from '../scheduler/disputed-inputs.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
+import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
 import { runnerOf } from './auth.ts';
 import type { ApiParts } from './parts.ts';
 
@@ -27,14 +29,14 @@ type Checked = {
 export async function answerNext(parts: ApiParts, credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
   const reports = await takeReports(parts, credential, request);
   // Reports are answered at once; only an empty question waits.
-  const waitMs = reports.length > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
-  const { cancel, grants } = await grantOrWait(parts, credential, request, waitMs, gone);
-  return { reports, grants, cancel };
+  const waitMs = reports.length > 0 || (request.tests ?? []).length > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
+  const { cancel, grants, tests } = await grantOrWait(parts, credential, request, waitMs, gone);
+  return { reports, grants, cancel, ...(tests.length === 0 ? {} : { tests: [...tests] }) };
 }
 
 async function takeReports(parts: ApiParts, credential: string, request: NextRequest): Promise<NextAnswer['reports']> {
   const checked = await parts.door.run((ctx) => {
-    const runner = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources);
+    const runner = takeTestAnswers(ctx, seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources), request.tests ?? []);
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
@@ -133,7 +135,7 @@ async function grantOrWait(
   request: NextRequest,
   waitMs: number,
   gone: AbortSignal,
-): Promise<Pick<NextAnswer, 'cancel' | 'grants'>> {
+): Promise<Pick<NextAnswer, 'cancel' | 'grants'> & { readonly tests: readonly SelfTest[] }> {
   const over = new AbortController();
   const stop = AbortSignal.any([over.signal, parts.ending, gone]);
   const waited = parts.sleep(waitMs, stop).then(() => over.abort('over'));
@@ -141,19 +143,20 @@ async function grantOrWait(
     for (;;) {
       // Asked before reading, so that no change between the two is missed.
       const changed = parts.door.changed('runners', stop);
-      const { cancel, plans } = await parts.door.run((ctx) => {
+      const { cancel, plans, tests } = await parts.door.run((ctx) => {
         const runner = runnerOf(ctx, credential);
         // An asker that hung up or is no longer the newest process, or a server about to end, would lose what is granted now.
         const lost = gone.aborted || parts.ending.aborted || runner.bootId !== request.bootId;
         const slots = lost ? 0 : request.freeSlots;
-        return { cancel: cancelledOf(ctx, runner, request.running), plans: grantStages(ctx, runner, slots) };
+        const plans = grantStages(ctx, runner, slots);
+        return { cancel: cancelledOf(ctx, runner, request.running), plans, tests: slots === 0 ? [] : dueTests(ctx, runner) };
       });
       const grants = await openGrants(parts, plans);
       if (grants.length > 0 && gone.aborted) {
         await giveBack(parts, plans, 'the runner hung up before it got the grant');
-        return { cancel, grants: [] };
+        return { cancel, grants: [], tests: [] };
       }
-      if (grants.length > 0 || cancel.length > 0 || waitMs === 0 || stop.aborted) return { cancel, grants };
+      if (grants.length > 0 || cancel.length > 0 || tests.length > 0 || waitMs === 0 || stop.aborted) return { cancel, grants, tests };
       await changed;
     }
   } finally {

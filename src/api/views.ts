@@ -5,6 +5,7 @@ import { JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
 import { JobEvent } from '../schema/event.ts';
 import { Attempt, Job, PlanName } from '../schema/job.ts';
 import { Resources, Trust } from '../schema/runner.ts';
+import { RunnerTests } from '../schema/self-test.ts';
 import { Stage } from '../schema/stage.ts';
 import { Decimal, Hash, UnixMs } from '../schema/units.ts';
 
@@ -113,6 +114,8 @@ export const RunnerView = z.object({
   strikes: z.number().int(),
   lastSeenMs: UnixMs,
   registeredMs: UnixMs,
+  /** Outcomes of self-tests by stage; of runners that are held to them. */
+  tests: RunnerTests.shape.stages,
   running: z.array(z.object({ attempt: z.string(), job: JobId, stage: Stage, fraction: z.number().nullable() })),
 });
 export type RunnerView = z.infer<typeof RunnerView>;

@@ -2,10 +2,13 @@
 import { z } from 'zod';
 import { MinerId } from '../schema/ids.ts';
 import { PlanName } from '../schema/job.ts';
+import { Processors } from '../schema/processor.ts';
 import { SealProof } from '../schema/seal-proof.ts';
+import { SelfTestPolicy } from '../schema/self-test.ts';
 import { Network, Stage } from '../schema/stage.ts';
 import { USUAL_RATES } from '../api/buckets.ts';
 import { DEFAULTS } from '../scheduler/context.ts';
+import { CANARY_EVERY_MS } from '../scheduler/self-test/tests.ts';
 
 const sector = z.number().int().nonnegative();
 
@@ -167,6 +170,9 @@ export const KEYS = {
   /** Age at which a runner's credential is replaced. */
   'scheduler.credential_ms': ms(DEFAULTS.credentialMs),
   'scheduler.max_strikes': z.number().int().min(1).default(DEFAULTS.maxStrikes),
+  /** Which runners get a stage only once they passed a self-test of it, and how often an idle one is tested again. */
+  'scheduler.self_test': SelfTestPolicy.default('rented'),
+  'scheduler.canary_every_ms': ms(CANARY_EVERY_MS),
 
   /** Writes that would leave less free than this are refused, since the database needs room. */
   'objects.min_free_bytes': z
@@ -187,6 +193,8 @@ export const KEYS = {
   'runner.storage': z.array(Storage).default([]),
   'runner.stages': z.array(Stage).min(1).optional(),
   'runner.slots': z.number().int().min(1).max(64).optional(),
+  /** External processors by stage, and their locks; in the words of damocles-worker's `[processors]`. */
+  'runner.processors': Processors.optional(),
 
   'devnet.port': z.number().int().min(0).max(65_535).default(0),
   'devnet.epoch_ms': ms(200),

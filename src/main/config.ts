@@ -54,7 +54,7 @@ function checked(name: KeyName, value: unknown, where: string): unknown {
   throw refuse(`${where}${path === '' ? '' : ` (${path})`}: ${issue?.message ?? 'not a value it takes'}; mend it and start again`);
 }
 
-/** A text of the environment: as it is where the key takes text, else read as a TOML value. */
+/** A text of the environment: as it is where the key takes text, else read as a TOML value, else as JSON. */
 function checkedText(name: KeyName, raw: string): unknown {
   const plain = KEYS[name].safeParse(raw);
   if (plain.success) return plain.data;
@@ -62,9 +62,18 @@ function checkedText(name: KeyName, raw: string): unknown {
   try {
     value = parse(`value = ${raw}`).value;
   } catch {
-    // Not TOML either: the check below says what the key takes.
+    value = jsonOf(raw);
   }
   return checked(name, value, envName(name));
+}
+
+/** The value; text that is no JSON either stays as it is, and the check says what the key takes. */
+function jsonOf(raw: string): unknown {
+  try {
+    return JSON.parse(raw);
+  } catch {
+    return raw;
+  }
 }
 
 function environment(env: Readonly<Record<string, string | undefined>>): Map<KeyName, string> {

@@ -34,6 +34,7 @@ export async function runner(config: Config): Promise<void> {
       name: config['runner.name'],
       stages: config['runner.stages'],
       slots: config['runner.slots'],
+      processors: config['runner.processors'],
       environment: process.env,
       log: (level, message, fields) => log[level](fields ?? {}, message),
       onReady: ({ runnerId }) => {

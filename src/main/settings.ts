@@ -26,6 +26,8 @@ export function settingsOf(config: Config): Settings {
     stageMs: { ...DEFAULTS.stageMs, ...config['scheduler.stage_ms'] },
     credentialMs: config['scheduler.credential_ms'],
     maxStrikes: config['scheduler.max_strikes'],
+    selfTest: config['scheduler.self_test'],
+    canaryEveryMs: config['scheduler.canary_every_ms'],
     miners: minersOf(config),
     threads: threadsOf(config),
   };

@@ -14,8 +14,10 @@ import { type Identity, keepIdentity, readIdentity } from './identity.ts';
 import { Backoff, Turnstile, pause } from './lanes.ts';
 import type { AgentOptions } from './options.ts';
 import { processExecutor } from './process-executor.ts';
+import { ProcessorPool } from './processors/pool.ts';
 import { register } from './registration.ts';
 import { findGpus, measureResources } from './resources.ts';
+import { SelfTests } from './self-tests.ts';
 import { clearLeftovers, lockData } from './work-folders.ts';
 
 /** A running agent. */
@@ -73,7 +75,8 @@ class AgentLoop {
   readonly #gpus: Awaited<ReturnType<typeof findGpus>>;
   readonly #bootId = randomUUID();
   readonly #controlPlane: ControlPlane;
-  readonly #context: AttemptContext;
+  #context: AttemptContext;
+  readonly #tests: SelfTests;
   readonly #active = new Map<AttemptId, RunningAttempt>();
   /** Reports on their way: not to be sent a second time meanwhile. */
   readonly #sending = new Set<AttemptId>();
@@ -99,11 +102,19 @@ class AgentLoop {
       patienceMs: options.patienceMs ?? 120_000,
       log: options.log,
     };
+    this.#tests = new SelfTests(
+      () => this.#context,
+      () => this.#reportSoon(),
+    );
   }
 
   async identify(): Promise<void> {
     this.identity = (await readIdentity(this.#options.dataDir)) ?? (await this.#register());
     this.#controlPlane.useCredential(this.identity.credential);
+    const { processors: table, dataDir, prover, environment, graceMs = 5_000, log } = this.#options;
+    if (table === undefined) return;
+    const processors = new ProcessorPool(table, this.identity.labels ?? [], { dataDir, prover, environment, graceMs, log });
+    this.#context = { ...this.#context, processors };
   }
 
   stop(): void {
@@ -117,11 +128,12 @@ class AgentLoop {
       const backoff = new Backoff(250, 5_000);
       while (!this.#stopping.signal.aborted) {
         const reports = this.#unsent();
-        if (this.#freeSlots() === 0 && reports.length === 0) {
+        const telling = reports.length > 0 || this.#tests.unsent().length > 0;
+        if (this.#freeSlots() === 0 && !telling) {
           await this.#sleep(60_000);
           continue;
         }
-        this.#polling = reports.length === 0;
+        this.#polling = !telling;
         const ok = await this.#next(reports, this.#freeSlots() + reports.length, this.#polling ? this.identity.pollMs : 0);
         this.#polling = false;
         if (ok) backoff.reset();
@@ -130,6 +142,8 @@ class AgentLoop {
       await this.#windUp();
     } finally {
       clearInterval(heartbeats);
+      await this.#tests.stop();
+      await this.#context.processors?.stop();
     }
     if (this.#refused !== undefined) throw this.#refused;
   }
@@ -147,19 +161,25 @@ class AgentLoop {
   async #next(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number, signal = this.#stopping.signal): Promise<boolean> {
     const { credential } = this.identity;
     for (const { grant } of reporting) this.#sending.add(grant.attempt);
+    const tests = this.#tests.unsent();
+    const { speeds } = this.#tests;
     try {
+      const resources = await measureResources(this.#options.dataDir, this.#gpus);
       const answer = await this.#controlPlane.next(
         {
           bootId: this.#bootId,
           freeSlots,
           running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
           reports: reporting.map(({ report }) => report as Report),
-          resources: await measureResources(this.#options.dataDir, this.#gpus),
+          ...(tests.length === 0 ? {} : { tests }),
+          resources: speeds === undefined ? resources : { ...resources, speeds },
           waitMs,
         },
         signal,
       );
       this.#settleReports(reporting, answer);
+      this.#tests.sent(tests);
+      this.#tests.begin(answer.tests ?? []);
       for (const attempt of answer.cancel) this.#cancel(attempt, 'the control plane took it away');
       for (const grant of answer.grants) this.#begin(grant);
       return true;
@@ -204,7 +224,7 @@ class AgentLoop {
     this.#wake.abort();
     if (this.#stopping.signal.aborted || !this.#polling) return;
     const reports = this.#unsent();
-    if (reports.length === 0) return;
+    if (reports.length === 0 && this.#tests.unsent().length === 0) return;
     void this.#next(reports, 0, 0).then(async (ok) => {
       if (ok) return;
       await pause(RETRY_LATER_MS, this.#stopping.signal);

@@ -4,29 +4,23 @@ import type { z } from 'zod';
 import type { Grant, Report, ReportedOutput } from '../schema/runner.ts';
 import { checkStored } from './check-stored.ts';
 import { download } from './download.ts';
-import type { Executor } from './executor.ts';
 import { StageFailure, asFailure } from './failure.ts';
-import { type Turnstile, inLanes } from './lanes.ts';
+import { inLanes } from './lanes.ts';
 import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
-import { runProverStage } from './prover-stage.ts';
+import { type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
 import { upload } from './upload.ts';
 import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
-/** Stages that take the whole machine: of these one at a time, however many slots there are. */
-const HEAVY: ReadonlySet<string> = new Set(['PC2', 'C2', 'SnapEncode', 'SnapProve', 'CheckSealed']);
 const DOWNLOAD_LANES = 4;
 const MAX_MESSAGE_CHARS = 1_900;
 
 /** What an attempt needs of its agent. */
-export type AttemptContext = {
+export type AttemptContext = Provers & {
   readonly dataDir: string;
-  readonly prover: string;
   readonly storage: readonly StorageRoot[];
-  readonly executor: Executor;
-  readonly heavy: Turnstile;
   readonly patienceMs: number;
   readonly log: Log;
 };
@@ -129,14 +123,8 @@ export class RunningAttempt {
         return { outputs: await publish({ grant, work, roots: context.storage, progress, transfer }), result: {} };
       }
       case 'prover': {
-        const run = { grant, work, workDir, program: context.prover, executor: context.executor, progress, signal };
-        const stage = async (): ReturnType<typeof runProverStage> => {
-          progress.note(`running ${work.stage}`);
-          return runProverStage(run);
-        };
-        if (HEAVY.has(grant.stage) && context.heavy.busy) progress.note('waiting for another heavy stage to end');
-        const { outputs: made, result } = HEAVY.has(grant.stage) ? await context.heavy.pass(signal, stage) : await stage();
-        context.log('info', 'the stage program ended well', about);
+        const { outputs: made, result, processor } = await prove(context, { grant, work, workDir, progress, signal });
+        context.log('info', 'the stage program ended well', processor === undefined ? about : { ...about, processor });
         const outputs: z.infer<typeof ReportedOutput>[] = [];
         this.sending = true;
         for (const { slot, path, sizeBytes, hash } of made) {

@@ -1,4 +1,5 @@
 /** What an agent is told when it starts. */
+import type { Processors } from '../schema/processor.ts';
 import type { Stage } from '../schema/stage.ts';
 
 /** A folder of miner storage that an own runner writes to, under the id the control plane knows it by. */
@@ -21,6 +22,8 @@ export type AgentOptions = {
   readonly name: string;
   /** Stages it takes; by default all, Persist and Publish only with storage. */
   readonly stages?: readonly Stage[] | undefined;
+  /** Programs that do stages instead of the prover. */
+  readonly processors?: Processors | undefined;
   /** Stages at a time, 2 by default; of the heavy ones (`attempt.ts`) only one runs. */
   readonly slots?: number | undefined;
   /** How long a transfer is tried without one byte of progress; 2 minutes by default, enough for a restart of the other side. */

@@ -53,7 +53,7 @@ export async function runProverStage(run: ProverStageRun): Promise<{ outputs: Ma
 }
 
 /** Exactly the files of the grant's slots; what a program made besides is left where it is. */
-async function madeOutputs(grant: Grant, outDir: string, answer: StageAnswer): Promise<MadeOutput[]> {
+export async function madeOutputs(grant: Grant, outDir: string, answer: StageAnswer): Promise<MadeOutput[]> {
   const root = await realpath(outDir);
   const made: MadeOutput[] = [];
   for (const slot of grant.outputs) {

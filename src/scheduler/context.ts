@@ -2,6 +2,7 @@
 import type { MinerId } from '../schema/ids.ts';
 import type { PlanName } from '../schema/job.ts';
 import type { SealProof } from '../schema/seal-proof.ts';
+import type { SelfTestPolicy } from '../schema/self-test.ts';
 import type { Network, Stage } from '../schema/stage.ts';
 import type { Ids, Tx } from './ports.ts';
 
@@ -83,6 +84,10 @@ export type Settings = {
   readonly credentialMs?: number | undefined;
   /** Faults in a row after which a rented runner is quarantined. */
   readonly maxStrikes: number;
+  /** Which runners get a stage only after a passed self-test of it; none when not given. */
+  readonly selfTest?: SelfTestPolicy | undefined;
+  /** How often an idle runner that is held to self-tests is tested again. */
+  readonly canaryEveryMs?: number | undefined;
   readonly miners: Readonly<Record<string, MinerSettings>>;
   readonly threads: readonly ThreadSettings[];
 };

@@ -4,6 +4,7 @@ import type { Context } from './context.ts';
 import { RESERVING, failedOn, misfit } from './feasible.ts';
 import { LimitGate } from './limits.ts';
 import { planOf } from './plans/all.ts';
+import { untested } from './self-test/standing.ts';
 
 export type Explanation = {
   readonly waitsFor: string;
@@ -58,6 +59,7 @@ function runnerWanted(ctx: Context, job: Job, stage: Parameters<typeof misfit>[1
     const away = ctx.nowMs - runner.lastSeenMs > goneMs ? 'it has not been heard of lately' : undefined;
     const why =
       misfit(runner, stage, work, job, ctx.nowMs) ??
+      untested(ctx.settings, runner, stage) ??
       away ??
       (failed.has(runner.id) ? 'it failed this stage before: others go first' : 'it fits and gets the stage when it has a free place');
     return { runner: runner.id, name: runner.name, fits: why.startsWith('it fits'), why };

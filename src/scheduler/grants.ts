@@ -14,6 +14,7 @@ import { made } from './plans/made.ts';
 import { pieceInput } from './piece-input.ts';
 import type { RunnerRow } from './ports.ts';
 import { dueOf } from './progress.ts';
+import { untested } from './self-test/standing.ts';
 import { assignFreed } from './threads.ts';
 import { agedTicket, ticketTooOld } from './ticket.ts';
 
@@ -95,6 +96,7 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gate: LimitGate): Gran
     return 'passed';
   }
   const work = todo.do === 'reserve' ? RESERVING : plan.work(job, todo.stage);
+  if (untested(ctx.settings, runner, todo.stage) !== undefined) return 'passed';
   if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, work)) return 'passed';
   const passed = gate.against(job, todo.stage);
   if (passed !== undefined) {
@@ -124,7 +126,13 @@ function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: 
   const aliveSince = ctx.nowMs - ctx.settings.pollMs - ctx.settings.leaseMs;
   return ctx.tx
     .runners()
-    .some((other) => !failed.has(other.id) && other.lastSeenMs >= aliveSince && misfit(other, stage, work, job, ctx.nowMs) === undefined);
+    .some(
+      (other) =>
+        !failed.has(other.id) &&
+        other.lastSeenMs >= aliveSince &&
+        misfit(other, stage, work, job, ctx.nowMs) === undefined &&
+        untested(ctx.settings, other, stage) === undefined,
+    );
 }
 
 function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork): GrantPlan {

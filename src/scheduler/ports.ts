@@ -7,6 +7,7 @@ import type { Event, EventKind, JobEvent, NewEvent } from '../schema/event.ts';
 import type { Attempt, Job, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
+import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { EffectRow, EffectWant, SignedMessage } from './effects.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
@@ -55,6 +56,8 @@ export type RunnerRow = {
   readonly strikes: number;
   readonly lastSeenMs: number;
   readonly registeredMs: number;
+  /** Self-tests that are out, and what came of the last ones; none was ever asked for where it is missing. */
+  readonly tests?: RunnerTests | undefined;
 };
 
 export type JoinTokenRow = {

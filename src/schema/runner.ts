@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ArtifactName } from './artifact.ts';
 import { AttemptId, RunnerId } from './ids.ts';
 import { redacted } from './redacted.ts';
+import { SelfTest, SelfTestAnswer } from './self-test.ts';
 import { Stage, Work } from './stage.ts';
 import { Decimal, Hash } from './units.ts';
 
@@ -16,12 +17,24 @@ const printable = (max: number) =>
     .max(max)
     .transform((text) => redacted(text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')));
 
+const megabytes = z.number().nonnegative().max(1e7);
+/** How fast it hashes (SHA-256), writes and reads, in megabytes a second, and when that was measured. */
+export const Speeds = z.object({
+  measuredMs: z.number().int().nonnegative(),
+  hashMbPerSecond: megabytes,
+  diskWriteMbPerSecond: megabytes.optional(),
+  diskReadMbPerSecond: megabytes.optional(),
+});
+export type Speeds = z.infer<typeof Speeds>;
+
 /** What the machine has, as the agent measured it. */
 export const Resources = z.object({
   cores: z.number().int().positive(),
   ramBytes: z.number().int().positive(),
   diskFreeBytes: z.number().int().nonnegative(),
   gpus: z.array(z.object({ model: printable(80), vramBytes: z.number().int().nonnegative() })).max(64),
+  /** Of runners that were asked for self-tests. */
+  speeds: Speeds.optional(),
 });
 export type Resources = z.infer<typeof Resources>;
 
@@ -43,6 +56,8 @@ export const RegisterAnswer = z.object({
   heartbeatMs: z.number(),
   leaseMs: z.number(),
   pollMs: z.number(),
+  /** Labels of its join token: what of the runner's own configuration is for it; absent from older control planes. */
+  labels: z.array(z.string()).optional(),
 });
 export type RegisterAnswer = z.infer<typeof RegisterAnswer>;
 
@@ -102,6 +117,8 @@ export const NextRequest = z.strictObject({
   /** Attempts it is working on: one that the control plane does not know is cancelled. */
   running: z.array(z.strictObject({ attempt: AttemptId, epoch: z.number().int() })).max(64),
   reports: z.array(Report).max(64),
+  /** Answers to self-tests. */
+  tests: z.array(SelfTestAnswer).max(16).optional(),
   resources: Resources,
   /** How long the answer may be held back when there is nothing to grant. */
   waitMs: z.number().int().min(0).max(60_000),
@@ -147,6 +164,8 @@ export const NextAnswer = z.object({
   grants: z.array(Grant),
   /** Attempts the runner named as running but must stop. */
   cancel: z.array(AttemptId),
+  /** Self-tests to run now; agents that know none of them read over it. */
+  tests: z.array(SelfTest).optional(),
 });
 export type NextAnswer = z.infer<typeof NextAnswer>;
 

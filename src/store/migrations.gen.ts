@@ -322,7 +322,7 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
     ],
   },
   {
-    name: '0006_runner_identity',
+    name: '0006_runners',
     statements: [
       `ALTER TABLE \`attempts\` ADD \`progress_ms\` integer;`,
       `ALTER TABLE \`attempts\` ADD \`due_ms\` integer;`,
@@ -333,6 +333,7 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `ALTER TABLE \`runners\` ADD \`next_credential_hash\` text;`,
       `ALTER TABLE \`runners\` ADD \`previous_credential_hash\` text;`,
       `ALTER TABLE \`runners\` ADD \`earlier_boots\` text;`,
+      `ALTER TABLE \`runners\` ADD \`tests\` text;`,
       `CREATE UNIQUE INDEX \`runners_next_credential_hash_unique\` ON \`runners\` (\`next_credential_hash\`);`,
       `CREATE UNIQUE INDEX \`runners_previous_credential_hash_unique\` ON \`runners\` (\`previous_credential_hash\`);`,
     ],

@@ -2,6 +2,7 @@
 import { and, asc, eq, isNull, or, sql } from 'drizzle-orm';
 import type { MinerId, RunnerId, TokenId } from '../schema/ids.ts';
 import type { Resources, Trust } from '../schema/runner.ts';
+import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { ApiTokenRow, JoinTokenRow, RunnerRow, Tx } from '../scheduler/ports.ts';
 import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
@@ -17,11 +18,12 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     storage: JSON.stringify(runner.storage),
     resources: JSON.stringify(runner.resources),
     earlierBoots: runner.earlierBoots.length === 0 ? null : JSON.stringify(runner.earlierBoots.map(({ id, untilMs }) => [id, untilMs])),
+    tests: runner.tests === undefined ? null : JSON.stringify(runner.tests),
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, ...rest } = row;
+  const { seq: _seq, tests, ...rest } = row;
   return {
     ...rest,
     id: row.id as RunnerId,
@@ -32,6 +34,7 @@ function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
     resources: JSON.parse(row.resources) as Resources,
     status: row.status as RunnerRow['status'],
     earlierBoots: (JSON.parse(row.earlierBoots ?? '[]') as [string, number][]).map(([id, untilMs]) => ({ id, untilMs })),
+    ...(tests === null ? {} : { tests: JSON.parse(tests) as RunnerTests }),
   };
 }
 

@@ -209,6 +209,8 @@ export const runners = sqliteTable('runners', {
   strikes: integer('strikes').notNull(),
   lastSeenMs: integer('last_seen_ms').notNull(),
   registeredMs: integer('registered_ms').notNull(),
+  /** JSON: self-tests and their outcomes. */
+  tests: text('tests'),
 });
 
 export const joinTokens = sqliteTable('join_tokens', {

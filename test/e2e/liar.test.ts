@@ -1,23 +1,12 @@
 /** A rented host that lies: nothing of it reaches the chain, and the sector finishes on an own runner. */
-import { chmodSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import type { Event } from '../../src/schema/event.ts';
 import { Stage } from '../../src/schema/stage.ts';
-import { Deployment, ROOT } from './processes.ts';
+import { lyingProver } from './lying-program.ts';
+import { Deployment } from './processes.ts';
 
 let deployment: Deployment;
 afterEach(() => deployment.end());
-
-function lyingProver(mode: string): string {
-  const path = join(deployment.folder, `prover-${mode}`);
-  writeFileSync(
-    path,
-    `#!/bin/sh\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(ROOT, 'test/e2e/lying-prover.ts')}' ${mode} "$@"\n`,
-  );
-  chmodSync(path, 0o755);
-  return path;
-}
 
 test.each([
   { mode: 'flipped-proof', stage: 'C2' },
@@ -26,9 +15,10 @@ test.each([
   { mode: 'other-sector', stage: 'C2' },
   { mode: 'empty-file', stage: 'PC2' },
 ] as const)('$mode', { timeout: 180_000 }, async ({ mode, stage }) => {
-  deployment = await Deployment.start();
+  // One that lies only once it is trusted with real sectors: its self-tests would have found it out (self-tests.test.ts).
+  deployment = await Deployment.start({ settings: { SEALPOOL_SCHEDULER_SELF_TEST: 'off' } });
   const { client } = deployment;
-  await deployment.addRunner('rented', { trust: 'rented', stages: [stage], prover: lyingProver(mode) });
+  await deployment.addRunner('rented', { trust: 'rented', stages: [stage], prover: lyingProver(deployment.folder, mode) });
   // The own runner leaves that stage to the rented one, until the lie has been found out.
   await deployment.addRunner('own', { stages: Stage.options.filter((name) => name !== stage) });
   const [job] = await deployment.pledge();

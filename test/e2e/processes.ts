@@ -164,10 +164,16 @@ export class Deployment {
   /** Registers and starts a runner; an own one gets storage unless it may not persist. */
   async addRunner(
     name: string,
-    options: { trust?: 'own' | 'rented'; stages?: readonly string[]; prover?: string; environment?: Record<string, string> } = {},
+    options: {
+      trust?: 'own' | 'rented';
+      labels?: string[];
+      stages?: readonly string[];
+      prover?: string;
+      environment?: Record<string, string>;
+    } = {},
   ): Promise<Daemon> {
     const trust = options.trust ?? 'own';
-    const { token } = await this.client.createJoinToken({ trust });
+    const { token } = await this.client.createJoinToken({ trust, ...(options.labels === undefined ? {} : { labels: options.labels }) });
     mkdirSync(join(this.folder, 'storage'), { recursive: true });
     const env: Record<string, string> = {
       SEALPOOL_PROVER: options.prover ?? this.#prover,

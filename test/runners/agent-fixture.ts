@@ -17,7 +17,7 @@ export type Fixture = {
   dir: string;
   dataDir: string;
   storage: { id: string; path: string };
-  log: { level: string; message: string }[];
+  log: { level: string; message: string; fields?: Record<string, unknown> | undefined }[];
   start(options?: Partial<AgentOptions>): Promise<Agent>;
   reported(attempt: string): Promise<Report>;
 };
@@ -46,7 +46,7 @@ export function useAgent(): Fixture {
         patienceMs: 2_000,
         graceMs: 200,
         environment: process.env,
-        log: (level, message) => fixture.log.push({ level, message }),
+        log: (level, message, fields) => fixture.log.push({ level, message, fields }),
         ...options,
       });
       agents.push(agent);

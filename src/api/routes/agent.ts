@@ -29,7 +29,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         return { runner: registerRunner(ctx, request, hashSecret(request.token), made.hash), secret: made.secret };
       });
       const { heartbeatMs, leaseMs, pollMs } = settings;
-      return c.json({ runnerId: runner.id, credential: secret, heartbeatMs, leaseMs, pollMs }, 200);
+      return c.json({ runnerId: runner.id, credential: secret, heartbeatMs, leaseMs, pollMs, labels: [...runner.labels] }, 200);
     },
   );
   app.openapi(
