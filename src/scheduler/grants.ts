@@ -20,6 +20,8 @@ import { agedTicket, ticketTooOld } from './ticket.ts';
 const LOOK_AT = 200;
 /** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
 const MOST_LOOKED_AT = 2_000;
+/** Runners read at a time. */
+const RUNNERS_READ = 50;
 
 export type GrantPlan = {
   readonly attempt: AttemptId;
@@ -121,9 +123,12 @@ function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: 
   const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, stage);
   if (!failed.has(runner.id)) return false;
   const aliveSince = ctx.nowMs - ctx.settings.pollMs - ctx.settings.leaseMs;
-  return ctx.tx
-    .runners()
-    .some((other) => !failed.has(other.id) && other.lastSeenMs >= aliveSince && misfit(other, stage, work, job, ctx.nowMs) === undefined);
+  // Read as far as it takes to find one: of thousands the first few will do.
+  for (let skip = 0; ; skip += RUNNERS_READ) {
+    const page = ctx.tx.readyRunners(stage, aliveSince, RUNNERS_READ, skip);
+    if (page.some((other) => !failed.has(other.id) && misfit(other, stage, work, job, ctx.nowMs) === undefined)) return true;
+    if (page.length < RUNNERS_READ) return false;
+  }
 }
 
 function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork): GrantPlan {
