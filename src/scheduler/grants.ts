@@ -16,7 +16,8 @@ import type { RunnerRow } from './ports.ts';
 import { assignFreed } from './threads.ts';
 import { agedTicket, ticketTooOld } from './ticket.ts';
 
-/** Jobs read at a time. */
+/** Jobs read at a time: few at first, since most often the first ones are taken, then more. */
+const LOOK_AT_FIRST = 4;
 const LOOK_AT = 200;
 /** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
 const MOST_LOOKED_AT = 2_000;
@@ -75,14 +76,14 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
 function* queued(ctx: Context, runner: RunnerRow): Generator<Job> {
   let looked = 0;
   let stay = 0;
-  while (looked < MOST_LOOKED_AT) {
-    const page = ctx.tx.jobsForRunner(runner.stages, LOOK_AT, stay);
+  for (let size = LOOK_AT_FIRST; looked < MOST_LOOKED_AT; size = LOOK_AT) {
+    const page = ctx.tx.jobsForRunner(runner.stages, size, stay);
     for (const job of page) {
       yield job;
       // What was granted or moved on is no longer in the queue that the next page is counted from.
       if (ctx.tx.job(job.id)?.waiting.for === 'runner') stay += 1;
     }
-    if (page.length < LOOK_AT) return;
+    if (page.length < size) return;
     looked += page.length;
   }
 }
