@@ -11,8 +11,10 @@ import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
 import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
+import type { Stage } from '../schema/stage.ts';
 import { runnerOf } from './auth.ts';
 import type { ApiParts } from './parts.ts';
+import type { Woken } from './waiting.ts';
 
 /** URLs of a grant live this long: a stage's transfers at either end, and the stage. */
 const URL_TTL_MS = 24 * 60 * 60 * 1000;
@@ -27,35 +29,41 @@ type Checked = {
 
 /** Answers a runner's `next`. Throws 401 for an unknown credential. */
 export async function answerNext(parts: ApiParts, credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
-  const reports = await takeReports(parts, credential, request);
+  const { reports, stages } = await takeReports(parts, credential, request);
   // Reports are answered at once; only an empty question waits.
   const waitMs = reports.length > 0 || (request.tests ?? []).length > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
-  const { cancel, grants, tests } = await grantOrWait(parts, credential, request, waitMs, gone);
+  const { cancel, grants, tests } = await grantOrWait(parts, credential, request, { waitMs, stages, gone });
   return { reports, grants, cancel, ...(tests.length === 0 ? {} : { tests: [...tests] }) };
 }
 
-async function takeReports(parts: ApiParts, credential: string, request: NextRequest): Promise<NextAnswer['reports']> {
-  const checked = await parts.door.run((ctx) => {
+async function takeReports(
+  parts: ApiParts,
+  credential: string,
+  request: NextRequest,
+): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[] }> {
+  const { checked, stages } = await parts.door.run((ctx) => {
     const runner = takeTestAnswers(ctx, seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources), request.tests ?? []);
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
-    return request.reports.map((report): Checked => ({
+    const looked = request.reports.map((report): Checked => ({
       report,
       standing: checkReport(ctx, runner, report),
       uploads: ctx.tx.uploadsOfAttempt(report.attempt),
       missing: missingKey(ctx, report),
     }));
+    return { checked: looked, stages: runner.stages };
   });
-  if (checked.length === 0) return [];
+  if (checked.length === 0) return { reports: [], stages };
   const completed = await Promise.all(checked.map((item) => completeUploads(parts, item)));
-  return parts.door.run((ctx) =>
+  const reports = await parts.door.run((ctx) =>
     completed.map(({ report, answer }) => {
       // Read anew each time: a report before this one may have struck the runner.
       const settled = answer ?? applyReport(ctx, runnerOf(ctx, credential), report);
       return { attempt: report.attempt, ...settled };
     }),
   );
+  return { reports, stages };
 }
 
 /** Makes objects of what was uploaded. What the runner did wrong becomes its failure, what is ours it is asked to report again. */
@@ -133,17 +141,20 @@ async function grantOrWait(
   parts: ApiParts,
   credential: string,
   request: NextRequest,
-  waitMs: number,
-  gone: AbortSignal,
+  { waitMs, stages, gone }: { waitMs: number; stages: readonly Stage[]; gone: AbortSignal },
 ): Promise<Pick<NextAnswer, 'cancel' | 'grants'> & { readonly tests: readonly SelfTest[] }> {
   const over = new AbortController();
   const stop = AbortSignal.any([over.signal, parts.ending, gone]);
   const waited = parts.sleep(waitMs, stop).then(() => over.abort('over'));
+  // Who takes nothing waits for no stage.
+  const kinds = ['runners', ...(request.freeSlots > 0 ? stages.map((stage) => `stage:${stage}` as const) : [])] as const;
+  let changed: Promise<Woken | undefined> = Promise.resolve(undefined);
   try {
     for (;;) {
+      const woken = await changed;
       // Asked before reading, so that no change between the two is missed.
-      const changed = parts.door.changed('runners', stop);
-      const { cancel, plans, tests } = await parts.door.run((ctx) => {
+      changed = parts.door.oneOf(kinds, stop);
+      const looked = parts.door.run((ctx) => {
         const runner = runnerOf(ctx, credential);
         // An asker that hung up or is no longer the newest process, or a server about to end, would lose what is granted now.
         const lost = gone.aborted || parts.ending.aborted || runner.bootId !== request.bootId;
@@ -151,17 +162,20 @@ async function grantOrWait(
         const plans = grantStages(ctx, runner, slots);
         return { cancel: cancelledOf(ctx, runner, request.running), plans, tests: slots === 0 ? [] : dueTests(ctx, runner) };
       });
+      // What this one does not take may fit another one that waits.
+      const { cancel, plans, tests } = await looked.finally(() => void parts.door.passOn(woken));
       const grants = await openGrants(parts, plans);
       if (grants.length > 0 && gone.aborted) {
         await giveBack(parts, plans, 'the runner hung up before it got the grant');
         return { cancel, grants: [], tests: [] };
       }
       if (grants.length > 0 || cancel.length > 0 || tests.length > 0 || waitMs === 0 || stop.aborted) return { cancel, grants, tests };
-      await changed;
     }
   } finally {
     over.abort('over');
     await waited;
+    // It may have been woken for a stage that it never looked at.
+    void changed.then((woken) => parts.door.passOn(woken));
   }
 }
 

@@ -92,8 +92,11 @@ export type Settings = {
   readonly threads: readonly ThreadSettings[];
 };
 
-/** `threads`: a sealing_thread was freed in this transaction. */
-export type Signal = 'runners' | 'effects' | 'events' | 'threads';
+/**
+ * `runners`: what each of them may get has changed. `stage:PC1`: a stage of that kind waits for a runner. `threads`: a
+ * sealing_thread was freed in this transaction.
+ */
+export type Signal = 'runners' | 'effects' | 'events' | 'threads' | `stage:${Stage}`;
 
 export type Context = {
   readonly tx: Tx;

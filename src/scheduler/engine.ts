@@ -124,7 +124,7 @@ function await_(ctx: Context, job: Job, todo: Todo): Job {
   switch (todo.do) {
     case 'stage':
     case 'reserve':
-      ctx.signals.add('runners');
+      ctx.signals.add(`stage:${todo.stage}`);
       return change(ctx, job, { waiting: { for: 'runner', stage: todo.stage, sinceMs: ctx.nowMs } });
     case 'acquire':
       return waitFor(

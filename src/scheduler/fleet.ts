@@ -54,7 +54,6 @@ export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash
   };
   ctx.tx.insertRunner(runner);
   noteRunner(ctx, id, 'runner_registered', `runner:${id}`, { name: runner.name, trust: runner.trust, labels: runner.labels });
-  ctx.signals.add('runners');
   return runner;
 }
 

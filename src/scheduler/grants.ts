@@ -18,10 +18,13 @@ import { untested } from './self-test/standing.ts';
 import { assignFreed } from './threads.ts';
 import { agedTicket, ticketTooOld } from './ticket.ts';
 
-/** Jobs read at a time. */
+/** Jobs read at a time: few at first, since most often the first ones are taken, then more. */
+const LOOK_AT_FIRST = 4;
 const LOOK_AT = 200;
 /** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
 const MOST_LOOKED_AT = 2_000;
+/** Runners read at a time. */
+const RUNNERS_READ = 50;
 
 export type GrantPlan = {
   readonly attempt: AttemptId;
@@ -75,14 +78,14 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
 function* queued(ctx: Context, runner: RunnerRow): Generator<Job> {
   let looked = 0;
   let stay = 0;
-  while (looked < MOST_LOOKED_AT) {
-    const page = ctx.tx.jobsForRunner(runner.stages, LOOK_AT, stay);
+  for (let size = LOOK_AT_FIRST; looked < MOST_LOOKED_AT; size = LOOK_AT) {
+    const page = ctx.tx.jobsForRunner(runner.stages, size, stay);
     for (const job of page) {
       yield job;
       // What was granted or moved on is no longer in the queue that the next page is counted from.
       if (ctx.tx.job(job.id)?.waiting.for === 'runner') stay += 1;
     }
-    if (page.length < LOOK_AT) return;
+    if (page.length < size) return;
     looked += page.length;
   }
 }
@@ -124,15 +127,14 @@ function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: 
   const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, stage);
   if (!failed.has(runner.id)) return false;
   const aliveSince = ctx.nowMs - ctx.settings.pollMs - ctx.settings.leaseMs;
-  return ctx.tx
-    .runners()
-    .some(
-      (other) =>
-        !failed.has(other.id) &&
-        other.lastSeenMs >= aliveSince &&
-        misfit(other, stage, work, job, ctx.nowMs) === undefined &&
-        untested(ctx.settings, other, stage) === undefined,
-    );
+  // Read as far as it takes to find one: of thousands the first few will do.
+  for (let skip = 0; ; skip += RUNNERS_READ) {
+    const page = ctx.tx.readyRunners(stage, aliveSince, RUNNERS_READ, skip);
+    const would = (other: RunnerRow): boolean =>
+      misfit(other, stage, work, job, ctx.nowMs) === undefined && untested(ctx.settings, other, stage) === undefined;
+    if (page.some((other) => !failed.has(other.id) && would(other))) return true;
+    if (page.length < RUNNERS_READ) return false;
+  }
 }
 
 function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork): GrantPlan {

@@ -151,7 +151,7 @@ export class LimitGate {
       job: null,
       count,
     }));
-    const held = tx.runners().flatMap(({ id }) => tx.reservedOn(id, nowMs));
+    const held = tx.reserved(nowMs);
     const places = held.map((job) => {
       const thread = tx.job(job)?.thread ?? null;
       return { stage: 'PC1' as const, worker: thread === null ? null : workerOf(thread), job, count: 1 };

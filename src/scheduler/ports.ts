@@ -186,8 +186,9 @@ export type Tx = {
   jobsForRunner(stages: readonly Stage[], limit: number, skip?: number): readonly Job[];
   /** Jobs whose retry time has come. */
   jobsDue(nowMs: number, limit: number): readonly Job[];
-  /** Jobs that hold a place on this runner whose reservation has not run out. */
+  /** Jobs that hold a place on this runner, or on any, whose reservation has not run out. */
   reservedOn(runner: RunnerId, nowMs: number): readonly JobId[];
+  reserved(nowMs: number): readonly JobId[];
   /** Jobs by plan, state and whether they are paused: reads all of an index, so not to be asked at every turn. */
   countSectors(): readonly { plan: PlanName; state: string; paused: boolean; count: number }[];
   /** The epoch at which the first of the pre-commits landed whose live jobs have no prove-commit on chain; undefined: there is none. */
@@ -273,6 +274,8 @@ export type Tx = {
   insertRunner(runner: RunnerRow): void;
   updateRunner(runner: RunnerRow): void;
   runners(): readonly RunnerRow[];
+  /** Those that are ready, do this stage and were seen since then, by their registration; the first `skip` are left out. */
+  readyRunners(stage: Stage, seenSinceMs: number, limit: number, skip: number): readonly RunnerRow[];
   insertJoinToken(token: JoinTokenRow): void;
   joinToken(hash: string): JoinTokenRow | undefined;
   /** True for exactly one caller. */

@@ -90,6 +90,12 @@ function prepareQueues(db: Db) {
       .where(and(isNotNull(jobs.reservedRunner), eq(jobs.reservedRunner, p('runner')), gt(jobs.reservedUntilMs, p('nowMs'))))
       .orderBy(asc(jobs.seq))
       .prepare(),
+    reserved: db
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(isNotNull(jobs.reservedRunner), gt(jobs.reservedUntilMs, p('nowMs'))))
+      .orderBy(asc(jobs.seq))
+      .prepare(),
     nextRetry: db
       .select({ ms: sql<number | null>`min(${jobs.waitingMs})` })
       .from(jobs)
@@ -191,6 +197,7 @@ export function jobsPart(db: Db) {
     jobsForRunner: (stages, limit, skip = 0) => queues.forRunner.all({ stages: JSON.stringify(stages), limit, skip }).map(jobOf),
     jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),
     reservedOn: (runner, nowMs) => queues.reservedOn.all({ runner, nowMs }).map((row) => row.id as JobId),
+    reserved: (nowMs) => queues.reserved.all({ nowMs }).map((row) => row.id as JobId),
     countJobs: () => counts.all().map((row) => ({ ...row, paused: row.paused === 1 })),
     nextSectorNumber(miner, first, last) {
       const above = Math.max(...lastNumbers.map((statement) => statement.get({ miner, first, last })?.number ?? first - 1)) + 1;

@@ -55,6 +55,16 @@ export function runnersPart(db: Db) {
     )
     .prepare();
   const all = db.select().from(runners).orderBy(asc(runners.seq)).prepare();
+  const ready = db
+    .select()
+    .from(runners)
+    .where(
+      sql`${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`,
+    )
+    .orderBy(asc(runners.seq))
+    .limit(p('limit'))
+    .offset(p('skip'))
+    .prepare();
   const insertJoin = prepareInsert(db, joinTokens);
   const joinByHash = db
     .select()
@@ -79,6 +89,7 @@ export function runnersPart(db: Db) {
     insertRunner: (runner) => insert(runnerColumns(runner)),
     updateRunner: (runner) => update(runnerColumns(runner)),
     runners: () => all.all().map(runnerOf),
+    readyRunners: (stage, since, limit, skip) => ready.all({ stage, since, limit, skip }).map(runnerOf),
     insertJoinToken: (token) => insertJoin({ ...token, labels: JSON.stringify(token.labels) }),
     joinToken(hash) {
       const row = joinByHash.get({ hash });

@@ -170,6 +170,8 @@ export class Deployment {
       stages?: readonly string[];
       prover?: string;
       environment?: Record<string, string>;
+      /** Where it finds the control plane, if not where that listens. */
+      url?: string;
     } = {},
   ): Promise<Daemon> {
     const trust = options.trust ?? 'own';
@@ -184,7 +186,7 @@ export class Deployment {
     if (trust === 'own') env['SEALPOOL_RUNNER_STORAGE'] = `[{ id = "main", path = ${JSON.stringify(join(this.folder, 'storage'))} }]`;
     if (options.stages !== undefined) env['SEALPOOL_RUNNER_STAGES'] = JSON.stringify(options.stages);
     const daemon = new Daemon(
-      ['runner', '--data', join(this.folder, `runner-${name}`), '--url', this.url],
+      ['runner', '--data', join(this.folder, `runner-${name}`), '--url', options.url ?? this.url],
       env,
       join(this.folder, `runner-${name}.log`),
     );

@@ -32,7 +32,7 @@ beforeEach(() => {
   const opened = openDoor({ store, clock: { now: () => NOW_MS }, ids: randomIds, settings });
   reads = 0;
   door = {
-    changed: opened.changed,
+    ...opened,
     run: (fn, request) => {
       reads += 1;
       return opened.run(fn, request);

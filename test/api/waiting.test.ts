@@ -1,0 +1,89 @@
+/** Many polls are open while few stages are queued: who is woken, and that nobody who could take a stage is passed over. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { RegisterAnswer } from '../../src/schema/runner.ts';
+import { effectDone } from '../../src/scheduler/outbox.ts';
+import { setRunnerStatus } from '../../src/scheduler/fleet.ts';
+import { ApiWorld, BOOT, OURS, RESOURCES } from './api-world.ts';
+
+let world: ApiWorld;
+beforeEach(async () => {
+  world = await ApiWorld.open();
+});
+afterEach(() => world.close());
+
+type Answer = { readonly at: number; readonly grants: readonly { stage: string; attempt: string; epoch: number }[] };
+
+/** A long poll; resolves with who was answered. */
+async function poll(runner: RegisterAnswer, at: number): Promise<Answer> {
+  const body = { bootId: BOOT, freeSlots: 1, running: [], reports: [], resources: RESOURCES, waitMs: 25_000 };
+  const { json } = await world.call('POST', '/v1/runners/self/next', { token: runner.credential, body });
+  return { at, grants: (json as Answer).grants };
+}
+
+/** `count` runners whose polls are held, in this order. */
+async function waiting(count: number, prepare: (runner: RegisterAnswer, at: number) => Promise<void> = async () => undefined) {
+  const asked = vi.spyOn(world.door, 'oneOf');
+  const answered: Answer[] = [];
+  const runners = [];
+  for (let at = 0; at < count; at += 1) {
+    const runner = await world.runner('own', `runner ${at}`);
+    await prepare(runner, at);
+    runners.push(runner);
+  }
+  for (const [at, runner] of runners.entries()) {
+    void poll(runner, at).then((answer) => answered.push(answer));
+    await vi.waitFor(() => expect(asked).toHaveBeenCalledTimes(at + 1), { interval: 1 });
+  }
+  // Each has looked, found nothing and waits.
+  await world.door.run(() => undefined);
+  const before = asked.mock.calls.length;
+  return { answered, looks: () => asked.mock.calls.length - before };
+}
+
+/** Queues AddPiece of so many sectors. */
+async function queue(count: number): Promise<void> {
+  await world.pledge(OURS, count);
+  await world.door.run((ctx) => {
+    for (const { id, want } of ctx.tx.effectsDue(ctx.nowMs, 100))
+      if (want.kind === 'number') effectDone(ctx, id, { outcome: 'number', taken: false });
+  });
+}
+
+test('one stage wakes a few of many open polls, and the one that has waited longest gets it', async () => {
+  const { answered, looks } = await waiting(100);
+  await queue(1);
+  await vi.waitFor(() => expect(answered).toHaveLength(1));
+  expect(answered).toMatchObject([{ at: 0, grants: [{ stage: 'AddPiece' }] }]);
+  // As many turns as would wake everybody there is.
+  for (let turn = 0; turn < 300; turn += 1) await world.door.run(() => undefined);
+  expect(looks()).toBeLessThan(5);
+});
+
+test('each of several stages finds a runner', async () => {
+  const { answered } = await waiting(20);
+  await queue(2);
+  await vi.waitFor(() => expect(answered).toHaveLength(2));
+  expect(new Set(answered.flatMap(({ grants }) => grants.map(({ attempt }) => attempt))).size).toBe(2);
+});
+
+test('a stage that the first who wait may not take comes to the one that may, wherever it stands', async () => {
+  const { answered } = await waiting(40, async ({ runnerId }, at) => {
+    if (at !== 37) await world.door.run((ctx) => void setRunnerStatus(ctx, runnerId, 'cordoned', null));
+  });
+  await queue(1);
+  await vi.waitFor(() => expect(answered).toMatchObject([{ at: 37, grants: [{ stage: 'AddPiece' }] }]));
+});
+
+test('one that was woken and whose credential is no good any more hands the stage on', async () => {
+  const { answered } = await waiting(5);
+  const { items } = (await world.call('GET', '/v1/runners', { token: world.admin })).json as { items: { id: string }[] };
+  await world.door.run((ctx) => {
+    // As a ban does, but for the waking of everybody.
+    for (const { id } of items.slice(0, 3)) {
+      const row = ctx.tx.runner(id as never);
+      if (row !== undefined) ctx.tx.updateRunner({ ...row, status: 'banned' });
+    }
+  });
+  await queue(1);
+  await vi.waitFor(() => expect(answered.find(({ grants }) => grants?.length === 1)).toMatchObject({ at: 3 }));
+});
