@@ -46,12 +46,12 @@ async function takeReports(
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
-    const looked = request.reports.map((report): Checked => ({
-      report,
-      standing: checkReport(ctx, runner, report),
-      uploads: ctx.tx.uploadsOfAttempt(report.attempt),
-      missing: missingKey(ctx, report),
-    }));
+    const looked = request.reports.map((report): Checked => {
+      const standing = checkReport(ctx, runner, report);
+      // Of a job that has ended or gone back nothing tells any more what the stage's inputs were.
+      const missing = standing.status === 'apply' ? missingKey(ctx, report) : undefined;
+      return { report, standing, uploads: ctx.tx.uploadsOfAttempt(report.attempt), missing };
+    });
     return { checked: looked, stages: runner.stages };
   });
   if (checked.length === 0) return { reports: [], stages };

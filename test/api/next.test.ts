@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { listen } from '../../src/main/http-server.ts';
 import { objectRoutes } from '../../src/objects/routes.ts';
+import type { JobId } from '../../src/schema/ids.ts';
 import type { Grant, NextAnswer, RegisterAnswer } from '../../src/schema/runner.ts';
 import { effectDone } from '../../src/scheduler/outbox.ts';
 import { tick } from '../../src/scheduler/tick.ts';
@@ -105,6 +106,27 @@ test('a report that meets a broken job costs the other reports of its call nothi
   const { reports } = await next({ reports: grants.map((grant) => doneReport(grant)) });
   expect(reports.map(({ status }) => status).toSorted()).toEqual(['accepted', 'refused']);
   expect([await stateOf(broken), await stateOf(good)]).toEqual(['DealsAcquired', 'PieceAdded']);
+});
+
+test('an input that is missing of a job that was given up: the lease is over, and the other reports count', async () => {
+  const [given, good] = (await world.pledge(OURS, 2)) as [string, string];
+  const grants = [...(await claim(2)), ...(await claim(2))];
+  // In a stage whose inputs a job that was given up has not got.
+  const lost = await world.door.run(({ tx }) => {
+    const attempts = tx.attemptsOfJob(given as JobId);
+    for (const attempt of attempts) tx.updateAttempt({ ...attempt, stage: 'C1' });
+    return new Set<string>(attempts.map(({ id }) => id));
+  });
+  await world.call('POST', `/v1/sectors/${given}/abort`, { token: world.admin, body: { force: true } });
+  const { reports } = await next({
+    reports: grants.map((grant) => {
+      const { attempt, epoch } = grant;
+      if (!lost.has(attempt)) return doneReport(grant);
+      return { outcome: 'failed', attempt, epoch, code: 'input_missing', message: 'it is not there', input: 'sealed' };
+    }),
+  });
+  expect(reports.map(({ status }) => status).toSorted()).toEqual(['accepted', 'lease_lost']);
+  expect([await stateOf(given), await stateOf(good)]).toEqual(['Aborted', 'PieceAdded']);
 });
 
 test('another runner cannot report on an attempt: to it, there is none', async () => {
