@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { runnerMain } from '../runners/main.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Config } from './config.ts';
+import { executorOptions } from './executor-options.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { findProver } from './prover.ts';
@@ -34,6 +35,7 @@ export async function runner(config: Config): Promise<void> {
       name: config['runner.name'],
       stages: config['runner.stages'],
       slots: config['runner.slots'],
+      executor: executorOptions(config),
       environment: process.env,
       log: (level, message, fields) => log[level](fields ?? {}, message),
       onReady: ({ runnerId }) => {

@@ -19,6 +19,7 @@ export type RunnerMainOptions = {
   readonly name?: string | undefined;
   readonly stages?: AgentOptions['stages'];
   readonly slots?: number | undefined;
+  readonly executor?: AgentOptions['executor'];
   readonly environment: AgentOptions['environment'];
   readonly log: Log;
   /** Called once it has registered and works. */
@@ -41,6 +42,7 @@ export async function runnerMain(options: RunnerMainOptions): Promise<void> {
       name: options.name ?? hostname().slice(0, 60),
       stages: options.stages,
       slots: options.slots,
+      executor: options.executor,
       environment: options.environment,
       log: options.log,
       signal: ending.signal,

@@ -1,5 +1,6 @@
 /** What an agent is told when it starts. */
 import type { Stage } from '../schema/stage.ts';
+import type { ExecutorOptions } from './open-executor.ts';
 
 /** A folder of miner storage that an own runner writes to, under the id the control plane knows it by. */
 export type StorageRoot = { readonly id: string; readonly path: string };
@@ -27,6 +28,8 @@ export type AgentOptions = {
   readonly patienceMs?: number | undefined;
   /** How long a stage may take to end after SIGTERM before SIGKILL; 5 s by default. */
   readonly graceMs?: number | undefined;
+  /** How stages are run, and what they may use. */
+  readonly executor?: ExecutorOptions | undefined;
   /** Stage programs get PATH, HOME, XDG_CACHE_HOME and FIL_PROOFS_* of it, nothing else. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;

@@ -9,12 +9,20 @@ import { Decimal, Hash } from './units.ts';
 export const Trust = z.enum(['own', 'rented']);
 export type Trust = z.infer<typeof Trust>;
 
+/** How a runner runs its stages, and what it keeps them from: `network`, `memory`, `processes`, `disk`, `capabilities`, `user`, `root`, `daemons`. */
+export const Isolation = z.object({
+  executor: z.enum(['process', 'container']),
+  contains: z.array(z.string().regex(/^[a-z-]{1,40}$/)).max(20),
+});
+export type Isolation = z.infer<typeof Isolation>;
+
 /** What the machine has, as the agent measured it. */
 export const Resources = z.object({
   cores: z.number().int().positive(),
   ramBytes: z.number().int().positive(),
   diskFreeBytes: z.number().int().nonnegative(),
   gpus: z.array(z.object({ model: z.string().max(80), vramBytes: z.number().int().nonnegative() })).max(64),
+  isolation: Isolation.optional(),
 });
 export type Resources = z.infer<typeof Resources>;
 
@@ -68,6 +76,7 @@ export const FailureCode = z.enum([
   'parameters_missing',
   'out_of_memory',
   'out_of_disk',
+  'too_many_processes',
   'interrupted',
   'internal',
   'program_missing',
