@@ -143,10 +143,7 @@ async function runCreated({ engine, spec, graceMs }: Opened, id: string, stage: 
     cause ??= signal === 'SIGXFSZ' ? workFolderFull(limits) : await fullDisk(stage.workDir);
     return { code, signal, stdout: answer.text, cause };
   } catch (error) {
-    throw new StageFailure(
-      'internal',
-      `the container engine failed while the stage ran (${messageOf(error)}); look at its log, the stage is tried again`,
-    );
+    throw engineFailed(error);
   } finally {
     unwatch();
     stage.signal.removeEventListener('abort', stop);
@@ -202,9 +199,18 @@ async function remove(engine: ContainerEngine, id: string): Promise<void> {
 }
 
 function cannotStart(image: string, error: unknown): StageFailure {
+  if (!(error instanceof EngineError)) return engineFailed(error);
   return new StageFailure(
     'program_missing',
     `a container of ${image} cannot be started (${messageOf(error)}); try it by hand, with the same engine`,
+  );
+}
+
+/** It went away, or answers what no engine does. */
+function engineFailed(error: unknown): StageFailure {
+  return new StageFailure(
+    'internal',
+    `the container engine failed while the stage ran (${messageOf(error)}); look at its log, the stage is tried again`,
   );
 }
 
