@@ -196,6 +196,27 @@ export const KEYS = {
   /** External processors by stage, and their locks; in the words of damocles-worker's `[processors]`. */
   'runner.processors': Processors.optional(),
 
+  /** How stages run (auto: in containers where there is an image and an engine), and what one may use. */
+  'runner.executor': z.enum(['auto', 'process', 'container']).default('auto'),
+  'runner.user': text.optional(),
+  'runner.stage_memory_bytes': z
+    .number()
+    .int()
+    .min(2 ** 23)
+    .optional(),
+  'runner.stage_processes': z.number().int().min(8).max(4_194_304).default(16_384),
+  'runner.stage_work_bytes': z.number().int().min(1).optional(),
+  'runner.container_cpus': z.number().positive().optional(),
+  'runner.container_cpuset': z
+    .string()
+    .regex(/^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$/, 'cores are written "0-3,8"')
+    .optional(),
+  'runner.container_socket': text.optional(),
+  /** `NAME@sha256:…`, or `sha256:…` of one that was loaded. */
+  'runner.container_image': text.optional(),
+  'runner.container_archive': text.optional(),
+  'runner.container_gpus': z.union([z.literal('all'), z.array(z.number().int().nonnegative()).max(64)]).optional(),
+
   'devnet.port': z.number().int().min(0).max(65_535).default(0),
   'devnet.epoch_ms': ms(200),
   'devnet.challenge_delay_epochs': z.number().int().min(1).default(10),

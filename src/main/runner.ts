@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { runnerMain } from '../runners/main.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Config } from './config.ts';
+import { executorOptions } from './executor-options.ts';
 import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { findProver } from './prover.ts';
@@ -35,6 +36,7 @@ export async function runner(config: Config): Promise<void> {
       stages: config['runner.stages'],
       slots: config['runner.slots'],
       processors: config['runner.processors'],
+      executor: executorOptions(config),
       environment: process.env,
       log: (level, message, fields) => log[level](fields ?? {}, message),
       onReady: ({ runnerId }) => {

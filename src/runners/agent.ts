@@ -13,7 +13,8 @@ import { ControlPlane } from './control-plane.ts';
 import { type Identity, keepIdentity, readIdentity } from './identity.ts';
 import { Backoff, Turnstile, pause } from './lanes.ts';
 import type { AgentOptions } from './options.ts';
-import { processExecutor } from './process-executor.ts';
+import type { OpenExecutor } from './executor.ts';
+import { openExecutor } from './open-executor.ts';
 import { ProcessorPool } from './processors/pool.ts';
 import { register } from './registration.ts';
 import { findGpus, measureResources } from './resources.ts';
@@ -46,14 +47,21 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
     }
   }
   const unlock = await lockData(options.dataDir);
+  let executor: OpenExecutor | undefined;
+  const release = async (): Promise<void> => {
+    await executor?.close();
+    await unlock();
+  };
   try {
+    const gpus = await findGpus();
+    executor = await openExecutor(options, gpus.length > 0);
     await clearLeftovers(options.dataDir, options.log);
-    const loop = new AgentLoop(options, await findGpus());
+    const loop = new AgentLoop(options, gpus, executor);
     const stop = (): void => loop.stop();
     options.signal?.addEventListener('abort', stop, { once: true });
     options.signal?.throwIfAborted();
     await loop.identify();
-    const ended = loop.run().finally(unlock);
+    const ended = loop.run().finally(release);
     ended.catch(() => undefined);
     return {
       runnerId: loop.identity.runnerId,
@@ -64,7 +72,7 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
       },
     };
   } catch (error) {
-    await unlock();
+    await release();
     throw error;
   }
 }
@@ -73,6 +81,7 @@ class AgentLoop {
   identity!: Identity;
   readonly #options: AgentOptions;
   readonly #gpus: Awaited<ReturnType<typeof findGpus>>;
+  readonly #isolation: OpenExecutor['isolation'];
   readonly #bootId = randomUUID();
   readonly #controlPlane: ControlPlane;
   #context: AttemptContext;
@@ -89,15 +98,16 @@ class AgentLoop {
   #registration: Promise<Identity> | undefined;
   #refused: Error | undefined;
 
-  constructor(options: AgentOptions, gpus: Awaited<ReturnType<typeof findGpus>>) {
+  constructor(options: AgentOptions, gpus: Awaited<ReturnType<typeof findGpus>>, { executor, isolation }: OpenExecutor) {
     this.#options = options;
     this.#gpus = gpus;
+    this.#isolation = isolation;
     this.#controlPlane = new ControlPlane(options.url, undefined);
     this.#context = {
       dataDir: options.dataDir,
       prover: options.prover,
       storage: options.storage,
-      executor: processExecutor(options.environment, options.graceMs ?? 5_000),
+      executor,
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
       log: options.log,
@@ -172,7 +182,7 @@ class AgentLoop {
           running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
           reports: reporting.map(({ report }) => report as Report),
           ...(tests.length === 0 ? {} : { tests }),
-          resources: speeds === undefined ? resources : { ...resources, speeds },
+          resources: { ...resources, isolation: this.#isolation, ...(speeds === undefined ? {} : { speeds }) },
           waitMs,
         },
         signal,
@@ -302,7 +312,7 @@ class AgentLoop {
   /** Uses the join token; a second call gets the answer of the first. */
   async #register(): Promise<Identity> {
     this.#registration ??= measureResources(this.#options.dataDir, this.#gpus).then((resources) =>
-      register(this.#options, this.#controlPlane, this.#bootId, resources, this.#stopping.signal),
+      register(this.#options, this.#controlPlane, this.#bootId, { ...resources, isolation: this.#isolation }, this.#stopping.signal),
     );
     return this.#registration;
   }

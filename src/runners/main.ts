@@ -20,6 +20,7 @@ export type RunnerMainOptions = {
   readonly stages?: AgentOptions['stages'];
   readonly slots?: number | undefined;
   readonly processors?: AgentOptions['processors'];
+  readonly executor?: AgentOptions['executor'];
   readonly environment: AgentOptions['environment'];
   readonly log: Log;
   /** Called once it has registered and works. */
@@ -43,6 +44,7 @@ export async function runnerMain(options: RunnerMainOptions): Promise<void> {
       stages: options.stages,
       slots: options.slots,
       processors: options.processors,
+      executor: options.executor,
       environment: options.environment,
       log: options.log,
       signal: ending.signal,

@@ -1,6 +1,7 @@
 /** What an agent is told when it starts. */
 import type { Processors } from '../schema/processor.ts';
 import type { Stage } from '../schema/stage.ts';
+import type { ExecutorOptions } from './open-executor.ts';
 
 /** A folder of miner storage that an own runner writes to, under the id the control plane knows it by. */
 export type StorageRoot = { readonly id: string; readonly path: string };
@@ -32,6 +33,8 @@ export type AgentOptions = {
   readonly graceMs?: number | undefined;
   /** How long outputs that are being sent may take once the agent is to stop; 25 s by default. */
   readonly lastUploadsMs?: number | undefined;
+  /** How stages are run, and what they may use. */
+  readonly executor?: ExecutorOptions | undefined;
   /** Stage programs get PATH, HOME, XDG_CACHE_HOME and FIL_PROOFS_* of it, nothing else. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;

@@ -27,6 +27,13 @@ export const Speeds = z.object({
 });
 export type Speeds = z.infer<typeof Speeds>;
 
+/** How a runner runs its stages, and what it keeps them from: `network`, `memory`, `processes`, `disk`, `capabilities`, `user`, `root`, `daemons`. */
+export const Isolation = z.object({
+  executor: z.enum(['process', 'container']),
+  contains: z.array(z.string().regex(/^[a-z-]{1,40}$/)).max(20),
+});
+export type Isolation = z.infer<typeof Isolation>;
+
 /** What the machine has, as the agent measured it. */
 export const Resources = z.object({
   cores: z.number().int().positive(),
@@ -35,6 +42,7 @@ export const Resources = z.object({
   gpus: z.array(z.object({ model: printable(80), vramBytes: z.number().int().nonnegative() })).max(64),
   /** Of runners that were asked for self-tests. */
   speeds: Speeds.optional(),
+  isolation: Isolation.optional(),
 });
 export type Resources = z.infer<typeof Resources>;
 
@@ -83,6 +91,7 @@ export const FailureCode = z.enum([
   'parameters_missing',
   'out_of_memory',
   'out_of_disk',
+  'too_many_processes',
   'interrupted',
   'internal',
   'program_missing',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { AttemptContext } from '../../src/runners/attempt.ts';
 import { Turnstile } from '../../src/runners/lanes.ts';
-import { processExecutor } from '../../src/runners/process-executor.ts';
+import type { OpenExecutor } from '../../src/runners/executor.ts';
 import { ProcessorPool } from '../../src/runners/processors/pool.ts';
 import { SelfTests } from '../../src/runners/self-tests.ts';
 import { judge, makeTest } from '../../src/scheduler/self-test/known.ts';
@@ -16,14 +16,17 @@ import { NextAnswer } from '../../src/schema/runner.ts';
 import type { SelfTestAnswer } from '../../src/schema/self-test.ts';
 import type { Stage } from '../../src/schema/stage.ts';
 import { REAL_PROVER } from '../replay-prover/replay-prover.ts';
+import { openWish } from './open-wish.ts';
 
 let dataDir: string;
+let opened: OpenExecutor;
 let context: AttemptContext;
 let tests: SelfTests;
-beforeEach(() => {
+beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'self-tests-'));
   mkdirSync(join(dataDir, 'work'));
-  const executor = processExecutor(process.env, 200);
+  opened = await openWish({ dataDir, id: 'self-tests' });
+  const { executor } = opened;
   context = { dataDir, prover: REAL_PROVER, storage: [], executor, heavy: new Turnstile(), patienceMs: 1_000, log: () => undefined };
   tests = new SelfTests(
     () => context,
@@ -33,6 +36,7 @@ beforeEach(() => {
 afterEach(async () => {
   await tests.stop();
   await context.processors?.stop();
+  await opened.close();
   expect(readdirSync(join(dataDir, 'work'))).toEqual([]);
   rmSync(dataDir, { recursive: true });
 });
