@@ -201,6 +201,7 @@ export function createClient(options: ClientOptions) {
     createJoinToken: (body: JoinTokenRequest, creating: Creating = {}) =>
       call<JoinToken>('POST', '/v1/runners/tokens', { ...creating, body }),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
+    runner: (id: string) => call<RunnerView>('GET', `/v1/runners/${at(id)}`),
     /** `drain`: finish what runs, take nothing new. `cordon`: the same until lifted. `ban`: its credential ends now. */
     runnerAction: (id: string, action: 'drain' | 'cordon' | 'ban') =>
       call<RunnerView>('POST', `/v1/runners/${at(id)}/${action}`, { body: {} }),

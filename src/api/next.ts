@@ -8,6 +8,7 @@ import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { missingKey } from '../scheduler/disputed-inputs.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
+import { noteSoftware } from '../scheduler/software.ts';
 import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
 import { runnerOf } from './auth.ts';
 import type { ApiParts } from './parts.ts';
@@ -34,7 +35,7 @@ export async function answerNext(parts: ApiParts, credential: string, request: N
 
 async function takeReports(parts: ApiParts, credential: string, request: NextRequest): Promise<NextAnswer['reports']> {
   const checked = await parts.door.run((ctx) => {
-    const runner = seen(ctx, runnerOf(ctx.tx, credential), request.bootId, request.resources);
+    const runner = noteSoftware(ctx, seen(ctx, runnerOf(ctx.tx, credential), request.bootId, request.resources), request.software);
     // An answer that never arrived leaves grants that the runner does not know of.
     loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
     return request.reports.map((report): Checked => ({

@@ -113,6 +113,8 @@ export const RunnerView = z.object({
   strikes: z.number().int(),
   lastSeenMs: UnixMs,
   registeredMs: UnixMs,
+  /** Null: it never said. */
+  agentVersion: z.string().nullable(),
   running: z.array(z.object({ attempt: z.string(), job: JobId, stage: Stage, fraction: z.number().nullable() })),
 });
 export type RunnerView = z.infer<typeof RunnerView>;

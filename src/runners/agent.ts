@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import { ApiError } from '../api/client.ts';
 import type { AttemptId } from '../schema/ids.ts';
-import type { Grant, NextAnswer, Report } from '../schema/runner.ts';
+import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
 import { type AttemptContext, RunningAttempt, aboutGrant } from './attempt.ts';
 import { ControlPlane } from './control-plane.ts';
 import { type Identity, readIdentity } from './identity.ts';
@@ -15,8 +15,12 @@ import { Backoff, Turnstile, pause } from './lanes.ts';
 import type { AgentOptions } from './options.ts';
 import { processExecutor } from './process-executor.ts';
 import { register } from './registration.ts';
-import { findGpus, measureResources } from './resources.ts';
+import { type Hardware, findHardware, measureResources } from './resources.ts';
+import { NetworkWatch } from './network-speed.ts';
 import { clearLeftovers, lockData } from './work-folders.ts';
+
+/** Why an agent ended: it was stopped, or it has finished what it had and is to start anew with other files. */
+export type AgentEnd = 'stopped' | 'upgrade';
 
 /** A running agent. */
 export type Agent = {
@@ -24,7 +28,7 @@ export type Agent = {
   /** Takes nothing more, ends the stages, reports them `interrupted`, and gives DATA back. */
   stop(): Promise<void>;
   /** Settles when the agent has ended; rejects when its credential is refused. */
-  readonly ended: Promise<void>;
+  readonly ended: Promise<AgentEnd>;
 };
 
 /** Time for the last reports when the agent stops. */
@@ -45,7 +49,7 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
   const unlock = await lockData(options.dataDir);
   try {
     await clearLeftovers(options.dataDir, options.log);
-    const loop = new AgentLoop(options, await findGpus());
+    const loop = new AgentLoop(options, await findHardware(options.environment));
     const stop = (): void => loop.stop();
     options.signal?.addEventListener('abort', stop, { once: true });
     options.signal?.throwIfAborted();
@@ -69,7 +73,8 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
 class AgentLoop {
   identity!: Identity;
   readonly #options: AgentOptions;
-  readonly #gpus: Awaited<ReturnType<typeof findGpus>>;
+  readonly #hardware: Hardware;
+  readonly #network: NetworkWatch;
   readonly #bootId = randomUUID();
   readonly #controlPlane: ControlPlane;
   readonly #context: AttemptContext;
@@ -81,13 +86,17 @@ class AgentLoop {
   #wake = new AbortController();
   #polling = false;
   #beating = false;
+  /** Takes nothing new: other files wait. */
+  #upgrading = false;
+  #toldOfUpgrade = false;
   /** The one time that the join token is used in this process. */
   #registration: Promise<Identity> | undefined;
   #refused: Error | undefined;
 
-  constructor(options: AgentOptions, gpus: Awaited<ReturnType<typeof findGpus>>) {
+  constructor(options: AgentOptions, hardware: Hardware) {
     this.#options = options;
-    this.#gpus = gpus;
+    this.#hardware = hardware;
+    this.#network = new NetworkWatch(options.measureNetwork === true);
     this.#controlPlane = new ControlPlane(options.url, undefined);
     this.#context = {
       dataDir: options.dataDir,
@@ -110,18 +119,24 @@ class AgentLoop {
     this.#wake.abort();
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<AgentEnd> {
     const heartbeats = setInterval(() => void this.#beat(), this.identity.heartbeatMs);
     try {
       const backoff = new Backoff(250, 5_000);
       while (!this.#stopping.signal.aborted) {
+        if (this.#upgrading && this.#active.size === 0) break;
+        await this.#measureNetwork();
         const reports = this.#unsent();
         if (this.#freeSlots() === 0 && reports.length === 0) {
           await this.#sleep(60_000);
           continue;
         }
         this.#polling = reports.length === 0;
-        const ok = await this.#next(reports, this.#freeSlots() + reports.length, this.#polling ? this.identity.pollMs : 0);
+        const ok = await this.#next(
+          reports,
+          this.#upgrading ? 0 : this.#freeSlots() + reports.length,
+          this.#polling ? this.identity.pollMs : 0,
+        );
         this.#polling = false;
         if (ok) backoff.reset();
         else await pause(backoff.nextMs(), this.#stopping.signal);
@@ -131,10 +146,12 @@ class AgentLoop {
       clearInterval(heartbeats);
     }
     if (this.#refused !== undefined) throw this.#refused;
+    return this.#upgrading && !this.#stopping.signal.aborted ? 'upgrade' : 'stopped';
   }
 
   /** Slots that nothing holds; an attempt holds its slot until its report was answered. */
   #freeSlots(): number {
+    if (this.#upgrading) return 0;
     return Math.max(0, (this.#options.slots ?? DEFAULT_SLOTS) - this.#active.size);
   }
 
@@ -147,26 +164,49 @@ class AgentLoop {
     const { credential } = this.identity;
     for (const { grant } of reporting) this.#sending.add(grant.attempt);
     try {
-      const answer = await this.#controlPlane.next(
-        {
-          bootId: this.#bootId,
-          freeSlots,
-          running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
-          reports: reporting.map(({ report }) => report as Report),
-          resources: await measureResources(this.#options.dataDir, this.#gpus),
-          waitMs,
-        },
-        signal,
-      );
+      const answer = await this.#controlPlane.next(await this.#request(reporting, freeSlots, waitMs), signal);
       this.#settleReports(reporting, answer);
       for (const attempt of answer.cancel) this.#cancel(attempt, 'the control plane took it away');
       for (const grant of answer.grants) this.#begin(grant);
+      if (answer.upgrade !== undefined) this.#upgrade(answer.upgrade);
       return true;
     } catch (error) {
       for (const { grant } of reporting) this.#sending.delete(grant.attempt);
       await this.#failedCall(error, credential);
       return false;
     }
+  }
+
+  async #request(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number): Promise<NextRequest> {
+    const { software, dataDir } = this.#options;
+    return {
+      bootId: this.#bootId,
+      freeSlots,
+      running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
+      reports: reporting.map(({ report }) => report as Report),
+      resources: { ...(await measureResources(dataDir, this.#hardware)), ...this.#network.measured },
+      waitMs,
+      ...(software === undefined ? {} : { software }),
+    };
+  }
+
+  /** Drains where whatever started the agent starts it anew; else somebody is told once. */
+  #upgrade(files: NonNullable<NextAnswer['upgrade']>): void {
+    if (this.#toldOfUpgrade) return;
+    this.#toldOfUpgrade = true;
+    this.#upgrading = this.#options.software?.upgrades === true;
+    const what = this.#upgrading ? 'it finishes what runs and starts anew' : 'it goes on with its own; update it and start it again';
+    this.#options.log('info', `the control plane has other software for this runner: ${what}`, { ...files, stages: this.#active.size });
+  }
+
+  /** Between stages only: beside their transfers it would slow both and measure neither. */
+  async #measureNetwork(): Promise<void> {
+    if (this.#active.size > 0 || !this.#network.due) return;
+    const { signal } = this.#stopping;
+    const probe = async () => (await this.#controlPlane.next({ ...(await this.#request([], 0, 0)), probe: true }, signal)).probe;
+    const failure = await this.#network.measure(probe, signal);
+    if (failure !== undefined)
+      this.#options.log('warn', `the way to the object store was not measured (${failure}); it is tried again later`);
   }
 
   #settleReports(reporting: readonly RunningAttempt[], answer: NextAnswer): void {
@@ -262,7 +302,7 @@ class AgentLoop {
 
   /** Uses the join token; a second call gets the answer of the first. */
   async #register(): Promise<Identity> {
-    this.#registration ??= measureResources(this.#options.dataDir, this.#gpus).then((resources) =>
+    this.#registration ??= measureResources(this.#options.dataDir, this.#hardware).then((resources) =>
       register(this.#options, this.#controlPlane, this.#bootId, resources, this.#stopping.signal),
     );
     return this.#registration;

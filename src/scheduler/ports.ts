@@ -40,6 +40,8 @@ export type RunnerRow = {
   readonly strikes: number;
   readonly lastSeenMs: number;
   readonly registeredMs: number;
+  /** As the agent said; absent while it did not. */
+  readonly agentVersion?: string | undefined;
 };
 
 export type JoinTokenRow = {

@@ -321,4 +321,10 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `ALTER TABLE \`effects\` ADD \`request\` text;`,
     ],
   },
+  {
+    name: '0006_agent_version',
+    statements: [
+      `ALTER TABLE \`runners\` ADD \`agent_version\` text;`,
+    ],
+  },
 ];

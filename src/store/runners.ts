@@ -16,13 +16,15 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     stages: JSON.stringify(runner.stages),
     storage: JSON.stringify(runner.storage),
     resources: JSON.stringify(runner.resources),
+    agentVersion: runner.agentVersion ?? null,
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, ...rest } = row;
+  const { seq: _seq, agentVersion, ...rest } = row;
   return {
     ...rest,
+    ...(agentVersion === null ? {} : { agentVersion }),
     id: row.id as RunnerId,
     trust: row.trust as Trust,
     labels: JSON.parse(row.labels) as string[],

@@ -192,6 +192,7 @@ export const runners = sqliteTable('runners', {
   strikes: integer('strikes').notNull(),
   lastSeenMs: integer('last_seen_ms').notNull(),
   registeredMs: integer('registered_ms').notNull(),
+  agentVersion: text('agent_version'),
 });
 
 export const joinTokens = sqliteTable('join_tokens', {

@@ -6,10 +6,13 @@ import { runnerCredential, runnerOf } from '../auth.ts';
 import { answerNext } from '../next.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
+import { probesOf } from '../probes.ts';
 import { hashSecret, newSecret } from '../secrets.ts';
+import { drained, upgradeOf } from '../upgrades.ts';
 
 export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { settings } = parts;
+  const probe = probesOf(parts);
   app.openapi(
     operation(parts, {
       method: 'post',
@@ -39,16 +42,16 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       body: NextRequest,
       answer: NextAnswer,
     }),
-    async (c) =>
-      c.json(
-        await answerNext(
-          { ...parts, door: c.var.door },
-          runnerCredential(c.req.header('authorization')),
-          c.req.valid('json'),
-          c.req.raw.signal,
-        ),
-        200,
-      ),
+    async (c) => {
+      const credential = runnerCredential(c.req.header('authorization'));
+      const request = c.req.valid('json');
+      const upgrade = await upgradeOf(parts, request.software);
+      const asked = upgrade === undefined ? request : drained(request);
+      const answer = await answerNext({ ...parts, door: c.var.door }, credential, asked, c.req.raw.signal);
+      // Only whoever was let in gets URLs.
+      const probed = request.probe === true ? await probe(credential) : undefined;
+      return c.json({ ...answer, ...(upgrade === undefined ? {} : { upgrade }), ...(probed === undefined ? {} : { probe: probed }) }, 200);
+    },
   );
   app.openapi(
     operation(parts, {

@@ -93,7 +93,8 @@ export function threadView(ctx: Context, { thread, job: found, grantedMs }: Thre
 export function runnerView(tx: Tx, row: RunnerRow): RunnerView {
   const { credentialHash: _hash, bootId: _boot, ...shown } = row;
   const running = tx.runningAttempts(row.id).map(({ id, job, stage, fraction }) => ({ attempt: id, job, stage, fraction }));
-  return { ...shown, labels: [...row.labels], stages: [...row.stages], storage: [...row.storage], running };
+  const agentVersion = row.agentVersion ?? null;
+  return { ...shown, agentVersion, labels: [...row.labels], stages: [...row.stages], storage: [...row.storage], running };
 }
 
 export function pieceView(row: PieceRow): PieceView {
