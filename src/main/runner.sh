@@ -2,8 +2,9 @@
 # Starts a Sealpool runner on this host and keeps it running, in the foreground:
 #   curl -fsSL @URL@/runner.sh | SEALPOOL_RUNNER_JOIN_TOKEN=... sh
 # With Node 22.12 or newer it runs as it is, else in a container of podman or docker. What it runs comes from the
-# control plane and is checked against the hashes below. Everything it keeps is in SEALPOOL_DATA, else in
-# sealpool-runner of the home folder, else of this one; there a runner that is started again goes on as the same one.
+# control plane and is checked against the hashes below. What it keeps is in SEALPOOL_DATA, else in sealpool-runner of
+# the home folder, else of this one; there a runner that is started again goes on as the same one. The prover keeps the
+# parameters of proofs in XDG_CACHE_HOME, else in .cache of the home folder.
 set -eu
 
 url=@QUOTED_URL@
@@ -73,7 +74,7 @@ in_container() {
     "$1" tag "${loaded##*: }" "localhost/sealpool-runner:$image" || fail "$1 cannot name the runner image; its message is above"
   }
   # The environment names them: a value in the arguments is seen by every user of the host.
-  set -- "$1" run --rm --init --network=host --read-only --cap-drop=ALL --security-opt=no-new-privileges --tmpfs /tmp --volume "$data:/data"
+  set -- "$1" run --rm --network=host --read-only --cap-drop=ALL --security-opt=no-new-privileges --tmpfs /tmp --volume "$data:/data"
   for name in $(env | sed -n 's/^\(SEALPOOL_[A-Z0-9_]*\)=.*/\1/p'); do
     case $name in SEALPOOL_DATA) ;; *) set -- "$@" --env "$name" ;; esac
   done
@@ -97,7 +98,7 @@ main() {
     has wget || fail "curl is missing, and wget too; install one of them"
     case $url in https:*)
       # It would take a certificate of anybody.
-      if wget --help 2>&1 </dev/null | grep -qi busybox; then fail "this wget does not check certificates; install curl"; fi ;;
+      case $(wget --help 2>&1 </dev/null) in *BusyBox*) fail "this wget does not check certificates; install curl" ;; esac ;;
     esac
   fi
   umask 077

@@ -205,7 +205,7 @@ class AgentLoop {
     const { signal } = this.#stopping;
     const probe = async () => (await this.#controlPlane.next({ ...(await this.#request([], 0, 0)), probe: true }, signal)).probe;
     const failure = await this.#network.measure(probe, signal);
-    if (failure !== undefined)
+    if (failure !== undefined && !signal.aborted)
       this.#options.log('warn', `the way to the object store was not measured (${failure}); it is tried again later`);
   }
 
