@@ -9,7 +9,7 @@ READY := node_modules/.installed
 # Its answer is one JSON line, which matters only when it is an error; progress goes to stderr.
 GENERATE = answer=$$(bin/sealpool-prover params generate $(1)) || { echo "$$answer"; exit 1; }
 
-.PHONY: help demo test soak sim sim-mutants threats prover params check packages clean
+.PHONY: help demo test soak sim sim-mutants threats prover agent runner-image params check packages clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make sim      play the simulator's faults (SEEDS=1..2000); make sim-mutants plants bugs and shows that it finds them"
 	@echo "make threats  the table of threats by runners: each control taken out of a copy, and the test that fails then"
 	@echo "make prover   build sealpool-prover and link it to bin/"
+	@echo "make agent    put the agent into one file, bin/sealpool-agent.mjs, which the control plane hands out to runners"
+	@echo "make runner-image  build the runner image (podman) and write it to bin/runner-image.tar"
 	@echo "make params   make the dev network's proof parameters (once, a few minutes)"
 	@echo "make check    types, lint, format, import rules, generated files; under a minute"
 	@echo "make clean    remove what was installed or built in this folder; caches in $(CACHE) stay"
@@ -54,6 +56,13 @@ prover:
 	@$(CARGO) build --release --locked --manifest-path runner-image/Cargo.toml
 	@ln -sfn "$(CARGO_TARGET_DIR)/release/sealpool-prover" bin/sealpool-prover
 
+agent: $(READY)
+	@node=$$($(NODE)) && exec "$$node" scripts/bundle-agent.ts
+
+runner-image: agent prover
+	@runner-image/build-runner-image.sh "$$($(NODE))" localhost/sealpool-runner:latest bin/runner-image.tar
+	@echo "bin/runner-image.tar written"
+
 params: prover
 	@echo "== proof parameters of the dev network (made once, in 1 to 2 min on 2 cores)"
 	@$(call GENERATE,)
@@ -71,5 +80,5 @@ $(READY): package.json package-lock.json .npmrc test/older-node/package-lock.jso
 	@touch $@
 
 clean:
-	rm -rf node_modules test/older-node/node_modules coverage .wrangler bin/sealpool-prover bin/runner-image.tar
+	rm -rf node_modules test/older-node/node_modules coverage .wrangler bin/sealpool-prover bin/sealpool-agent.mjs bin/runner-image.tar
 	@echo "caches stay in $(CACHE); remove that folder to build everything again"

@@ -18,16 +18,6 @@ trap 'rm -rf "$context"' EXIT
 root=$context/root
 mkdir -p "$root/work" "$root/cache" "$root/tmp"
 chmod 1777 "$root/tmp"
-cp -L "$program" "$root/sealpool-prover"
-# Every library at the path where the loader looks for it; the loader itself is among them.
-ldd "$program" | sed -n 's/.*=> \(\/[^ ]*\) (.*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p' | while read -r library; do
-  mkdir -p "$root$(dirname "$library")"
-  cp -L "$library" "$root$library"
-done
-# A program that lacks a library must not become an image: it would fail on somebody else's machine.
-if ldd "$program" | grep -q 'not found'; then
-  echo "$program needs libraries that are not here: $(ldd "$program" | grep 'not found'); install them" >&2
-  exit 1
-fi
+"$here/lay-out.sh" "$program" "$root" /sealpool-prover
 "$podman" build --quiet --file "$here/Containerfile" --tag "$tag" "$context"
 [ -z "$tar" ] || "$podman" save --quiet --output "$tar" "$tag"

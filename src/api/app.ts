@@ -19,6 +19,7 @@ import { inventoryRoutes } from './routes/inventory.ts';
 import { pieceDataRoutes } from './routes/piece-data.ts';
 import { pieceRoutes } from './routes/pieces.ts';
 import { planRoutes } from './routes/plans.ts';
+import { runnerFileRoutes } from './routes/runner-files.ts';
 import { sectorRoutes } from './routes/sectors.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { tokenRoutes } from './routes/tokens.ts';
@@ -33,6 +34,7 @@ const MAX_LARGE_BODY_BYTES = 16 * 2 ** 20;
 
 const ROUTES = [
   healthRoutes,
+  runnerFileRoutes,
   planRoutes,
   // Before the routes of one sector, which `export` would be taken for.
   inventoryRoutes,

@@ -202,6 +202,7 @@ export function createClient(options: ClientOptions) {
     createJoinToken: (body: JoinTokenRequest, creating: Creating = {}) =>
       call<JoinToken>('POST', '/v1/runners/tokens', { ...creating, body }),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
+    runner: (id: string) => call<RunnerView>('GET', `/v1/runners/${at(id)}`),
     /** Its attempts, newest first, each with the end of its log. */
     runnerLogs: (id: string, limit = 20) => call<{ items: RunnerLog[] }>('GET', `/v1/runners/${at(id)}/logs`, { query: { limit } }),
     /** `drain`: finish what runs, take nothing new. `cordon`: the same until `uncordon` lifts it. `ban`: its credential ends now. */

@@ -9,6 +9,7 @@ import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { missingKey } from '../scheduler/disputed-inputs.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
+import { noteSoftware } from '../scheduler/software.ts';
 import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
 import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
 import type { Stage } from '../schema/stage.ts';
@@ -42,7 +43,8 @@ async function takeReports(
   request: NextRequest,
 ): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[] }> {
   const { checked, stages } = await parts.door.run((ctx) => {
-    const runner = takeTestAnswers(ctx, seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources), request.tests ?? []);
+    const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources);
+    const runner = takeTestAnswers(ctx, noteSoftware(ctx, spoke, request.software), request.tests ?? []);
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));

@@ -7,6 +7,7 @@ import type { Principal } from './auth.ts';
 import type { Door } from './door.ts';
 import type { Keyed } from './idempotency.ts';
 import type { Limiter, RateLimits } from './rate-limit.ts';
+import type { RunnerOffer } from '../schema/runner-offer.ts';
 import type { WorkerAddresses } from './worker-address.ts';
 
 /** A checked copy of the whole database, to be read once. */
@@ -29,6 +30,15 @@ export type Check = z.infer<typeof Check>;
 /** A request that was answered. `route` is its pattern. */
 export type Answered = { readonly route: string; readonly method: string; readonly status: number; readonly durationMs: number };
 
+/** Files for hosts that are to become runners. Each call throws a problem while one is missing. */
+export type RunnerFiles = {
+  offer(): Promise<RunnerOffer>;
+  /** `/runner.sh` with the address and hashes of now. */
+  script(): Promise<string>;
+  /** One of them by its hash. */
+  open(hash: string): Promise<{ readonly sizeBytes: number; readonly body: () => Promise<ReadableStream<Uint8Array>> } | undefined>;
+};
+
 export type ApiParts = {
   readonly door: Door;
   readonly objects: ObjectStore;
@@ -43,6 +53,8 @@ export type ApiParts = {
   readonly version?: string;
   /** A file of the pages at /docs, by its name; absent where the platform has none. */
   readonly docsFile?: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
+  /** Absent where the platform has none. */
+  readonly runnerFiles?: RunnerFiles;
   readonly log: Logger;
   /** Fresh request ids. */
   readonly requestId: () => string;

@@ -116,6 +116,8 @@ export const RunnerView = z.object({
   registeredMs: UnixMs,
   /** Outcomes of self-tests by stage; of runners that are held to them. */
   tests: RunnerTests.shape.stages,
+  /** Null: it never said. */
+  agentVersion: z.string().nullable(),
   running: z.array(z.object({ attempt: z.string(), job: JobId, stage: Stage, fraction: z.number().nullable() })),
 });
 export type RunnerView = z.infer<typeof RunnerView>;

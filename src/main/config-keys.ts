@@ -129,6 +129,9 @@ export const KEYS = {
     .default([Worker.parse({ name: 'local', sealing_threads: PlanName.options.map((plan) => ({ plan })) })]),
   /** sealpool-prover, or a program that answers alike. */
   prover: text.optional(),
+  /** What `/runner.sh` hands out besides: the agent in one file, and the runner image for hosts without Node. */
+  agent: text.optional(),
+  runner_image: text.optional(),
 
   /** For the command line: which control plane, and with which token. */
   url: z.url().optional(),
@@ -216,6 +219,10 @@ export const KEYS = {
   'runner.container_image': text.optional(),
   'runner.container_archive': text.optional(),
   'runner.container_gpus': z.union([z.literal('all'), z.array(z.number().int().nonnegative()).max(64)]).optional(),
+  /** Which of its files whatever started the runner replaces; then it ends with a code of its own to be started anew. */
+  'runner.upgrades': z.enum(['none', 'agent', 'all']).default('none'),
+  /** Measure the way to the object store. */
+  'runner.measure_network': z.boolean().default(false),
 
   'devnet.port': z.number().int().min(0).max(65_535).default(0),
   'devnet.epoch_ms': ms(200),

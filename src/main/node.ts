@@ -26,6 +26,7 @@ import { randomIds, sleep } from './machine.ts';
 import { followBalances, metricsOf } from './metrics.ts';
 import { remoteAddress } from './remote-address.ts';
 import { ratesOf, settingsOf } from './settings.ts';
+import { runnerFiles } from './runner-files.ts';
 import { steadyClock } from './steady-clock.ts';
 import { callBack } from './webhooks.ts';
 import { runForgetting, runSweeps, runTicks } from './timers.ts';
@@ -88,6 +89,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
         address: (c) => addressOf(getConnInfo(c).remote.address, c.req.header('x-forwarded-for')),
       },
       version: VERSION,
+      runnerFiles: runnerFiles(config, VERSION, () => publicUrl),
       docsFile,
       log,
       requestId: () => randomIds.hex(8),

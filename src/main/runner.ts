@@ -1,8 +1,12 @@
 /** `sealpool runner`: the agent until it is asked to end, with a health page on loopback. */
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { AgentEnd } from '../runners/agent.ts';
+import { hashFile } from '../runners/file-hash.ts';
 import { runnerMain } from '../runners/main.ts';
+import { AGENT_VERSION } from '../runners/registration.ts';
 import { SealpoolError } from '../schema/problem.ts';
+import type { Software } from '../schema/runner.ts';
 import type { Config } from './config.ts';
 import { executorOptions } from './executor-options.ts';
 import { listen } from './http-server.ts';
@@ -12,8 +16,11 @@ import { askedToEnd, printReady } from './ready.ts';
 
 const refuse = (message: string): SealpoolError => new SealpoolError('bad_request', 'configuration', message);
 
-/** Works until asked to end; rejects when it cannot start or its credential is refused. */
-export async function runner(config: Config): Promise<void> {
+/**
+ * Works until asked to end, or until it is to be started anew with other software; rejects when it cannot start or
+ * its credential is refused. `bundle`: the file that runs, where all of the agent is in one.
+ */
+export async function runner(config: Config, bundle?: string): Promise<AgentEnd> {
   const asked = askedToEnd();
   let log = openLog(config.log_level);
   const prover = findProver(config);
@@ -25,7 +32,7 @@ export async function runner(config: Config): Promise<void> {
   const health = await listen(() => Response.json({ ok: true }), '127.0.0.1', config.port);
   const url = `http://127.0.0.1:${health.port}`;
   try {
-    await runnerMain({
+    return await runnerMain({
       url: config.url,
       joinToken: config['runner.join_token'],
       joinTokenFile: config['runner.join_token_file'],
@@ -37,6 +44,8 @@ export async function runner(config: Config): Promise<void> {
       slots: config['runner.slots'],
       processors: config['runner.processors'],
       executor: executorOptions(config),
+      software: bundle === undefined ? undefined : await softwareOf(config, bundle, prover),
+      measureNetwork: config['runner.measure_network'],
       environment: process.env,
       log: (level, message, fields) => log[level](fields ?? {}, message),
       onReady: ({ runnerId }) => {
@@ -48,4 +57,17 @@ export async function runner(config: Config): Promise<void> {
   } finally {
     await health.close(0);
   }
+}
+
+/** A prover of the operator's own is not told: the control plane would want to replace it. */
+async function softwareOf(config: Config, bundle: string, prover: string): Promise<Software> {
+  const { signal } = new AbortController();
+  const upgrades = config['runner.upgrades'];
+  return {
+    version: AGENT_VERSION,
+    arch: process.arch,
+    agent: (await hashFile(bundle, signal)).hash,
+    ...(upgrades === 'all' ? { prover: (await hashFile(prover, signal)).hash } : {}),
+    upgrades: upgrades !== 'none',
+  };
 }

@@ -24,7 +24,7 @@ const DAEMONS: Readonly<Record<string, { about: string; run: Daemon }>> = {
   },
   serve: { about: 'the control plane', run: async (config) => (await import('./serve.ts')).serve(config) },
   devnet: { about: 'the dev chain', run: async (config) => (await import('./devnet.ts')).devnet(config) },
-  runner: { about: 'an agent that runs stages', run: async (config) => (await import('./runner.ts')).runner(config) },
+  runner: { about: 'an agent that runs stages', run: async (config) => void (await (await import('./runner.ts')).runner(config)) },
 };
 
 function help(): string {

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import { ApiError } from '../api/client.ts';
 import type { AttemptId } from '../schema/ids.ts';
-import type { Grant, NextAnswer, Report } from '../schema/runner.ts';
+import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
 import { type AttemptContext, RunningAttempt, aboutGrant } from './attempt.ts';
 import { ControlPlane } from './control-plane.ts';
 import { type Identity, keepIdentity, readIdentity } from './identity.ts';
@@ -17,9 +17,13 @@ import type { OpenExecutor } from './executor.ts';
 import { openExecutor } from './open-executor.ts';
 import { ProcessorPool } from './processors/pool.ts';
 import { register } from './registration.ts';
-import { findGpus, measureResources } from './resources.ts';
+import { NetworkWatch } from './network-speed.ts';
+import { type Hardware, findHardware, measureResources } from './resources.ts';
 import { SelfTests } from './self-tests.ts';
 import { clearLeftovers, lockData } from './work-folders.ts';
+
+/** Why an agent ended: it was stopped, or it has finished what it had and is to start anew with other files. */
+export type AgentEnd = 'stopped' | 'upgrade';
 
 /** A running agent. */
 export type Agent = {
@@ -27,7 +31,7 @@ export type Agent = {
   /** Takes nothing more, ends the stages, reports them `interrupted`, and gives DATA back. */
   stop(): Promise<void>;
   /** Settles when the agent has ended; rejects when its credential is refused. */
-  readonly ended: Promise<void>;
+  readonly ended: Promise<AgentEnd>;
 };
 
 /** Time for uploads that are under way when the agent stops, and for the last reports. */
@@ -53,10 +57,10 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
     await unlock();
   };
   try {
-    const gpus = await findGpus();
-    executor = await openExecutor(options, gpus.length > 0);
+    const hardware = await findHardware(options.environment);
+    executor = await openExecutor(options, hardware.gpus.length > 0);
     await clearLeftovers(options.dataDir, options.log);
-    const loop = new AgentLoop(options, gpus, executor);
+    const loop = new AgentLoop(options, hardware, executor);
     const stop = (): void => loop.stop();
     options.signal?.addEventListener('abort', stop, { once: true });
     options.signal?.throwIfAborted();
@@ -80,7 +84,8 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
 class AgentLoop {
   identity!: Identity;
   readonly #options: AgentOptions;
-  readonly #gpus: Awaited<ReturnType<typeof findGpus>>;
+  readonly #hardware: Hardware;
+  readonly #network: NetworkWatch;
   readonly #isolation: OpenExecutor['isolation'];
   readonly #bootId = randomUUID();
   readonly #controlPlane: ControlPlane;
@@ -94,14 +99,18 @@ class AgentLoop {
   #wake = new AbortController();
   #polling = false;
   #beating = false;
+  /** Takes nothing new: other files wait. */
+  #upgrading = false;
+  #toldOfUpgrade = false;
   /** The one time that the join token is used in this process. */
   #registration: Promise<Identity> | undefined;
   #refused: Error | undefined;
 
-  constructor(options: AgentOptions, gpus: Awaited<ReturnType<typeof findGpus>>, { executor, isolation }: OpenExecutor) {
+  constructor(options: AgentOptions, hardware: Hardware, { executor, isolation }: OpenExecutor) {
     this.#options = options;
-    this.#gpus = gpus;
+    this.#hardware = hardware;
     this.#isolation = isolation;
+    this.#network = new NetworkWatch(options.measureNetwork === true);
     this.#controlPlane = new ControlPlane(options.url, undefined);
     this.#context = {
       dataDir: options.dataDir,
@@ -132,11 +141,13 @@ class AgentLoop {
     this.#wake.abort();
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<AgentEnd> {
     const heartbeats = setInterval(() => void this.#beat(), this.identity.heartbeatMs);
     try {
       const backoff = new Backoff(250, 5_000);
       while (!this.#stopping.signal.aborted) {
+        if (this.#upgrading && this.#active.size === 0) break;
+        await this.#measureNetwork();
         const reports = this.#unsent();
         const telling = reports.length > 0 || this.#tests.unsent().length > 0;
         if (this.#freeSlots() === 0 && !telling) {
@@ -144,7 +155,8 @@ class AgentLoop {
           continue;
         }
         this.#polling = !telling;
-        const ok = await this.#next(reports, this.#freeSlots() + reports.length, this.#polling ? this.identity.pollMs : 0);
+        const slots = this.#upgrading ? 0 : this.#freeSlots() + reports.length;
+        const ok = await this.#next(reports, slots, this.#polling ? this.identity.pollMs : 0);
         this.#polling = false;
         if (ok) backoff.reset();
         else await pause(backoff.nextMs(), this.#stopping.signal);
@@ -156,10 +168,12 @@ class AgentLoop {
       await this.#context.processors?.stop();
     }
     if (this.#refused !== undefined) throw this.#refused;
+    return this.#upgrading && !this.#stopping.signal.aborted ? 'upgrade' : 'stopped';
   }
 
   /** Slots that nothing holds; an attempt holds its slot until its report was answered. */
   #freeSlots(): number {
+    if (this.#upgrading) return 0;
     return Math.max(0, (this.#options.slots ?? DEFAULT_SLOTS) - this.#active.size);
   }
 
@@ -172,32 +186,59 @@ class AgentLoop {
     const { credential } = this.identity;
     for (const { grant } of reporting) this.#sending.add(grant.attempt);
     const tests = this.#tests.unsent();
-    const { speeds } = this.#tests;
     try {
-      const resources = await measureResources(this.#options.dataDir, this.#gpus);
-      const answer = await this.#controlPlane.next(
-        {
-          bootId: this.#bootId,
-          freeSlots,
-          running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
-          reports: reporting.map(({ report }) => report as Report),
-          ...(tests.length === 0 ? {} : { tests }),
-          resources: { ...resources, isolation: this.#isolation, ...(speeds === undefined ? {} : { speeds }) },
-          waitMs,
-        },
-        signal,
-      );
+      const asked = await this.#request(reporting, freeSlots, waitMs);
+      const answer = await this.#controlPlane.next(tests.length === 0 ? asked : { ...asked, tests }, signal);
       this.#settleReports(reporting, answer);
       this.#tests.sent(tests);
       this.#tests.begin(answer.tests ?? []);
       for (const attempt of answer.cancel) this.#cancel(attempt, 'the control plane took it away');
       for (const grant of answer.grants) this.#begin(grant);
+      if (answer.upgrade !== undefined) this.#upgrade(answer.upgrade);
       return true;
     } catch (error) {
       for (const { grant } of reporting) this.#sending.delete(grant.attempt);
       await this.#failedCall(error, credential);
       return false;
     }
+  }
+
+  async #request(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number): Promise<NextRequest> {
+    const { software, dataDir } = this.#options;
+    const { speeds } = this.#tests;
+    return {
+      bootId: this.#bootId,
+      freeSlots,
+      running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
+      reports: reporting.map(({ report }) => report as Report),
+      resources: {
+        ...(await measureResources(dataDir, this.#hardware)),
+        ...this.#network.measured,
+        isolation: this.#isolation,
+        ...(speeds === undefined ? {} : { speeds }),
+      },
+      waitMs,
+      ...(software === undefined ? {} : { software }),
+    };
+  }
+
+  /** Drains where whatever started the agent starts it anew; else somebody is told once. */
+  #upgrade(files: NonNullable<NextAnswer['upgrade']>): void {
+    if (this.#toldOfUpgrade) return;
+    this.#toldOfUpgrade = true;
+    this.#upgrading = this.#options.software?.upgrades === true;
+    const what = this.#upgrading ? 'it finishes what runs and starts anew' : 'it goes on with its own; update it and start it again';
+    this.#options.log('info', `the control plane has other software for this runner: ${what}`, { ...files, stages: this.#active.size });
+  }
+
+  /** Between stages only: beside their transfers it would slow both and measure neither. */
+  async #measureNetwork(): Promise<void> {
+    if (this.#active.size > 0 || !this.#network.due) return;
+    const { signal } = this.#stopping;
+    const probe = async () => (await this.#controlPlane.next({ ...(await this.#request([], 0, 0)), probe: true }, signal)).probe;
+    const failure = await this.#network.measure(probe, signal);
+    if (failure !== undefined && !signal.aborted)
+      this.#options.log('warn', `the way to the object store was not measured (${failure}); it is tried again later`);
   }
 
   #settleReports(reporting: readonly RunningAttempt[], answer: NextAnswer): void {
@@ -311,7 +352,7 @@ class AgentLoop {
 
   /** Uses the join token; a second call gets the answer of the first. */
   async #register(): Promise<Identity> {
-    this.#registration ??= measureResources(this.#options.dataDir, this.#gpus).then((resources) =>
+    this.#registration ??= measureResources(this.#options.dataDir, this.#hardware).then((resources) =>
       register(this.#options, this.#controlPlane, this.#bootId, { ...resources, isolation: this.#isolation }, this.#stopping.signal),
     );
     return this.#registration;

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { type Agent, runAgent } from './agent.ts';
+import { type Agent, type AgentEnd, runAgent } from './agent.ts';
 import type { AgentOptions, Log, StorageRoot } from './options.ts';
 
 export type RunnerMainOptions = {
@@ -21,6 +21,8 @@ export type RunnerMainOptions = {
   readonly slots?: number | undefined;
   readonly processors?: AgentOptions['processors'];
   readonly executor?: AgentOptions['executor'];
+  readonly software?: AgentOptions['software'];
+  readonly measureNetwork?: boolean | undefined;
   readonly environment: AgentOptions['environment'];
   readonly log: Log;
   /** Called once it has registered and works. */
@@ -29,8 +31,8 @@ export type RunnerMainOptions = {
   readonly askedToEnd: Promise<unknown>;
 };
 
-/** Runs until asked to end. Rejects with a sentence when it cannot begin or its credential is refused. */
-export async function runnerMain(options: RunnerMainOptions): Promise<void> {
+/** Runs until asked to end, or until other software waits for it. Rejects with a sentence when it cannot begin or its credential is refused. */
+export async function runnerMain(options: RunnerMainOptions): Promise<AgentEnd> {
   const ending = new AbortController();
   void options.askedToEnd.then(() => ending.abort());
   try {
@@ -45,15 +47,18 @@ export async function runnerMain(options: RunnerMainOptions): Promise<void> {
       slots: options.slots,
       processors: options.processors,
       executor: options.executor,
+      software: options.software,
+      measureNetwork: options.measureNetwork,
       environment: options.environment,
       log: options.log,
       signal: ending.signal,
     });
     options.onReady(agent);
-    await agent.ended;
+    return await agent.ended;
   } catch (error) {
     // Asked to end before it had registered.
     if (!ending.signal.aborted || (error as Error).name !== 'AbortError') throw error;
+    return 'stopped';
   }
 }
 

@@ -1,5 +1,6 @@
 /** What an agent is told when it starts. */
 import type { Processors } from '../schema/processor.ts';
+import type { Software } from '../schema/runner.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { ExecutorOptions } from './open-executor.ts';
 
@@ -38,6 +39,10 @@ export type AgentOptions = {
   /** Stage programs get PATH, HOME, XDG_CACHE_HOME and FIL_PROOFS_* of it, nothing else. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** What it tells the control plane that it runs; without it, nothing. */
+  readonly software?: Software | undefined;
+  /** Measures the way to the object store, once and then at long intervals. */
+  readonly measureNetwork?: boolean | undefined;
   /** Stops the agent, also while it still waits for its control plane. */
   readonly signal?: AbortSignal | undefined;
 };

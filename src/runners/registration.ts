@@ -28,7 +28,7 @@ export async function register(
 ): Promise<Identity> {
   if (options.joinToken === undefined) {
     throw new Error(
-      `this runner has no identity in ${options.dataDir} and no join token; have an operator make a token and give it with --token-file or SEALPOOL_JOIN`,
+      `this runner has no identity in ${options.dataDir} and no join token; have an operator make a token and give it with --join-token-file or SEALPOOL_RUNNER_JOIN_TOKEN`,
     );
   }
   const backoff = new Backoff(250, 5_000);

@@ -1,24 +1,27 @@
-/** What this machine has. */
-import { execFile } from 'node:child_process';
+/** What this machine has, and what of it this process may use. */
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
-import { promisify } from 'node:util';
 import type { Resources } from '../schema/runner.ts';
+import { type Limits, cgroupLimits } from './cgroup.ts';
+import { findGpus } from './gpus.ts';
+import { topology } from './topology.ts';
 
-type Gpus = Resources['gpus'];
+/** What stays as it is while the agent runs. */
+export type Hardware = Omit<Resources, 'diskFreeBytes' | 'network'>;
 
-/** NVIDIA cards by their own tool; none where it is not installed. */
-export async function findGpus(): Promise<Gpus> {
-  const query = ['--query-gpu=name,memory.total', '--format=csv,noheader,nounits'];
-  const found = await promisify(execFile)('nvidia-smi', query, { timeout: 5_000 }).catch(() => undefined);
-  return (found?.stdout ?? '').split('\n').flatMap((line) => {
-    const [model, mebibytes] = line.split(',').map((part) => part.trim());
-    return model && /^[0-9]+$/.test(mebibytes ?? '') ? [{ model: model.slice(0, 80), vramBytes: Number(mebibytes) * 2 ** 20 }] : [];
-  });
+/** Looks at the machine once. `environment`: where the tools of cards are looked for. */
+export async function findHardware(environment: Readonly<Record<string, string | undefined>>): Promise<Hardware> {
+  const [gpus, limits, more] = await Promise.all([findGpus(environment), cgroupLimits(), topology()]);
+  return { ...within(limits, { cores: availableParallelism(), ramBytes: totalmem() }), gpus, ...more };
 }
 
-/** Cores, memory and the free space of the disk that stages work on. */
-export async function measureResources(dataDir: string, gpus: Gpus): Promise<Resources> {
+/** Totals, or less where a control group allows less. */
+export function within(limits: Limits, totals: { readonly cores: number; readonly ramBytes: number }): typeof totals {
+  return { cores: Math.min(totals.cores, limits.cores ?? Infinity), ramBytes: Math.min(totals.ramBytes, limits.ramBytes ?? Infinity) };
+}
+
+/** The hardware with the free space of the disk that stages work on. */
+export async function measureResources(dataDir: string, hardware: Hardware): Promise<Resources> {
   const { bavail, bsize } = await statfs(dataDir);
-  return { cores: availableParallelism(), ramBytes: totalmem(), diskFreeBytes: bavail * bsize, gpus };
+  return { ...hardware, diskFreeBytes: bavail * bsize };
 }

@@ -51,6 +51,7 @@ export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash
     strikes: 0,
     lastSeenMs: ctx.nowMs,
     registeredMs: ctx.nowMs,
+    agentVersion: request.agentVersion,
   };
   ctx.tx.insertRunner(runner);
   noteRunner(ctx, id, 'runner_registered', `runner:${id}`, { name: runner.name, trust: runner.trust, labels: runner.labels });

@@ -58,6 +58,8 @@ export type RunnerRow = {
   readonly registeredMs: number;
   /** Self-tests that are out, and what came of the last ones; none was ever asked for where it is missing. */
   readonly tests?: RunnerTests | undefined;
+  /** As the agent said; absent while it did not. */
+  readonly agentVersion?: string | undefined;
 };
 
 export type JoinTokenRow = {

@@ -34,23 +34,49 @@ export const Isolation = z.object({
 });
 export type Isolation = z.infer<typeof Isolation>;
 
-/** What the machine has, as the agent measured it. */
+const count = z.number().int().nonnegative();
+
+/** One card, or one MIG part of it. `vramBytes` 0: its tool does not tell. */
+export const Gpu = z.object({ model: printable(80), vramBytes: count, driver: printable(40).optional() });
+export type Gpu = z.infer<typeof Gpu>;
+
+/** What the machine has, as the agent measured it: where a control group allows less than there is, that. */
 export const Resources = z.object({
   cores: z.number().int().positive(),
   ramBytes: z.number().int().positive(),
-  diskFreeBytes: z.number().int().nonnegative(),
-  gpus: z.array(z.object({ model: printable(80), vramBytes: z.number().int().nonnegative() })).max(64),
+  diskFreeBytes: count,
+  gpus: z.array(Gpu).max(64),
+  numaNodes: z.number().int().positive().optional(),
+  /** Sizes of which there are none are left out. */
+  hugepages: z
+    .array(z.object({ sizeBytes: count, total: count, free: count }))
+    .max(16)
+    .optional(),
   /** Of runners that were asked for self-tests. */
   speeds: Speeds.optional(),
   isolation: Isolation.optional(),
+  /** To and from the object store, as it was last measured. */
+  network: z.object({ downBytesPerS: count, upBytesPerS: count, measuredMs: count }).optional(),
 });
 export type Resources = z.infer<typeof Resources>;
+
+/** What the agent runs: its version, and the hash of each file that the control plane would replace (absent: of its own). */
+export const Software = z.strictObject({
+  version: printable(40),
+  /** As Node names it: `x64`, `arm64`. */
+  arch: z.string().max(20),
+  agent: Hash.optional(),
+  prover: Hash.optional(),
+  /** Whatever started it starts it anew with other files. */
+  upgrades: z.boolean(),
+});
+export type Software = z.infer<typeof Software>;
 
 export const RegisterRequest = z.strictObject({
   token: z.string().min(16).max(200),
   name: printable(60),
   bootId: z.string().min(8).max(64),
-  agentVersion: z.string().max(40),
+  agentVersion: printable(40),
   stages: z.array(Stage).min(1),
   /** Ids of the miner-storage roots this runner can write; only an `own` runner may have any. */
   storage: z.array(printable(60)).max(64),
@@ -131,6 +157,10 @@ export const NextRequest = z.strictObject({
   resources: Resources,
   /** How long the answer may be held back when there is nothing to grant. */
   waitMs: z.number().int().min(0).max(60_000),
+  /** Absent from agents of a checkout's own. */
+  software: Software.optional(),
+  /** Asks for URLs to measure the network with. */
+  probe: z.boolean().optional(),
 });
 export type NextRequest = z.infer<typeof NextRequest>;
 
@@ -168,6 +198,10 @@ export type Grant = z.infer<typeof Grant>;
 export const ReportStatus = z.enum(['accepted', 'duplicate', 'lease_lost', 'refused', 'unknown_attempt', 'retry_later']);
 export type ReportStatus = z.infer<typeof ReportStatus>;
 
+/** An object to fetch, and a place to put as many bytes. */
+export const Probe = z.object({ getUrl: z.string(), putUrl: z.string(), sizeBytes: z.number().int().positive() });
+export type Probe = z.infer<typeof Probe>;
+
 export const NextAnswer = z.object({
   reports: z.array(z.object({ attempt: AttemptId, status: ReportStatus, message: z.string() })),
   grants: z.array(Grant),
@@ -175,6 +209,9 @@ export const NextAnswer = z.object({
   cancel: z.array(AttemptId),
   /** Self-tests to run now; agents that know none of them read over it. */
   tests: z.array(SelfTest).optional(),
+  /** The control plane hands out other files than the runner runs: it is to finish what it has and start anew with them. */
+  upgrade: z.object({ agent: Hash, prover: Hash }).optional(),
+  probe: Probe.optional(),
 });
 export type NextAnswer = z.infer<typeof NextAnswer>;
 

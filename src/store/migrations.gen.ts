@@ -334,6 +334,7 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `ALTER TABLE \`runners\` ADD \`previous_credential_hash\` text;`,
       `ALTER TABLE \`runners\` ADD \`earlier_boots\` text;`,
       `ALTER TABLE \`runners\` ADD \`tests\` text;`,
+      `ALTER TABLE \`runners\` ADD \`agent_version\` text;`,
       `CREATE UNIQUE INDEX \`runners_next_credential_hash_unique\` ON \`runners\` (\`next_credential_hash\`);`,
       `CREATE UNIQUE INDEX \`runners_previous_credential_hash_unique\` ON \`runners\` (\`previous_credential_hash\`);`,
     ],

@@ -19,13 +19,15 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     resources: JSON.stringify(runner.resources),
     earlierBoots: runner.earlierBoots.length === 0 ? null : JSON.stringify(runner.earlierBoots.map(({ id, untilMs }) => [id, untilMs])),
     tests: runner.tests === undefined ? null : JSON.stringify(runner.tests),
+    agentVersion: runner.agentVersion ?? null,
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, tests, ...rest } = row;
+  const { seq: _seq, tests, agentVersion, ...rest } = row;
   return {
     ...rest,
+    ...(agentVersion === null ? {} : { agentVersion }),
     id: row.id as RunnerId,
     trust: row.trust as Trust,
     labels: JSON.parse(row.labels) as string[],

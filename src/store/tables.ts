@@ -211,6 +211,7 @@ export const runners = sqliteTable('runners', {
   registeredMs: integer('registered_ms').notNull(),
   /** JSON: self-tests and their outcomes. */
   tests: text('tests'),
+  agentVersion: text('agent_version'),
 });
 
 export const joinTokens = sqliteTable('join_tokens', {

@@ -1,5 +1,5 @@
 /** The real API over the real engine, store and object store in one process; time stands still unless moved. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -11,6 +11,7 @@ import type { Role } from '../../src/api/views.ts';
 import { VERSION, docsFile } from '../../src/main/docs-files.ts';
 import { randomIds, sleep } from '../../src/main/machine.ts';
 import { metricsOf } from '../../src/main/metrics.ts';
+import { runnerFiles } from '../../src/main/runner-files.ts';
 import { type LocalObjects, openLocalObjects } from '../../src/objects/local.ts';
 import { DEFAULTS, type Settings } from '../../src/scheduler/context.ts';
 import type { ApiParts, Backup } from '../../src/api/parts.ts';
@@ -24,6 +25,8 @@ import { openNodeStore } from '../../src/store/node.ts';
 export const OURS = MinerId.parse('t01000');
 export const THEIRS = MinerId.parse('t01001');
 export const BOOT = 'boot-of-a-test';
+/** What is handed out as the agent. */
+export const AGENT = 'an agent';
 export const RESOURCES = { cores: 2, ramBytes: 2 ** 34, diskFreeBytes: 2 ** 40, gpus: [] };
 
 const MINER = { sealProof: 'StackedDrg2KiBV1_1', firstSector: 1, lastSector: 1_000, allowCc: true } as const;
@@ -45,6 +48,8 @@ export class ApiWorld {
 
   private constructor(folder: string, store: Store, objects: LocalObjects, backup: () => Promise<Backup>) {
     this.folder = folder;
+    writeFileSync(join(folder, 'agent.mjs'), AGENT);
+    writeFileSync(join(folder, 'prover'), 'a prover');
     this.store = store;
     this.objects = objects;
     const settings: Settings = {
@@ -68,6 +73,11 @@ export class ApiWorld {
       workerAddresses: { ours: '10.0.0.7', theirs: '10.0.0.8:17999' },
       version: VERSION,
       docsFile,
+      runnerFiles: runnerFiles(
+        { agent: join(folder, 'agent.mjs'), prover: join(folder, 'prover'), runner_image: undefined },
+        VERSION,
+        () => 'https://control.test',
+      ),
       log: pino({ level: 'trace' }, { write: (line: string) => void this.log.push(line) }),
       requestId: () => randomIds.hex(8),
       sleep,

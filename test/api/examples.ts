@@ -3,6 +3,7 @@
  * about one that is not there, and what is answered to whoever is let in. The tests that run over all operations (who may
  * do what, what a GET leaves alone, what the history tells) go by it: a new operation needs a row.
  */
+import { createHash } from 'node:crypto';
 import { effectDone } from '../../src/scheduler/outbox.ts';
 import { abortJob } from '../../src/scheduler/operate.ts';
 import { setThreadEnabled } from '../../src/scheduler/threads.ts';
@@ -10,7 +11,7 @@ import { newSecret } from '../../src/api/secrets.ts';
 import type { MinerId } from '../../src/schema/ids.ts';
 import type { NextAnswer, RegisterAnswer } from '../../src/schema/runner.ts';
 import { sectorRecord } from '../store/rows.ts';
-import { type ApiWorld, BOOT, OURS, RESOURCES, THEIRS } from './api-world.ts';
+import { AGENT, type ApiWorld, BOOT, OURS, RESOURCES, THEIRS } from './api-world.ts';
 import { webhookExamples } from './webhook-examples.ts';
 
 /** `object`: the name by which the request says what it is about; answers about two objects may differ in it only. */
@@ -164,6 +165,13 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
     plain('GET /healthz'),
     plain('GET /readyz'),
     plain('GET /metrics'),
+    plain('GET /runner.sh'),
+    plain('GET /runner/files'),
+    {
+      route: 'GET /runner/{sha256}',
+      own: () => ({ path: `/runner/${createHash('sha256').update(AGENT).digest('hex')}` }),
+      missing: () => ({ path: `/runner/${'0'.repeat(64)}` }),
+    },
     plain('GET /v1/plans'),
     { route: 'POST /v1/sectors', event: 'created', ...byMiner((miner) => ({ path: '/v1/sectors', body: { plan: 'sealer', miner } })) },
     {
@@ -211,6 +219,12 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
       own: () => ({ path: '/v1/runners/tokens', body: { trust: 'rented' } }),
     }),
     plain('GET /v1/runners', { whole: true }),
+    {
+      route: 'GET /v1/runners/{id}',
+      whole: true,
+      own: async () => ({ path: `/v1/runners/${(await world.runner()).runnerId}` }),
+      missing: () => ({ path: '/v1/runners/r-000000000000' }),
+    },
     {
       route: 'POST /v1/runners/register',
       event: 'runner_registered',

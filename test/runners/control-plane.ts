@@ -13,7 +13,15 @@ import type { z } from 'zod';
 import { type LocalObjects, openLocalObjects } from '../../src/objects/local.ts';
 import { objectRoutes } from '../../src/objects/routes.ts';
 import { AttemptId } from '../../src/schema/ids.ts';
-import { type Grant, HeartbeatRequest, NextRequest, RegisterRequest, type Report, type ReportStatus } from '../../src/schema/runner.ts';
+import {
+  type Grant,
+  HeartbeatRequest,
+  type NextAnswer,
+  NextRequest,
+  RegisterRequest,
+  type Report,
+  type ReportStatus,
+} from '../../src/schema/runner.ts';
 import type { Stage, Work } from '../../src/schema/stage.ts';
 import { SealpoolError, toProblem } from '../../src/schema/problem.ts';
 
@@ -46,6 +54,10 @@ export class TestControlPlane {
   /** How the next reports of an attempt are answered, in order; then `accepted`. */
   readonly statuses = new Map<string, Status[]>();
   readonly cancelled = new Set<string>();
+  /** Told with every answer. */
+  upgrade: NextAnswer['upgrade'];
+  /** Given to whoever asks for one. */
+  probe: NextAnswer['probe'];
   heartbeatMs = 25;
   pollMs = 10_000;
   /** When set, every call of an agent is answered so. */
@@ -193,7 +205,8 @@ export class TestControlPlane {
       if (request.waitMs > 0 && request.freeSlots > 0 && this.#grants.length === 0) await this.#held(request.waitMs, c.req.raw.signal);
       const grants = this.#grants.splice(0, request.freeSlots);
       const cancel = request.running.map(({ attempt }) => attempt).filter((attempt) => this.cancelled.has(attempt));
-      return c.json({ reports, grants, cancel });
+      const probe = request.probe === true ? this.probe : undefined;
+      return c.json({ reports, grants, cancel, upgrade: this.upgrade, probe });
     });
     app.post('/v1/runners/self/heartbeat', async (c) => {
       const request = this.#parse(HeartbeatRequest, await c.req.json());

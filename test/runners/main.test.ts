@@ -7,7 +7,7 @@ import { STAGE_PROGRAM, eventually, proverWork, useAgent } from './agent-fixture
 
 const fixture = useAgent();
 
-function begin(options: Partial<RunnerMainOptions> = {}): { ended: Promise<void>; ready: string[]; end: () => void } {
+function begin(options: Partial<RunnerMainOptions> = {}): { ended: Promise<unknown>; ready: string[]; end: () => void } {
   let end: () => void = () => undefined;
   const askedToEnd = new Promise<void>((resolve) => (end = resolve));
   const ready: string[] = [];

@@ -8,10 +8,13 @@ import { asRunner, bearer, runnerCredential, runnerOf } from '../auth.ts';
 import { answerNext } from '../next.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
+import { probesOf } from '../probes.ts';
 import { hashSecret, newSecret, secretAfter } from '../secrets.ts';
+import { drained, upgradeOf } from '../upgrades.ts';
 
 export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { settings } = parts;
+  const probe = probesOf(parts);
   app.openapi(
     operation(parts, {
       method: 'post',
@@ -45,7 +48,14 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       const { door } = c.var;
       const credential = runnerCredential(c.req.header('authorization'));
       const request = c.req.valid('json');
-      const answer = (): Promise<NextAnswer> => answerNext({ ...parts, door }, credential, request, c.req.raw.signal);
+      const upgrade = await upgradeOf(parts, request.software);
+      const asked = upgrade === undefined ? request : drained(request);
+      const answer = async (): Promise<NextAnswer> => {
+        const answered = await answerNext({ ...parts, door }, credential, asked, c.req.raw.signal);
+        // Only whoever was let in gets URLs.
+        const probed = request.probe === true ? await probe(credential) : undefined;
+        return { ...answered, ...(upgrade === undefined ? {} : { upgrade }), ...(probed === undefined ? {} : { probe: probed }) };
+      };
       return c.json(await asRunner(door, credential, request.bootId, answer), 200);
     },
   );

@@ -8,6 +8,7 @@ import { did, wholeOnly } from '../auth.ts';
 import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
+import { notFound } from '../problems.ts';
 import { JoinTokenRequest } from '../requests.ts';
 import { newSecret } from '../secrets.ts';
 import { JoinToken, RunnerLog, RunnerView } from '../views.ts';
@@ -63,6 +64,26 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       wholeOnly(c.get('principal'));
       return c.json({ items: await c.var.door.run((ctx) => ctx.tx.runners().map((row) => runnerView(ctx.tx, row))) }, 200);
+    },
+  );
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/runners/{id}',
+      who: 'viewer',
+      summary: 'One runner: what it has, runs and is running',
+      params: Id,
+      answer: RunnerView,
+    }),
+    async (c) => {
+      wholeOnly(c.get('principal'));
+      const { id } = c.req.valid('param');
+      const shown = await c.var.door.run((ctx) => {
+        const row = ctx.tx.runner(id);
+        return row === undefined ? undefined : runnerView(ctx.tx, row);
+      });
+      if (shown === undefined) throw notFound(`runner ${id}`);
+      return c.json(shown, 200);
     },
   );
   app.openapi(

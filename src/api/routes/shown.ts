@@ -105,8 +105,8 @@ export function runnerView(tx: Tx, row: RunnerRow): RunnerView {
   const { id, name, trust, resources, status, reason, strikes, lastSeenMs, registeredMs } = row;
   const running = tx.runningAttempts(id).map(({ id: attempt, job, stage, fraction }) => ({ attempt, job, stage, fraction }));
   const lists = { labels: [...row.labels], stages: [...row.stages], storage: [...row.storage] };
-  const tests = row.tests?.stages ?? {};
-  return { id, name, trust, ...lists, resources, status, reason, strikes, lastSeenMs, registeredMs, tests, running };
+  const told = { agentVersion: row.agentVersion ?? null, tests: row.tests?.stages ?? {} };
+  return { id, name, trust, ...lists, resources, status, reason, strikes, lastSeenMs, registeredMs, ...told, running };
 }
 
 /** What a runner did last, newest first. Throws 404 where there is no such runner. */

@@ -7,6 +7,7 @@ import type { PieceView, RunnerLog, RunnerView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, argument, needed, text, whole } from '../command.ts';
 import { plain, table, time } from '../text.ts';
 import { shown } from '../watch.ts';
+import { SHOW_RUNNER } from './runner-show.ts';
 import { durationMs } from './settings.ts';
 
 function runnerTable(runners: readonly RunnerView[]): string {
@@ -108,6 +109,7 @@ export const RUNNER_COMMANDS: readonly Command[] = [
     options: { watch: { type: 'boolean', short: 'w' } },
     run: (session) => shown(session, session.client.runners, ({ items }) => runnerTable(items)),
   },
+  SHOW_RUNNER,
   action('drain', 'finish what runs, take nothing new'),
   action('cordon', 'grant nothing to it'),
   action('uncordon', 'lift a drain, a cordon or a quarantine'),

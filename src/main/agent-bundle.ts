@@ -1,0 +1,22 @@
+/**
+ * The entry of the agent in one file, as runner.sh and the runner image start it. `launch PROVER` keeps an agent running
+ * and gives it other software when it asks for that; without words it is that agent. All else comes from the environment.
+ */
+import { resolve } from 'node:path';
+import { loadConfig } from './config.ts';
+import { UPGRADE_EXIT, launch } from './launch.ts';
+import { runner } from './runner.ts';
+
+async function main([word, prover]: readonly string[]): Promise<number> {
+  try {
+    const config = loadConfig();
+    if (word === undefined) return (await runner(config, import.meta.filename)) === 'upgrade' ? UPGRADE_EXIT : 0;
+    if (word !== 'launch' || prover === undefined) throw new Error(`this takes \`launch PROVER\` or nothing, and not ${word}`);
+    return await launch(config, { agent: import.meta.filename, prover: resolve(prover) });
+  } catch (error) {
+    process.stderr.write(`sealpool failed: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
