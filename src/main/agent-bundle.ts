@@ -9,7 +9,9 @@ import { runner } from './runner.ts';
 
 async function main([word, prover]: readonly string[]): Promise<number> {
   try {
-    const config = loadConfig();
+    // Where instances are rented by a form, what was left out comes as nothing.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ''));
+    const config = loadConfig({ env });
     if (word === undefined) return (await runner(config, import.meta.filename)) === 'upgrade' ? UPGRADE_EXIT : 0;
     if (word !== 'launch' || prover === undefined) throw new Error(`this takes \`launch PROVER\` or nothing, and not ${word}`);
     return await launch(config, { agent: import.meta.filename, prover: resolve(prover) });

@@ -20,12 +20,12 @@ fail() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# get PATH FILE: fetches it from the control plane.
+# get PATH FILE: fetches it from the control plane. The wget of some static busybox crashes when it is given a time limit.
 get() {
   tries=0
   wait=1
   until
-    if has curl; then curl -fsS --connect-timeout 20 -o "$2" "$url$1"; else wget -q -T 60 -O "$2" "$url$1"; fi
+    if has curl; then curl -fsS --connect-timeout 20 -o "$2" "$url$1"; else wget -q -O "$2" "$url$1"; fi
   do
     tries=$((tries + 1))
     [ "$tries" -lt 6 ] || fail "$url$1 cannot be fetched; is the control plane reachable from here, and is this script its newest? Fetch the script again"
