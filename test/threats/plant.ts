@@ -15,6 +15,9 @@ export const THREATS: readonly Threat[] = [...RUNNER_THREATS, ...RESULT_THREATS]
 const COPIED = ['src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'wrangler.toml'];
 const LINKED = ['node_modules', 'bin', 'docs', 'migrations', 'runner-image', 'scripts'];
 
+/** A test that hangs without its control is none that fails. */
+const MOST_MS = 10 * 60_000;
+
 /** The file's text without the control. Throws when the text is not there exactly once: the source has changed, so must the row. */
 export function without({ control, file, find, replace }: Threat, text: string): string {
   if (text.split(find).length !== 2) throw new Error(`${control}: src/${file} does not have the text exactly once; write the row anew`);
@@ -52,7 +55,12 @@ export class Tree {
     rmSync(report, { force: true });
     const named = name === undefined ? [] : ['-t', name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')];
     const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'node', '--reporter=json', `--outputFile=${report}`];
-    const child = spawn(process.execPath, [...args, ...named, ...files], { cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, [...args, ...named, ...files], {
+      cwd: this.#folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: MOST_MS,
+      killSignal: 'SIGKILL',
+    });
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-2_000)));
     await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));

@@ -197,7 +197,7 @@ export const RESULT_THREATS: readonly Threat[] = [
     find: "if (path.length > 400 || !path.split('/').every((segment) => SEGMENT.test(segment) && !segment.includes('..'))) {",
     replace: 'if (path.length > 400 || SEGMENT.test("")) {',
     test: 'test/runners/storage.test.ts',
-    name: 'path "../escape" is refused',
+    name: 'path "sealed/.hidden" is refused',
   },
   {
     threat: LEAKS,
