@@ -56,6 +56,7 @@ params: prover
 packages:
 	@scripts/debian-packages.sh
 	@scripts/python-packages.sh
+	@scripts/go-programs.sh
 
 $(READY): package.json package-lock.json .npmrc test/older-node/package-lock.json
 	@scripts/require.sh node
