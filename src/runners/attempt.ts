@@ -135,13 +135,13 @@ export class RunningAttempt {
         const { outputs: made, result } = HEAVY.has(grant.stage) ? await context.heavy.pass(signal, stage) : await stage();
         context.log('info', 'the stage program ended well', about);
         const outputs: z.infer<typeof ReportedOutput>[] = [];
-        for (const { slot, path, sizeBytes, hash } of made) {
+        for (const { slot, path, sizeBytes, hash, changedMs } of made) {
           progress.note(`sending ${slot.name}`);
           outputs.push({
             name: slot.name,
             sizeBytes: String(sizeBytes),
             hash,
-            parts: await upload(slot, { path, sizeBytes }, { signal, patienceMs }),
+            parts: await upload(slot, { path, sizeBytes, changedMs }, { signal, patienceMs }),
           });
           context.log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
         }

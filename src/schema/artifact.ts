@@ -67,3 +67,9 @@ export function maxSizeBytes(name: string, proof: SealProof): number {
   if (name.endsWith('/p_aux') || name.endsWith('/t_aux') || name === 'proof.bin') return 64 * 2 ** 10;
   return sectorSizeBytes * 2;
 }
+
+/** The size of an output of this name, where all honest ones have the same. */
+export function exactSizeBytes(name: string, proof: SealProof): number | undefined {
+  const exact = name === 'sealed' || name === 'update' || layerNames(proof).includes(name);
+  return exact ? sealProofInfo(proof).sectorSizeBytes : undefined;
+}

@@ -19,8 +19,12 @@ export const SECRET_KEY = 'canary/secret+key/of/the/S3/server/012345';
 
 /** The least that a part may have on S3, but the last. */
 export const LEAST_PART_BYTES = 5 * 2 ** 20;
-const START_MS = 15_000;
+/** Many things run on the machine of the tests. */
+const START_MS = 60_000;
 const START_TRIES = 3;
+const ASK_AGAIN_MS = 50;
+/** For the hook in which a server starts. */
+export const SERVER_HOOK_MS = 90_000;
 
 export type S3Server = {
   readonly endpoint: string;
@@ -86,6 +90,9 @@ async function startOnce(program: string, command: (folder: string) => Promise<C
   const log = openSync(logFile, 'a');
   const child = spawn(program, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', log, log] });
   closeSync(log);
+  // A test that was given up leaves none behind.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()).once('error', () => resolve()));
   const endpoint = `http://127.0.0.1:${port}`;
   const client = new S3Client({
@@ -99,8 +106,9 @@ async function startOnce(program: string, command: (folder: string) => Promise<C
   });
   const close = async (): Promise<void> => {
     client.destroy();
-    child.kill('SIGKILL');
+    kill();
     await gone;
+    process.off('exit', kill);
     cleanUp?.();
     rmSync(folder, { recursive: true, force: true });
   };
@@ -121,7 +129,10 @@ async function untilBucket(client: S3Client, child: ChildProcess, logFile: strin
       return;
     } catch (error) {
       if (['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes((error as Error).name)) return;
-      if (Date.now() < limit && child.exitCode === null && child.signalCode === null) continue;
+      if (Date.now() < limit && child.exitCode === null && child.signalCode === null) {
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+        continue;
+      }
       throw new Error(`the S3 server does not serve (${String(error)}):\n${readFileSync(logFile, 'utf8').slice(-2_000)}`);
     }
   }

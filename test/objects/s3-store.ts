@@ -5,7 +5,11 @@ import { ACCESS_KEY, BUCKET, LEAST_PART_BYTES, REGION, SECRET_KEY } from './s3-s
 
 /** With the least parts, so that few bytes make several. */
 export function openStore(endpoint: string, more: Partial<S3Options> = {}): S3Objects {
-  return new S3Objects({
+  return new S3Objects(optionsFor(endpoint, more));
+}
+
+export function optionsFor(endpoint: string, more: Partial<S3Options> = {}): S3Options {
+  return {
     endpoint,
     bucket: BUCKET,
     region: REGION,
@@ -14,5 +18,5 @@ export function openStore(endpoint: string, more: Partial<S3Options> = {}): S3Ob
     credentials: async () => ({ accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY }),
     partSizeBytes: LEAST_PART_BYTES,
     ...more,
-  });
+  };
 }

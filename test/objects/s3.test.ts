@@ -1,8 +1,10 @@
 /** The S3 adapter against real servers: the port's suite on each. */
-import { describe } from 'vitest';
+import { describe, vi } from 'vitest';
 import { objectStoreConformance } from './conformance.ts';
-import { HAS_SEAWEEDFS, HAS_VERSITYGW, LEAST_PART_BYTES, startSeaweedfs, startVersitygw } from './s3-servers.ts';
+import { HAS_SEAWEEDFS, HAS_VERSITYGW, LEAST_PART_BYTES, SERVER_HOOK_MS, startSeaweedfs, startVersitygw } from './s3-servers.ts';
 import { openStore } from './s3-store.ts';
+
+vi.setConfig({ testTimeout: 90_000, hookTimeout: SERVER_HOOK_MS });
 
 for (const [name, has, start] of [
   ['SeaweedFS', HAS_SEAWEEDFS, startSeaweedfs],
