@@ -36,6 +36,7 @@ test: $(READY) prover packages params
 	@node=$$($(NODE)) && exec "$$node" scripts/test.ts
 
 soak: $(READY) prover packages params
+	@scripts/go-programs.sh
 	@node=$$($(NODE)) && exec "$$node" scripts/test.ts --soak
 
 sim: $(READY)

@@ -35,7 +35,7 @@ export const IMPORT_RULES: Readonly<Record<string, ImportRule>> = {
     node: true,
   },
   // The embedded store serves its signed URLs itself, so it brings routes along.
-  objects: { own: PORTS, packages: ['undici', 'hono', 'zod'], node: true },
+  objects: { own: PORTS, packages: ['undici', 'hono', 'zod', '@aws-sdk/client-s3', '@aws-sdk/s3-request-presigner'], node: true },
   rental: { own: PORTS, packages: ['undici', 'zod'], node: true },
   effects: { own: PORTS, packages: ['undici'], node: true },
   webhooks: { own: PORTS, packages: ['undici', 'standardwebhooks'], node: true },

@@ -209,12 +209,12 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
     })),
   );
   const slots = await Promise.all(
-    plan.outputs.map(async ({ name, key, maxSizeBytes, required }) => ({
+    plan.outputs.map(async ({ name, key, maxSizeBytes, exactly, required }) => ({
       name,
       key,
       maxSizeBytes,
       required,
-      upload: await parts.objects.createUpload(key, maxSizeBytes, URL_TTL_MS),
+      upload: await parts.objects.createUpload(key, maxSizeBytes, URL_TTL_MS, exactly),
     })),
   );
   if (slots.length > 0) {
@@ -234,6 +234,7 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
     maxSizeBytes: String(maxSizeBytes),
     partSizeBytes: upload.partSizeBytes,
     partUrls: [...upload.partUrls],
+    ...(upload.checksum === undefined ? {} : { checksum: upload.checksum }),
     required,
   }));
   const about = { ...(request === null ? {} : { requestId: request }), ...(sector === null ? {} : { sector }) };

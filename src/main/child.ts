@@ -9,7 +9,8 @@ export type ChildOptions = {
   readonly name: string;
   /** Arguments after the program, made anew for each start. */
   readonly arguments: () => Promise<readonly string[]> | readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  /** Added to the environment; undefined takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Its stderr, and what it prints besides its ready line, is appended here. */
   readonly logFile: string;
   /** One sentence about a start or an end. */

@@ -183,6 +183,31 @@ export const KEYS = {
     .int()
     .min(0)
     .default(16 * 2 ** 20),
+  /** Set: objects are kept in a bucket there, and not in the data folder. */
+  'objects.s3.endpoint': z.url({ protocol: /^https?$/ }).optional(),
+  'objects.s3.bucket': z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'not the name of a bucket')
+    .optional(),
+  'objects.s3.region': text.default('us-east-1'),
+  /** What the names of all objects begin with, for a bucket that others use too. */
+  'objects.s3.prefix': z
+    .string()
+    .regex(/^(?:[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?:\/[A-Za-z0-9][A-Za-z0-9_-]{0,63}){0,7}\/?)?$/, 'plain names joined by "/"')
+    .default(''),
+  'objects.s3.access_key': text.optional(),
+  'objects.s3.access_key_file': text.optional(),
+  'objects.s3.secret_key': text.optional(),
+  'objects.s3.secret_key_file': text.optional(),
+  /** `https://host/bucket/…` and not `https://bucket.host/…`. */
+  'objects.s3.path_style': z.boolean().default(true),
+  /** The longest that a signed URL is good for; S3 knows seven days at most. */
+  'objects.s3.url_ttl_ms': z
+    .number()
+    .int()
+    .min(60_000)
+    .max(7 * 24 * 3_600_000)
+    .default(24 * 3_600_000),
 
   /** How often one API token, one runner, and one address without a secret may ask; how many wrong secrets an address may send. */
   'rate_limits.token': rate(USUAL_RATES.token),

@@ -25,7 +25,7 @@ export async function dev(config: Config): Promise<void> {
   const children: SupervisedChild[] = [];
   // Named to all: a child has its own --data and would look for the file there.
   const file = config.config === undefined ? [] : ['--config', config.config];
-  const start = (name: string, args: () => Promise<string[]> | string[], env: Record<string, string> = {}): SupervisedChild => {
+  const start: Start = (name, args, env = {}) => {
     const child = new SupervisedChild({
       name,
       arguments: async () => [ENTRY, name, ...file, ...(await args())],
@@ -48,7 +48,8 @@ export async function dev(config: Config): Promise<void> {
   }
 }
 
-type Start = (name: string, args: () => Promise<string[]> | string[], env?: Record<string, string>) => SupervisedChild;
+type Environment = Record<string, string | undefined>;
+type Start = (name: string, args: () => Promise<string[]> | string[], env?: Environment) => SupervisedChild;
 
 async function startAll(config: Config, data: string, start: Start) {
   // A port that was free once is asked for again after a crash: URLs in hand stay good.
@@ -74,12 +75,18 @@ async function startAll(config: Config, data: string, start: Start) {
       if (!existsSync(join(data, 'runner', 'runner.json'))) await writeJoinToken(url, tokenFile, joinFile);
       return ['--data', join(data, 'runner'), '--port', '0', '--url', url, '--join-token-file', joinFile];
     },
-    { [envName('runner.storage')]: `[{ id = ${JSON.stringify(STORAGE)}, path = ${JSON.stringify(join(data, 'storage'))} }]` },
+    {
+      ...NO_S3_KEYS,
+      [envName('runner.storage')]: `[{ id = ${JSON.stringify(STORAGE)}, path = ${JSON.stringify(join(data, 'storage'))} }]`,
+    },
   );
   await serving(runner, 'runner', data);
   const pids = { devnet: chain.pid, serve: controlPlane.pid, runner: runner.pid };
   return { ready: true as const, url, tokenFile, chainUrl, storage: join(data, 'storage'), logs: join(data, 'logs'), pids };
 }
+
+/** A runner gets signed URLs and needs no key. */
+const NO_S3_KEYS: Environment = { [envName('objects.s3.access_key')]: undefined, [envName('objects.s3.secret_key')]: undefined };
 
 /** Secrets of another deployment would count more than those that `dev` makes for its children. */
 function refuseForeign(config: Config): void {

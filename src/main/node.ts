@@ -5,7 +5,6 @@ import { getConnInfo } from '@hono/node-server/conninfo';
 import { createApp } from '../api/app.ts';
 import { openDoor } from '../api/door.ts';
 import { LotusChain } from '../chain/lotus-chain.ts';
-import { openLocalObjects } from '../objects/local.ts';
 import { performEffects } from '../effects/performer.ts';
 import { objectRoutes } from '../objects/routes.ts';
 import type { Money } from '../metrics/standing.ts';
@@ -24,6 +23,7 @@ import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { randomIds, sleep } from './machine.ts';
 import { followBalances, metricsOf } from './metrics.ts';
+import { openObjects } from './objects.ts';
 import { remoteAddress } from './remote-address.ts';
 import { ratesOf, settingsOf } from './settings.ts';
 import { runnerFiles } from './runner-files.ts';
@@ -63,12 +63,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const clock = steadyClock(await store.commit((tx) => Number(tx.meta(ALIVE) ?? 0)));
     const door = openDoor({ store, clock, ids: randomIds, settings });
     let publicUrl = config.public_url ?? '';
-    const objects = await openLocalObjects({
-      dataDir,
-      publicUrl: () => publicUrl,
-      minFreeBytes: config['objects.min_free_bytes'],
-      now: clock.now,
-    });
+    const { objects, local, close: closeObjects } = await openObjects(config, { dataDir, publicUrl: () => publicUrl, now: clock.now, log });
     const backups = await openBackups({ source: store, folder: dataDir, minFreeBytes: config['objects.min_free_bytes'] });
     // What this start itself brings about is told too.
     const before = await door.run((ctx) => ctx.tx.lastEventSeq());
@@ -99,10 +94,8 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       metrics: metrics.text,
       onAnswered: metrics.answered,
     });
-    app.route(
-      '/',
-      objectRoutes(objects, (error) => log.error({ err: error }, 'the object store failed a request')),
-    );
+    const onBroken = (error: unknown): void => log.error({ err: error }, 'the object store failed a request');
+    if (local !== undefined) app.route('/', objectRoutes(local, onBroken));
     const server = await listen(app.fetch, config.listen, config.port);
     const host = config.listen.includes(':') ? `[${config.listen}]` : config.listen;
     const listening = `http://${host}:${server.port}`;
@@ -123,7 +116,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const webhooks = callBack(door, clock, log, metrics, ending.signal);
     const loops = [
       runTicks(door, log, ending.signal),
-      runSweeps(objects, log, ending.signal),
+      ...(local === undefined ? [] : [runSweeps(local, log, ending.signal)]),
       runForgetting(door, log, ending.signal),
       effects,
       told,
@@ -144,6 +137,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
         await server.close(CLOSE_MS);
         await Promise.allSettled(loops);
         await chain.close();
+        closeObjects();
         store.close();
         log.info('the control plane ended');
       },

@@ -10,18 +10,26 @@ export function isObjectKey(key: string): boolean {
   return key.length <= MAX_KEY_LENGTH && key.split('/').every((segment) => SEGMENT.test(segment) && !segment.includes('..'));
 }
 
+/** The key itself. Throws `bad_object_key` for anything that is not a server-made key. */
+export function checkedKey(key: string): string {
+  if (!isObjectKey(key)) throw badKey(key);
+  return key;
+}
+
 /** The file of an object below `root`. Throws `bad_object_key` for anything that is not a server-made key. */
 export function objectPath(root: string, key: string): string {
   const path = join(root, key);
   const inside = relative(root, path);
-  if (!isObjectKey(key) || inside.startsWith('..') || isAbsolute(inside)) {
-    throw new SealpoolError(
-      'bad_request',
-      'bad_object_key',
-      `${JSON.stringify(key.slice(0, 80))} is not an object key; keys are plain segments joined by "/", made by the control plane`,
-    );
-  }
+  if (!isObjectKey(key) || inside.startsWith('..') || isAbsolute(inside)) throw badKey(key);
   return path;
+}
+
+function badKey(key: string): SealpoolError {
+  return new SealpoolError(
+    'bad_request',
+    'bad_object_key',
+    `${JSON.stringify(key.slice(0, 80))} is not an object key; keys are plain segments joined by "/", made by the control plane`,
+  );
 }
 
 /** Upload ids name folders, so they are checked like keys. */

@@ -127,13 +127,13 @@ export class RunningAttempt {
         context.log('info', 'the stage program ended well', processor === undefined ? about : { ...about, processor });
         const outputs: z.infer<typeof ReportedOutput>[] = [];
         this.sending = true;
-        for (const { slot, path, sizeBytes, hash } of made) {
+        for (const { slot, path, sizeBytes, hash, changedMs } of made) {
           progress.note(`sending ${slot.name}`);
           outputs.push({
             name: slot.name,
             sizeBytes: String(sizeBytes),
             hash,
-            parts: await upload(slot, { path, sizeBytes }, { signal, patienceMs, onMoved }),
+            parts: await upload(slot, { path, sizeBytes, changedMs }, { signal, patienceMs, onMoved }),
           });
           context.log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
         }

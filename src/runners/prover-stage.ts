@@ -21,7 +21,14 @@ export type ProverStageRun = {
 };
 
 /** An output that exists as it was answered and may be uploaded. */
-export type MadeOutput = { readonly slot: OutputSlot; readonly path: string; readonly sizeBytes: number; readonly hash: string };
+export type MadeOutput = {
+  readonly slot: OutputSlot;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly hash: string;
+  /** `ctimeMs` of its status when the stage had ended. */
+  readonly changedMs: number;
+};
 
 /** The request for the stage program: paths are relative to the work folder. */
 export function proverRequest(grant: Grant, work: z.infer<typeof ProverWork>): object {
@@ -87,7 +94,7 @@ export async function madeOutputs(grant: Grant, outDir: string, answer: StageAns
         `output ${slot.name} has ${found.size} bytes and may have ${slot.maxSizeBytes}; the stage program is broken`,
       );
     }
-    made.push({ slot, path, sizeBytes: found.size, hash: answered.hash });
+    made.push({ slot, path, sizeBytes: found.size, hash: answered.hash, changedMs: found.ctimeMs });
   }
   return made;
 }

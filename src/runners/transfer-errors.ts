@@ -2,6 +2,9 @@
 import { Backoff, pause } from './lanes.ts';
 import { StageFailure } from './failure.ts';
 
+/** How the embedded store and S3 endpoints say that there is no room. */
+const FULL = /storage_full|answered 507|InsufficientStorage|StorageFull|QuotaExceeded/;
+
 export type TransferOptions = {
   /** Aborted when the attempt is cancelled or the agent stops. */
   readonly signal: AbortSignal;
@@ -14,12 +17,26 @@ export type TransferOptions = {
 /** A refusal that another try will not change. */
 class Refused extends Error {}
 
+/** What S3 says with a status of its own choice about a part that arrived damaged or not whole: it is sent again. */
+const S3_AGAIN: ReadonlySet<string> = new Set([
+  'BadDigest',
+  'XAmzContentChecksumMismatch',
+  'IncompleteBody',
+  'RequestTimeout',
+  'SlowDown',
+  'InternalError',
+  'OperationAborted',
+]);
+
 /** Throws for every status but the wanted ones; the URL's query is a secret and is not repeated. */
 export async function checkStatus(answer: Response, wanted: readonly number[], what: string): Promise<void> {
   if (wanted.includes(answer.status)) return;
   const text = (await answer.text().catch(() => '')).slice(0, 2000);
-  const detail = problemDetail(text) ?? `status ${answer.status}`;
-  const lasting = answer.status >= 400 && answer.status < 500 && ![408, 409, 422, 425, 429].includes(answer.status);
+  const s3Code = /<Code>([A-Za-z0-9.]{1,60})<\/Code>/.exec(text)?.[1];
+  // S3's sentences repeat the request with its signature; its code says enough.
+  const detail = s3Code ?? problemDetail(text) ?? `status ${answer.status}`;
+  const again = [408, 409, 422, 425, 429].includes(answer.status) || (s3Code !== undefined && S3_AGAIN.has(s3Code));
+  const lasting = answer.status >= 400 && answer.status < 500 && !again;
   const message = `${what}: the object store answered ${answer.status} (${detail})`;
   throw lasting ? new Refused(message) : new Error(message);
 }
@@ -43,7 +60,7 @@ export async function withRetries<T>(options: TransferOptions, what: string, ste
       const text = describe(error);
       if (error instanceof Refused) throw new StageFailure('transfer_failed', `${text}; a new attempt gets new URLs`);
       if (Date.now() - lastMs > options.patienceMs) {
-        const code = text.includes('storage_full') || text.includes('(507') ? 'storage_full' : 'transfer_failed';
+        const code = FULL.test(text) ? 'storage_full' : 'transfer_failed';
         throw new StageFailure(
           code,
           `${what} made no progress for ${Math.round(options.patienceMs / 1000)} s, last: ${text}; check the network between runner and object store`,

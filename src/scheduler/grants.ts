@@ -1,5 +1,5 @@
 /** Grants: which stages a runner gets when it asks. A grant never moves; a new attempt has a higher lease epoch. */
-import { maxSizeBytes } from '../schema/artifact.ts';
+import { exactSizeBytes, maxSizeBytes } from '../schema/artifact.ts';
 import { type AttemptId, type JobId, sectorName } from '../schema/ids.ts';
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Stage, Work } from '../schema/stage.ts';
@@ -37,7 +37,14 @@ export type GrantPlan = {
   /** `s-t01000-7`; null before it has a number. */
   readonly sector: string | null;
   readonly inputs: readonly { readonly name: string; readonly key: string; readonly sizeBytes: string; readonly hash: string }[];
-  readonly outputs: readonly { readonly name: string; readonly key: string; readonly maxSizeBytes: number; readonly required: boolean }[];
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly key: string;
+    readonly maxSizeBytes: number;
+    /** It has this size and no less. */
+    readonly exactly: boolean;
+    readonly required: boolean;
+  }[];
 };
 
 /** Lease of a stage in milliseconds: the heartbeat lease plus what its lost work is worth waiting for. */
@@ -197,12 +204,16 @@ export function outputKey(job: Job, attempt: AttemptId, artifact: string): strin
 }
 
 function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['outputs'] {
-  return work.outputs.map(({ name, artifact, required }) => ({
-    name,
-    key: outputKey(job, attempt, artifact),
-    maxSizeBytes: maxSizeBytes(name, job.data.sealProof),
-    required,
-  }));
+  return work.outputs.map(({ name, artifact, required }) => {
+    const exact = exactSizeBytes(name, job.data.sealProof);
+    return {
+      name,
+      key: outputKey(job, attempt, artifact),
+      maxSizeBytes: exact ?? maxSizeBytes(name, job.data.sealProof),
+      exactly: exact !== undefined,
+      required,
+    };
+  });
 }
 
 /** A grant that could not be handed out (no upload could be opened): nobody's fault, the stage waits a little. */

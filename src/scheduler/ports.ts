@@ -353,12 +353,14 @@ export type Upload = {
   readonly uploadId: string;
   readonly partSizeBytes: number;
   readonly partUrls: readonly string[];
+  /** Which checksum header each part carries; CRC-32 where it is left out. */
+  readonly checksum?: 'crc32' | 'md5';
 };
 
 /** Object storage: keys are the control plane's, URLs are what runners get. */
 export type ObjectStore = {
-  /** Begins a multipart upload of at most `maxSizeBytes`; URLs expire after `ttlMs`. */
-  createUpload(key: string, maxSizeBytes: number, ttlMs: number): Promise<Upload>;
+  /** Begins a multipart upload of at most `maxSizeBytes`; URLs expire after `ttlMs`. `exactly`: of no less either, which URLs may then bind. */
+  createUpload(key: string, maxSizeBytes: number, ttlMs: number, exactly?: boolean): Promise<Upload>;
   /** Makes the object from its parts. Idempotent: a second call with the same upload succeeds. Throws when sizes differ. */
   completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void>;
   abortUpload(key: string, uploadId: string): Promise<void>;

@@ -174,6 +174,8 @@ export const OutputSlot = z.object({
   maxSizeBytes: Decimal,
   partSizeBytes: z.number().int().positive(),
   partUrls: z.array(z.string()).min(1),
+  /** The header that each part's checksum goes into: `x-amz-checksum-crc32` (also where it is left out) or `content-md5`. */
+  checksum: z.enum(['crc32', 'md5']).optional(),
   /** False for files that the stage may leave out. */
   required: z.boolean(),
 });

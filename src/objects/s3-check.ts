@@ -1,0 +1,59 @@
+/** Whether a bucket can be what the control plane needs: looked at once at the start, so that a wrong setting is told then and not by a stage hours later. */
+import { randomBytes } from 'node:crypto';
+import { DeleteObjectCommand, HeadBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { SealpoolError } from '../schema/problem.ts';
+import { failureOf, isTaken } from './s3-errors.ts';
+import { type S3Options, clientOf, limited } from './s3-options.ts';
+
+const CHECK_MS = 10_000;
+
+/**
+ * Throws what stands against the bucket. Endpoints that cannot be reached now, or that fail, are told by `onAway`
+ * instead: they may come back, and until then stages wait.
+ */
+export async function checkBucket(options: S3Options, onAway: (sentence: string) => void): Promise<void> {
+  const client = clientOf(options);
+  const { bucket, endpoint } = options;
+  const address = { Bucket: bucket, Key: `${options.prefix}probes/${randomBytes(8).toString('hex')}` };
+  try {
+    await client.send(new HeadBucketCommand({ Bucket: bucket }), limited(CHECK_MS));
+    const put = (): Promise<unknown> =>
+      client.send(new PutObjectCommand({ ...address, Body: Buffer.of(1), IfNoneMatch: '*' }), limited(CHECK_MS));
+    await put();
+    const replaced = await put()
+      .then(
+        () => true,
+        (error: unknown) => {
+          if (isTaken(error)) return false;
+          throw error;
+        },
+      )
+      .finally(() => client.send(new DeleteObjectCommand(address), limited(CHECK_MS)));
+    if (replaced) {
+      throw refuse(
+        `the S3 endpoint ${endpoint} replaces an object although If-None-Match forbids it; sealed files must never change, use an endpoint that knows conditional writes`,
+      );
+    }
+  } catch (error) {
+    if (error instanceof SealpoolError) throw error;
+    const { name, status } = failureOf(error);
+    const told = `${name}${status === undefined ? '' : `, status ${status}`}`;
+    if (status === undefined || status >= 500) {
+      onAway(`the S3 endpoint ${endpoint} does not answer as it should (${told}); stages wait until it does`);
+      return;
+    }
+    if (status === 404) throw refuse(`there is no bucket ${bucket} at ${endpoint}; make it, or set objects.s3.bucket to one that is there`);
+    if (status === 403 || status === 401) {
+      throw refuse(
+        `the S3 endpoint ${endpoint} refuses to let these keys read and write bucket ${bucket} (${told}); check objects.s3.access_key and secret_key, what they may do there, objects.s3.region and the clock`,
+      );
+    }
+    throw refuse(`the S3 endpoint ${endpoint} refuses bucket ${bucket} (${told}); check the keys objects.s3.…`);
+  } finally {
+    client.destroy();
+  }
+}
+
+function refuse(message: string): SealpoolError {
+  return new SealpoolError('bad_request', 'configuration', message);
+}

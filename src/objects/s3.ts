@@ -1,0 +1,196 @@
+/**
+ * The object store on an S3 endpoint. The control plane opens, completes and aborts; runners get URLs for single parts
+ * and objects, and no key. Every object carries the mark of the upload or put that made it: when the answer of a
+ * completion was lost, or the process began anew in its middle, the mark says whose object stands there.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import type { ObjectStore, Upload } from '../scheduler/ports.ts';
+import type { UploadedPart } from '../schema/runner.ts';
+import { noSuchUpload, objectExists } from './errors.ts';
+import { checkedKey } from './keys.ts';
+import { isNoSuchObject, isNoSuchUpload, isTaken, s3Error } from './s3-errors.ts';
+import { checkParts, listedParts } from './s3-parts.ts';
+import { S3Puts } from './s3-put.ts';
+import { CALL_MS, COMPLETE_MS, MARK, type S3Options, clientOf, limited } from './s3-options.ts';
+import { S3Urls } from './s3-sign.ts';
+
+const MAX_PARTS = 9_500;
+const DEFAULT_PART_BYTES = 64 * 2 ** 20;
+/** Between the mark and the endpoint's own id. */
+const SEPARATOR = '.';
+
+type Found = { readonly sizeBytes: number; readonly mark: string | undefined };
+
+export class S3Objects implements ObjectStore {
+  readonly #options: S3Options;
+  readonly #client: S3Client;
+  readonly #urls: S3Urls;
+  readonly #puts: S3Puts;
+  /** The newest completion of each upload: two at once would each see the other's as a stranger's. */
+  readonly #completing = new Map<string, Promise<void>>();
+
+  constructor(options: S3Options) {
+    this.#options = options;
+    this.#client = clientOf(options);
+    const base = new URL(options.endpoint);
+    if (options.pathStyle) base.pathname = `${base.pathname.replace(/\/+$/, '')}/${options.bucket}`;
+    else base.hostname = `${options.bucket}.${base.hostname}`;
+    this.#urls = new S3Urls(this.#client.config, base);
+    this.#puts = new S3Puts(this.#client, options.bucket, async (key) => (await this.#find(key))?.mark);
+  }
+
+  async createUpload(key: string, maxSizeBytes: number, ttlMs: number, exactly = false): Promise<Upload> {
+    if (await this.head(key)) throw objectExists(key);
+    const Key = this.#key(key);
+    const mark = randomBytes(12).toString('hex');
+    const doing = 'opening an upload';
+    const command = new CreateMultipartUploadCommand({ Bucket: this.#options.bucket, Key, Metadata: { [MARK]: mark } });
+    const { UploadId } = await this.#client.send(command, limited(CALL_MS)).catch(rethrow(doing));
+    if (UploadId === undefined) throw s3Error(new Error('no upload id'), doing);
+    const partSizeBytes = Math.max(this.#options.partSizeBytes ?? DEFAULT_PART_BYTES, Math.ceil(maxSizeBytes / MAX_PARTS));
+    const count = Math.max(1, Math.ceil(maxSizeBytes / partSizeBytes));
+    const partUrls: string[] = [];
+    for (let at = 0; at < count; at++) {
+      const query = { partNumber: String(at + 1), uploadId: UploadId, 'x-id': 'UploadPart' };
+      const length = exactly ? { sizeBytes: Math.min(partSizeBytes, maxSizeBytes - at * partSizeBytes) } : {};
+      partUrls.push(await this.#urls.sign({ method: 'PUT', key: Key, query, ttlMs: this.#ttl(ttlMs), ...length }));
+    }
+    // A checksum header of S3's own must be signed with its value, which nobody knows yet; this one need not be signed.
+    return { uploadId: `${mark}${SEPARATOR}${UploadId}`, partSizeBytes, partUrls, checksum: 'md5' };
+  }
+
+  /** As the port says; a call while another completes the same upload waits for that one, then finds it done. */
+  async completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void> {
+    const before = this.#completing.get(uploadId) ?? Promise.resolve();
+    // What the call before was refused for may not hold for this one: it is judged on its own.
+    const mine = before.catch(() => undefined).then(() => this.#complete(key, uploadId, parts, sizeBytes));
+    this.#completing.set(uploadId, mine);
+    try {
+      await mine;
+    } finally {
+      if (this.#completing.get(uploadId) === mine) this.#completing.delete(uploadId);
+    }
+  }
+
+  async #complete(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void> {
+    const Key = this.#key(key);
+    const { mark, id } = idOf(uploadId);
+    const about = { Bucket: this.#options.bucket, Key, UploadId: id };
+    const listed = await listedParts(this.#client, about).catch((error: unknown) => {
+      if (isNoSuchUpload(error)) return undefined;
+      throw s3Error(error, 'listing the parts of an upload');
+    });
+    if (listed === undefined) return this.#isMade(key, mark, sizeBytes, noSuchUpload());
+    checkParts(listed, parts, sizeBytes);
+    const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }));
+    const command = new CompleteMultipartUploadCommand({ ...about, IfNoneMatch: '*', MultipartUpload: { Parts } });
+    try {
+      await this.#client.send(command, limited(COMPLETE_MS));
+    } catch (error) {
+      // Of a call whose answer was lost the repeat is refused: what counts is what stands there now.
+      const lost = isNoSuchUpload(error) ? noSuchUpload() : isTaken(error) ? objectExists(key) : s3Error(error, 'completing an upload');
+      return this.#isMade(key, mark, sizeBytes, lost);
+    }
+    return this.#isMade(key, mark, sizeBytes, noSuchUpload());
+  }
+
+  /** Looks whether the object is there, made by this upload and of this size; throws `otherwise` where there is none. */
+  async #isMade(key: string, mark: string, sizeBytes: number, otherwise: Error): Promise<void> {
+    const found = await this.#find(this.#key(key));
+    if (found === undefined) throw otherwise;
+    if (found.mark !== mark || found.sizeBytes !== sizeBytes) throw objectExists(key);
+  }
+
+  async abortUpload(key: string, uploadId: string): Promise<void> {
+    const { id } = idOf(uploadId);
+    const command = new AbortMultipartUploadCommand({ Bucket: this.#options.bucket, Key: this.#key(key), UploadId: id });
+    await this.#client.send(command, limited(CALL_MS)).catch((error: unknown) => {
+      if (!isNoSuchUpload(error)) throw s3Error(error, 'aborting an upload');
+    });
+  }
+
+  async getUrl(key: string, ttlMs: number): Promise<string> {
+    return this.#urls.sign({ method: 'GET', key: this.#key(key), query: { 'x-id': 'GetObject' }, ttlMs: this.#ttl(ttlMs) });
+  }
+
+  async put(key: string, body: AsyncIterable<Uint8Array>, maxSizeBytes: number): Promise<{ sizeBytes: number; hash: string }> {
+    if (await this.head(key)) throw objectExists(key);
+    return this.#puts.put(this.#key(key), body, { key, maxSizeBytes });
+  }
+
+  async head(key: string): Promise<{ sizeBytes: number } | undefined> {
+    const found = await this.#find(this.#key(key));
+    return found === undefined ? undefined : { sizeBytes: found.sizeBytes };
+  }
+
+  async delete(key: string): Promise<void> {
+    const command = new DeleteObjectCommand({ Bucket: this.#options.bucket, Key: this.#key(key) });
+    await this.#client.send(command, limited(CALL_MS)).catch((error: unknown) => {
+      if (!isNoSuchObject(error)) throw s3Error(error, 'deleting an object');
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }> {
+    let ContinuationToken: string | undefined;
+    do {
+      const command = new ListObjectsV2Command({
+        Bucket: this.#options.bucket,
+        Prefix: `${this.#options.prefix}${prefix}`,
+        ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
+      });
+      const page = await this.#client.send(command, limited(CALL_MS)).catch(rethrow('listing objects'));
+      for (const { Key, Size } of page.Contents ?? []) {
+        // A name that ends in a slash is a folder that some tool made.
+        if (Key === undefined || Key.endsWith('/')) continue;
+        yield { key: Key.slice(this.#options.prefix.length), sizeBytes: Size ?? 0 };
+      }
+      ContinuationToken = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (ContinuationToken !== undefined);
+  }
+
+  /** Closes idle connections. */
+  close(): void {
+    this.#client.destroy();
+  }
+
+  #key(key: string): string {
+    return `${this.#options.prefix}${checkedKey(key)}`;
+  }
+
+  #ttl(ttlMs: number): number {
+    return Math.min(ttlMs, this.#options.urlTtlMs ?? ttlMs);
+  }
+
+  /** By its full key in the bucket. */
+  async #find(Key: string): Promise<Found | undefined> {
+    try {
+      const answer = await this.#client.send(new HeadObjectCommand({ Bucket: this.#options.bucket, Key }), limited(CALL_MS));
+      return { sizeBytes: answer.ContentLength ?? 0, mark: answer.Metadata?.[MARK] };
+    } catch (error) {
+      if (isNoSuchObject(error)) return undefined;
+      throw s3Error(error, 'looking for an object');
+    }
+  }
+}
+
+function idOf(uploadId: string): { mark: string; id: string } {
+  const at = uploadId.indexOf(SEPARATOR);
+  // One of the embedded store, from before the configuration was changed.
+  if (at < 0) throw noSuchUpload();
+  return { mark: uploadId.slice(0, at), id: uploadId.slice(at + 1) };
+}
+
+function rethrow(doing: string): (error: unknown) => never {
+  return (error) => {
+    throw s3Error(error, doing);
+  };
+}

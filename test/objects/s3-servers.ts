@@ -1,0 +1,152 @@
+/** Real S3 servers on loopback, each with a bucket of its own, in a folder that goes with it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, type Server, createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+
+const CACHE = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'sealpool');
+const WEED = join(CACHE, 'python/bin/weed');
+const VERSITYGW = join(CACHE, 'go/bin/versitygw');
+export const HAS_SEAWEEDFS = existsSync(WEED);
+export const HAS_VERSITYGW = existsSync(VERSITYGW);
+
+export const BUCKET = 'sealpool-test';
+export const REGION = 'us-east-1';
+export const ACCESS_KEY = 'AKIACANARYOFTHETEST1';
+export const SECRET_KEY = 'canary/secret+key/of/the/S3/server/012345';
+
+/** The least that a part may have on S3, but the last. */
+export const LEAST_PART_BYTES = 5 * 2 ** 20;
+/** Many things run on the machine of the tests. */
+const START_MS = 60_000;
+const START_TRIES = 3;
+const ASK_AGAIN_MS = 50;
+/** For the hook in which a server starts. */
+export const SERVER_HOOK_MS = 90_000;
+
+export type S3Server = {
+  readonly endpoint: string;
+  readonly pid: number;
+  /** A client with all rights, for a look from outside. */
+  readonly client: S3Client;
+  close(): Promise<void>;
+};
+
+type Command = { readonly args: readonly string[]; readonly port: number; readonly env?: Record<string, string>; cleanUp?(): void };
+
+/** `weed mini`: one process with all parts of SeaweedFS. */
+export function startSeaweedfs(): Promise<S3Server> {
+  return startServer(WEED, async (folder) => {
+    const names = ['master', 'filer', 'volume', 's3', 'admin'] as const;
+    const ports = await freePorts(names.length * 2);
+    const portArgs = names.flatMap((name, at) => [`-${name}.port=${ports[at]}`, `-${name}.port.grpc=${ports[at + names.length]}`]);
+    const identities = join(folder, 's3.json');
+    const credentials = [{ accessKey: ACCESS_KEY, secretKey: SECRET_KEY }];
+    const actions = ['Admin', 'Read', 'Write', 'List', 'Tagging'];
+    writeFileSync(identities, JSON.stringify({ identities: [{ name: 'test', credentials, actions }] }), { mode: 0o600 });
+    const off = ['-master.telemetry=false', '-admin.ui=false', '-webdav=false', '-s3.port.iceberg=0', '-s3.port.lance=0'];
+    const args = ['mini', `-dir=${join(folder, 'data')}`, '-ip=127.0.0.1', '-ip.bind=127.0.0.1', `-s3.config=${identities}`];
+    return {
+      args: [...args, ...portArgs, ...off],
+      port: ports[3] as number,
+      // It leaves sockets behind, named by its ports.
+      cleanUp: () => {
+        for (const [at, port] of ports.entries()) {
+          const name = `${names[at % names.length]}${at < names.length ? '' : '-grpc'}`;
+          rmSync(join('/tmp', `seaweedfs-${name}-${port}.sock`), { force: true });
+        }
+      },
+    };
+  });
+}
+
+/** versitygw over a folder of plain files. */
+export function startVersitygw(): Promise<S3Server> {
+  return startServer(VERSITYGW, async (folder) => {
+    const [port = 0] = await freePorts(1);
+    const args = ['--port', `127.0.0.1:${port}`, '--region', REGION, '--keep-alive', '--quiet', 'posix', join(folder, 'data')];
+    return { args, port, env: { ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY } };
+  });
+}
+
+/** A port may be taken between being found free and being used: then with others. */
+async function startServer(program: string, command: (folder: string) => Promise<Command>): Promise<S3Server> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await startOnce(program, command);
+    } catch (error) {
+      if (tries === START_TRIES) throw error;
+    }
+  }
+}
+
+async function startOnce(program: string, command: (folder: string) => Promise<Command>): Promise<S3Server> {
+  const folder = mkdtempSync(join(tmpdir(), 'sealpool-s3-'));
+  mkdirSync(join(folder, 'data'));
+  const { args, port, env, cleanUp } = await command(folder);
+  const logFile = join(folder, 'log');
+  const log = openSync(logFile, 'a');
+  const child = spawn(program, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', log, log] });
+  closeSync(log);
+  // A test that was given up leaves none behind.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()).once('error', () => resolve()));
+  const endpoint = `http://127.0.0.1:${port}`;
+  const client = new S3Client({
+    endpoint,
+    region: REGION,
+    forcePathStyle: true,
+    credentials: { accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY },
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 1,
+  });
+  const close = async (): Promise<void> => {
+    client.destroy();
+    kill();
+    await gone;
+    process.off('exit', kill);
+    cleanUp?.();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await untilBucket(client, child, logFile);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { endpoint, pid: child.pid as number, client, close };
+}
+
+/** Makes the bucket as soon as the server takes it. */
+async function untilBucket(client: S3Client, child: ChildProcess, logFile: string): Promise<void> {
+  for (const limit = Date.now() + START_MS; ;) {
+    try {
+      await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
+      return;
+    } catch (error) {
+      if (['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes((error as Error).name)) return;
+      if (Date.now() < limit && child.exitCode === null && child.signalCode === null) {
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+        continue;
+      }
+      throw new Error(`the S3 server does not serve (${String(error)}):\n${readFileSync(logFile, 'utf8').slice(-2_000)}`);
+    }
+  }
+}
+
+/** Different loopback ports that nobody listens on. */
+async function freePorts(count: number): Promise<number[]> {
+  const held: Server[] = [];
+  for (let at = 0; at < count; at++) {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+    held.push(server);
+  }
+  const ports = held.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
