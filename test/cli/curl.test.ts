@@ -92,6 +92,7 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'worker limits': [[], ['concurrent.PC1=2']],
   'runners token': [['--trust', 'own', '--labels', 'a,b']],
   'runners list': [[]],
+  'runners show': [['r-aaaaaaaaaaaa']],
   'runners drain': [['r-aaaaaaaaaaaa']],
   'runners cordon': [['r-aaaaaaaaaaaa']],
   'runners ban': [['r-aaaaaaaaaaaa']],
