@@ -193,15 +193,15 @@ export const KEYS = {
     .optional(),
   'runner.stage_processes': z.number().int().min(8).max(4_194_304).default(16_384),
   'runner.stage_work_bytes': z.number().int().min(1).optional(),
+  'runner.container_socket': text.optional(),
+  /** `NAME@sha256:…`, or `sha256:…` of one that was loaded. */
+  'runner.container_image': text.optional(),
+  'runner.container_archive': text.optional(),
   'runner.container_cpus': z.number().positive().optional(),
   'runner.container_cpuset': z
     .string()
     .regex(/^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$/, 'cores are written "0-3,8"')
     .optional(),
-  'runner.container_socket': text.optional(),
-  /** `NAME@sha256:…`, or `sha256:…` of one that was loaded. */
-  'runner.container_image': text.optional(),
-  'runner.container_archive': text.optional(),
   'runner.container_gpus': z.union([z.literal('all'), z.array(z.number().int().nonnegative()).max(64)]).optional(),
 
   'devnet.port': z.number().int().min(0).max(65_535).default(0),
