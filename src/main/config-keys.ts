@@ -234,15 +234,15 @@ export const KEYS = {
     .optional(),
   'runner.stage_processes': z.number().int().min(8).max(4_194_304).default(16_384),
   'runner.stage_work_bytes': z.number().int().min(1).optional(),
+  'runner.container_socket': text.optional(),
+  /** `NAME@sha256:…`, or `sha256:…` of one that was loaded. */
+  'runner.container_image': text.optional(),
+  'runner.container_archive': text.optional(),
   'runner.container_cpus': z.number().positive().optional(),
   'runner.container_cpuset': z
     .string()
     .regex(/^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$/, 'cores are written "0-3,8"')
     .optional(),
-  'runner.container_socket': text.optional(),
-  /** `NAME@sha256:…`, or `sha256:…` of one that was loaded. */
-  'runner.container_image': text.optional(),
-  'runner.container_archive': text.optional(),
   'runner.container_gpus': z.union([z.literal('all'), z.array(z.number().int().nonnegative()).max(64)]).optional(),
   /** Which of its files whatever started the runner replaces; then it ends with a code of its own to be started anew. */
   'runner.upgrades': z.enum(['none', 'agent', 'all']).default('none'),

@@ -19,6 +19,8 @@ export type Podman = {
   readonly socketPath: string;
   /** Of the image, whose entry point is a shell. */
   readonly image: { readonly byDigest: string; readonly byId: string; readonly byTag: string };
+  /** Builds the prover's own image on the same storage; answers its name by digest. */
+  buildProver(program: string): Promise<string>;
   /** The podman command on the same storage; answers what it printed. */
   run(...args: string[]): string;
   stopService(): Promise<void>;
@@ -67,6 +69,14 @@ export async function startPodman(): Promise<Podman> {
     socketPath,
     image: { byDigest: `localhost/stage@${digest}`, byId: `sha256:${id}`, byTag: 'localhost/stage:test' },
     run,
+    buildProver: async (program) => {
+      const podman = join(folder, 'podman');
+      await writeFile(podman, `#!/bin/sh\nexec podman ${store.join(' ')} "$@"\n`, { mode: 0o755 });
+      const script = join(import.meta.dirname, '../../runner-image/build-image.sh');
+      const { status, stderr } = spawnSync(script, [program, 'prover:test'], { env: { ...env, PODMAN: podman }, encoding: 'utf8' });
+      if (status !== 0) throw new Error(`build-image.sh: ${stderr}`);
+      return `localhost/prover@${run('image', 'inspect', 'prover:test', '--format', '{{.Digest}}')}`;
+    },
     startService,
     stopService,
     close,
