@@ -95,6 +95,8 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'runners show': [['r-aaaaaaaaaaaa']],
   'runners drain': [['r-aaaaaaaaaaaa']],
   'runners cordon': [['r-aaaaaaaaaaaa']],
+  'runners uncordon': [['r-aaaaaaaaaaaa']],
+  'runners logs': [['r-aaaaaaaaaaaa', '--limit', '5']],
   'runners ban': [['r-aaaaaaaaaaaa']],
   'settings show': [[]],
   'settings set': [['staggered.PC1=5m']],

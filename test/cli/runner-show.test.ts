@@ -20,6 +20,7 @@ const RUNNER: RunnerView = {
   lastSeenMs: 0,
   registeredMs: 0,
   agentVersion: '1.2',
+  tests: {},
   running: [],
 };
 
