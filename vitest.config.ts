@@ -6,8 +6,16 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
-/** Its seeds take all cores too. */
-const SIMULATOR = 'test/sim/sim.test.ts';
+/** What takes all cores too, fills memory and disks on purpose, or shares podman's one store. */
+const ALONE = [
+  'test/sim/sim.test.ts',
+  'test/fleet/**/*.test.ts',
+  'test/e2e/chaos.test.ts',
+  'test/e2e/runner-containers.test.ts',
+  'test/runners/{container,process}-executor.test.ts',
+  'test/runners/container-engine.test.ts',
+  'test/runners/open-executor.test.ts',
+];
 const QUICK_TEST_MS = 20_000;
 const REAL_TEST_MS = 20 * 60_000;
 const SOAK_TEST_MS = 4 * 3_600_000;
@@ -19,7 +27,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/workerd/**', 'test/real/**', 'test/soak/**', SIMULATOR, '**/node_modules/**'],
+          exclude: ['test/workerd/**', 'test/real/**', 'test/soak/**', ...ALONE, '**/node_modules/**'],
           testTimeout: QUICK_TEST_MS,
           hookTimeout: QUICK_TEST_MS,
           // Tests start servers and provers of their own; more than two at a time only fight for two cores.
@@ -38,7 +46,7 @@ export default defineConfig({
       {
         test: {
           name: 'real',
-          include: ['test/real/**/*.test.ts', SIMULATOR],
+          include: ['test/real/**/*.test.ts', ...ALONE],
           testTimeout: REAL_TEST_MS,
           hookTimeout: QUICK_TEST_MS,
           maxWorkers: 1,

@@ -59,7 +59,7 @@ const tallies = soak
   : [
       await vitest('workerd', 'what must hold inside a Durable Object'),
       await vitest('node', 'everything that runs in Node; some tests take a minute'),
-      await vitest('real', 'one whole real seal, and the simulator: minutes pass between lines'),
+      await vitest('real', 'what needs the machine for itself: a whole real seal, containers, the simulator; minutes pass between lines'),
       await cargo(),
     ];
 const { lines, exitCode } = conclusion(tallies, process.env.CI === 'true');

@@ -49,7 +49,7 @@ test(
   'a second agent with the credential: the runner is quarantined, nothing of either counts, the stage goes elsewhere',
   { timeout: 180_000 },
   async () => {
-    deployment = await Deployment.start();
+    deployment = await Deployment.start({ settings: { SEALPOOL_SCHEDULER_SELF_TEST: 'off' } });
     const stages = ['PC1'];
     const hold = join(deployment.folder, 'hold-pc1');
     const holding = join(deployment.folder, 'holding');
