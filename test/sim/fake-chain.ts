@@ -117,11 +117,15 @@ export class FakeChain {
     this.#forced.set(method, code);
   }
 
-  calm(): void {
-    // Other software, too, pushes again what the node has lost of its own.
-    for (const sent of this.#foreign) {
+  /** `known`: whether the control plane still has this message. */
+  calm(known: (cid: string) => boolean): void {
+    // Other software, too, pushes again what the node has lost of its own; and what only a lost database had, the node
+    // publishes anew: it keeps what it was given itself.
+    const orphans = this.pushes.flatMap(({ sent }) => (known(sent.message.cid) ? [] : [sent]));
+    for (const sent of [...this.#foreign, ...orphans]) {
       const { sender, nonce, cid } = sent.message;
-      if (this.#ledger.spentIn(sender, nonce) === undefined) this.#mempool.set(cid, sent);
+      const rival = [...this.#mempool.values()].some(({ message }) => message.sender === sender && message.nonce === nonce);
+      if (!rival && this.#ledger.spentIn(sender, nonce) === undefined) this.#mempool.set(cid, sent);
     }
     this.#forced.clear();
     this.raceNextSign = false;

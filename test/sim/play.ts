@@ -115,7 +115,7 @@ async function withoutFaults(world: World): Promise<void> {
   world.note('-- no more faults');
   world.healed = true;
   world.faults.clear();
-  world.chain.calm();
+  world.chain.calm((cid) => world.reader.jobOfMessage(cid) !== undefined);
   world.stageFaults.length = 0;
   // A stage that hangs for ever hangs until its machine is started anew.
   for (const member of world.fleet.members) {
