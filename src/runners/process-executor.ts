@@ -46,7 +46,9 @@ export async function openProcessExecutor(options: ProcessExecutorOptions): Prom
   const { environment, limits, dataDir } = options;
   const isRoot = process.getuid?.() === 0;
   const user = options.user === undefined ? undefined : await findStageUser(options.user);
-  const groups = options.useCgroups === false ? undefined : await StageGroups.open(options.id);
+  // A stage joins its group through a shell.
+  const hasShell = (await findProgram('/bin/sh', '')) !== undefined;
+  const groups = options.useCgroups === false || !hasShell ? undefined : await StageGroups.open(options.id);
   const bounds = (what: 'memory' | 'pids'): boolean => groups?.bounds.has(what) === true;
   const grouped = { memory: bounds('memory'), processes: bounds('pids'), kill: groups !== undefined };
   const launch = await findLaunch({ path: environment['PATH'] ?? '', isRoot, user, limits, grouped });

@@ -78,8 +78,10 @@ export async function findLaunch(options: LaunchOptions): Promise<Launch> {
     ...(await tool('ionice', '-t', '-c', '2', '-n', '7')),
     ...rights,
   ];
+  // An image of nothing but the runner has no shell, and with it none of the tools: its stages are started as they are.
+  const hasShell = (await findProgram('/bin/sh', '')) !== undefined;
   return {
-    wrap: (joinFiles) => ['/bin/sh', '-c', JOIN, 'sh', ...joinFiles, '--', ...apart, ...after],
+    wrap: (joinFiles) => (hasShell ? ['/bin/sh', '-c', JOIN, 'sh', ...joinFiles, '--', ...apart, ...after] : []),
     noNetwork: apart.includes('--net'),
     ownProcesses,
     noCapabilities: !isRoot || rights.length > 0,
