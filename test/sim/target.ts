@@ -31,6 +31,8 @@ export function actionsFor(rng: Rng, { plan, state, event, fault }: Cell): Actio
   const spoilt: Action[] = event === 'RePersist' ? Array.from({ length: 3 }, () => ({ do: 'rot', what: 'stored', match: 'update' })) : [];
   // What goes bad before the backup is restored is found before.
   if (fault === 'restore' && spoilt.length > 0) return [{ do: 'restore', ageMs: 0, awayMs: 0 }, ...spoilt];
+  // The files are looked at soon: a restart that comes after them finds the job gone on.
+  if (fault === 'restart') return [...aimed(rng, fault, states), ...spoilt];
   if (fault !== 'any') return [...spoilt, ...aimed(rng, fault as Fault, states)];
   const job = 0;
   switch (event) {
