@@ -5,6 +5,7 @@ import { createReadStream, type ReadStream } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ObjectStore, Upload } from '../scheduler/ports.ts';
 import type { UploadedPart } from '../schema/runner.ts';
+import { Completions } from './completions.ts';
 import { fsyncFolder, linkNew, writeNew } from './durable.ts';
 import { diskError, errnoOf, noSuchObject, noSuchUpload, objectExists, storageFull, tooLarge } from './errors.ts';
 import { objectPath } from './keys.ts';
@@ -53,7 +54,7 @@ export class LocalObjects implements ObjectStore {
   readonly #uploadsRoot: string;
   readonly #signer: UrlSigner;
   /** The newest completion of each upload: a report that is sent again must not copy into the same folder beside it. */
-  readonly #completing = new Map<string, Promise<void>>();
+  readonly #completing = new Completions();
 
   /** Use `openLocalObjects`, which makes the folders first. */
   constructor(options: LocalObjectsOptions, root: string, uploadsRoot: string, signer: UrlSigner) {
@@ -75,15 +76,7 @@ export class LocalObjects implements ObjectStore {
 
   /** As the port says; a call while another completes the same upload waits for that one, then finds it done. */
   async completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void> {
-    const before = this.#completing.get(uploadId) ?? Promise.resolve();
-    // What the call before was refused for may not hold for this one: it is judged on its own.
-    const mine = before.catch(() => undefined).then(() => this.#complete(key, uploadId, parts, sizeBytes));
-    this.#completing.set(uploadId, mine);
-    try {
-      await mine;
-    } finally {
-      if (this.#completing.get(uploadId) === mine) this.#completing.delete(uploadId);
-    }
+    await this.#completing.inTurn(uploadId, () => this.#complete(key, uploadId, parts, sizeBytes));
   }
 
   async #complete(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void> {

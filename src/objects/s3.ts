@@ -15,6 +15,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { ObjectStore, Upload } from '../scheduler/ports.ts';
 import type { UploadedPart } from '../schema/runner.ts';
+import { Completions } from './completions.ts';
 import { noSuchUpload, objectExists } from './errors.ts';
 import { checkedKey } from './keys.ts';
 import { isNoSuchObject, isNoSuchUpload, isTaken, s3Error } from './s3-errors.ts';
@@ -36,7 +37,7 @@ export class S3Objects implements ObjectStore {
   readonly #urls: S3Urls;
   readonly #puts: S3Puts;
   /** The newest completion of each upload: two at once would each see the other's as a stranger's. */
-  readonly #completing = new Map<string, Promise<void>>();
+  readonly #completing = new Completions();
 
   constructor(options: S3Options) {
     this.#options = options;
@@ -70,15 +71,7 @@ export class S3Objects implements ObjectStore {
 
   /** As the port says; a call while another completes the same upload waits for that one, then finds it done. */
   async completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void> {
-    const before = this.#completing.get(uploadId) ?? Promise.resolve();
-    // What the call before was refused for may not hold for this one: it is judged on its own.
-    const mine = before.catch(() => undefined).then(() => this.#complete(key, uploadId, parts, sizeBytes));
-    this.#completing.set(uploadId, mine);
-    try {
-      await mine;
-    } finally {
-      if (this.#completing.get(uploadId) === mine) this.#completing.delete(uploadId);
-    }
+    await this.#completing.inTurn(uploadId, () => this.#complete(key, uploadId, parts, sizeBytes));
   }
 
   async #complete(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void> {

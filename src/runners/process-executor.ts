@@ -51,7 +51,7 @@ export async function openProcessExecutor(options: ProcessExecutorOptions): Prom
   const groups = options.useCgroups === false || !hasShell ? undefined : await StageGroups.open(options.id);
   const bounds = (what: 'memory' | 'pids'): boolean => groups?.bounds.has(what) === true;
   const grouped = { memory: bounds('memory'), processes: bounds('pids'), kill: groups !== undefined };
-  const launch = await findLaunch({ path: environment['PATH'] ?? '', isRoot, user, limits, grouped });
+  const launch = await findLaunch({ path: environment['PATH'] ?? '', isRoot, hasShell, user, limits, grouped });
   // The user must get through to its own folder, by name; what is secret in DATA has mode 0600.
   if (user !== undefined) await chmod(dataDir, 0o711);
   const contains = [

@@ -32,6 +32,8 @@ export type LaunchOptions = {
   /** Of the agent: where the tools are found. */
   readonly path: string;
   readonly isRoot: boolean;
+  /** An image of nothing but the runner has none, and with it none of the tools: its stages are started as they are. */
+  readonly hasShell: boolean;
   readonly user?: StageUser | undefined;
   readonly limits: StageLimits;
   /** Whether cgroups bound memory and processes, and end all that a stage has started. */
@@ -40,7 +42,7 @@ export type LaunchOptions = {
 
 /** Tries what works here. */
 export async function findLaunch(options: LaunchOptions): Promise<Launch> {
-  const { path, isRoot, user, limits, grouped } = options;
+  const { path, isRoot, hasShell, user, limits, grouped } = options;
   const tool = async (name: string, ...args: string[]): Promise<string[]> => {
     const program = await findProgram(name, path);
     const prefix = program === undefined ? [] : [program, ...args];
@@ -78,8 +80,6 @@ export async function findLaunch(options: LaunchOptions): Promise<Launch> {
     ...(await tool('ionice', '-t', '-c', '2', '-n', '7')),
     ...rights,
   ];
-  // An image of nothing but the runner has no shell, and with it none of the tools: its stages are started as they are.
-  const hasShell = (await findProgram('/bin/sh', '')) !== undefined;
   return {
     wrap: (joinFiles) => (hasShell ? ['/bin/sh', '-c', JOIN, 'sh', ...joinFiles, '--', ...apart, ...after] : []),
     noNetwork: apart.includes('--net'),

@@ -3,7 +3,7 @@
  * died; when that one speaks all the same, two have the credential, and one of them has stolen it.
  *
  * The rule: the word of an earlier process counts as late, and changes nothing, for one lease after a newer process has spoken
- * (it was on its way when its process died). After that it is a second live process.
+ * (it was on its way when its process died). After that two processes are alive.
  */
 import type { EarlierBoot, RunnerRow } from './ports.ts';
 
