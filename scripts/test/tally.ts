@@ -4,10 +4,14 @@
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
+  /** A few lines each: which test failed, in which file, and the first line of why. */
+  readonly failures: readonly string[];
   /** One line each: which test did not run, for lack of what. */
   readonly skipped: readonly string[];
   /** One sentence for everything that went wrong outside a test. */
   readonly faults: readonly string[];
+  /** Like `failures`: what failed beside other tests and passed when its file ran once more, alone. */
+  readonly unsteady?: readonly string[];
 }
 
 /** The part of Vitest's JSON report that counting needs. */
@@ -16,12 +20,17 @@ export interface VitestReport {
     readonly name: string;
     readonly status: string;
     readonly message?: string;
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[];
+    }[];
   }[];
 }
 
 const BINARY = /^\s+(?:Running|Doc-tests) /gm;
 const RESULT = /^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; \d+ ignored; \d+ measured; \d+ filtered out/gm;
+const FAILED = /^test (\S+) \.\.\. FAILED$/gm;
 // A Rust test cannot report itself as skipped, so one that lacks a part prints this line and returns.
 const LACKS = /(?:^|\.\.\. )skipped: (.+)$/gm;
 
@@ -35,7 +44,8 @@ export function cargoTally(output: string, exitCode: number | null): Tally {
   const skipped = [...new Set([...output.matchAll(LACKS)].map((match) => match[1] ?? ''))];
   const crashed = [...output.matchAll(BINARY)].length - results.length;
   const faults = crashed > 0 ? [`cargo: ${crashed} test program(s) ended without a result; see the output above`] : [];
-  return checked('cargo', { passed: sum(1) - skipped.length, failed: sum(2), skipped, faults }, exitCode);
+  const failures = [...output.matchAll(FAILED)].map((match) => `cargo: ${match[1]}`);
+  return checked('cargo', { passed: sum(1) - skipped.length, failed: sum(2), failures, skipped, faults }, exitCode);
 }
 
 /** Counts a Vitest report; `undefined` when Vitest wrote none. A file that could not be loaded is one failure. */
@@ -48,10 +58,33 @@ export function vitestTally(project: string, report: VitestReport | undefined, e
   const tally = {
     passed: named('passed').length,
     failed: named('failed').length,
+    failures: files.flatMap((file) =>
+      file.assertionResults
+        .filter((test) => test.status === 'failed')
+        .map((test) => `${project}: ${file.name}: ${test.fullName}\n    ${firstLines(test.failureMessages)}`),
+    ),
     skipped: tests.filter((test) => test.status !== 'passed' && test.status !== 'failed').map((test) => `${project}: ${test.fullName}`),
     faults: broken.map((file) => `${runner}: ${file.name} broke outside its tests; see the output above`),
   };
   return checked(runner, tally, exitCode);
+}
+
+/** The files of a report with a failed test, or that broke outside their tests. */
+export function failedFiles(report: VitestReport | undefined): string[] {
+  return (report?.testResults ?? []).filter((file) => file.status === 'failed').map((file) => file.name);
+}
+
+/** Puts what `again` says of the files that it ran in the place of what `report` says of them. */
+export function replaced(report: VitestReport, again: VitestReport): VitestReport {
+  const anew = new Map(again.testResults.map((file) => [file.name, file]));
+  return { testResults: report.testResults.map((file) => anew.get(file.name) ?? file) };
+}
+
+/** The reason and where it was thrown, short enough to stand beside others. */
+function firstLines(messages: readonly string[] = []): string {
+  const lines = messages.join('\n').split('\n');
+  const places = lines.filter((line) => /^\s+at .*\/(?:test|src|scripts)\//.test(line)).map((line) => line.trim());
+  return [lines[0]?.slice(0, 400) ?? '', ...places.slice(0, 2)].join('\n    ');
 }
 
 /** Adds the faults that every runner can have: it died, or it ran nothing. */
@@ -69,12 +102,16 @@ export function conclusion(tallies: readonly Tally[], noSkips: boolean): { lines
   const faults = tallies.flatMap((tally) => tally.faults);
   const passed = tallies.reduce((total, tally) => total + tally.passed, 0);
   const failed = tallies.reduce((total, tally) => total + tally.failed, 0) + faults.length + (noSkips ? skipped.length : 0);
+  const unsteady = tallies.flatMap((tally) => tally.unsteady ?? []);
+  const again = unsteady.length > 0 ? ` (${unsteady.length} of them only when run again, alone)` : '';
   const shown = skipped.length > 0 && !noSkips ? `, ${skipped.length} skipped` : '';
   return {
     lines: [
+      ...unsteady.map((failure) => `passed only when run again, alone: ${failure}`),
+      ...tallies.flatMap((tally) => tally.failures).map((failure) => `failed: ${failure}`),
       ...skipped.map((name) => `${noSkips ? 'skipped, which CI does not allow' : 'skipped'}: ${name}`),
       ...faults.map((fault) => `fault: ${fault}`),
-      `${passed} passed, ${failed} failed${shown}`,
+      `${passed} passed${again}, ${failed} failed${shown}`,
     ],
     exitCode: failed === 0 ? 0 : 1,
   };
