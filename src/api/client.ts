@@ -22,6 +22,7 @@ import type {
   ActedView,
   Explanation,
   JoinToken,
+  JoinTokenView,
   NewToken,
   PieceView,
   RunnerLog,
@@ -201,6 +202,9 @@ export function createClient(options: ClientOptions) {
     setSettings: (body: SettingsPatch) => call<SettingsView>('PATCH', '/v1/settings', { body }),
     createJoinToken: (body: JoinTokenRequest, creating: Creating = {}) =>
       call<JoinToken>('POST', '/v1/runners/tokens', { ...creating, body }),
+    /** Those that may still be used. */
+    joinTokens: () => call<{ items: JoinTokenView[] }>('GET', '/v1/runners/tokens'),
+    revokeJoinToken: (id: string) => call<JoinTokenView>('DELETE', `/v1/runners/tokens/${at(id)}`),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
     runner: (id: string) => call<RunnerView>('GET', `/v1/runners/${at(id)}`),
     /** Its attempts, newest first, each with the end of its log. */

@@ -1,7 +1,7 @@
 /** What the API shows: rows of the database without their secrets. Client, CLI and page share these types. */
 import { z } from 'zod';
 import { Artifact } from '../schema/artifact.ts';
-import { JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
+import { JobId, JoinTokenId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
 import { JobEvent } from '../schema/event.ts';
 import { Attempt, Job, PlanName } from '../schema/job.ts';
 import { Resources, Trust } from '../schema/runner.ts';
@@ -180,5 +180,10 @@ export type TokenView = z.infer<typeof TokenView>;
 export const NewToken = TokenView.extend({ token: z.string() });
 export type NewToken = z.infer<typeof NewToken>;
 
-export const JoinToken = z.object({ token: z.string(), trust: Trust, labels: z.array(z.string()), expiresMs: UnixMs });
+/** A join token that nobody has used yet. */
+export const JoinTokenView = z.object({ id: JoinTokenId, trust: Trust, labels: z.array(z.string()), expiresMs: UnixMs });
+export type JoinTokenView = z.infer<typeof JoinTokenView>;
+
+/** The secret is answered once, here. */
+export const JoinToken = JoinTokenView.extend({ token: z.string() });
 export type JoinToken = z.infer<typeof JoinToken>;

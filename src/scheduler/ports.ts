@@ -280,6 +280,10 @@ export type Tx = {
   readyRunners(stage: Stage, seenSinceMs: number, limit: number, skip: number): readonly RunnerRow[];
   insertJoinToken(token: JoinTokenRow): void;
   joinToken(hash: string): JoinTokenRow | undefined;
+  /** Those that may still be used, the first to end first. */
+  openJoinTokens(nowMs: number): readonly JoinTokenRow[];
+  /** False when it is unknown or burnt; one that has ended already stays ended. */
+  revokeJoinToken(hash: string): boolean;
   /** True for exactly one caller. */
   burnJoinToken(hash: string, by: RunnerId): boolean;
 

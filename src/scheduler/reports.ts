@@ -222,7 +222,7 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
 }
 
 /** A rented host may stop once; one that takes the same stage to stop it again holds the job up, and pays unless it was told to drain. */
-function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string): void {
+function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Report, reason: string): void {
   const before = ctx.tx
     .attemptsOfJob(job.id)
     .some(
@@ -234,7 +234,7 @@ function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, 
         generation === attempt.generation &&
         failure?.startsWith('interrupted: ') === true,
     );
-  if (before && runner.status !== 'draining') strike(ctx, runner, reason, false);
+  if (before && runner.status !== 'draining') strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);
 }
 
@@ -246,7 +246,7 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
   discardOutputs(ctx, job, attempt);
   if (report.code === 'interrupted') {
     if (runner.trust === 'own') settle(ctx, job);
-    else brokenOff(ctx, runner, job, attempt, reason);
+    else brokenOff(ctx, runner, job, attempt, report, reason);
     return;
   }
   if (report.code === 'storage_full') {

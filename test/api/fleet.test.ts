@@ -108,3 +108,24 @@ test('a join token fits into an environment value of 256 characters, carries its
   const { items } = (await world.call('GET', '/v1/runners', { token: world.admin })).json as { items: { id: string; labels: string[] }[] };
   expect(items.find((one) => one.id === id)?.labels).toEqual(['gpu', 'eu']);
 });
+
+test('join tokens that nobody used are listed without their secrets, and one is ended before it is used', async () => {
+  const make = async (label: string): Promise<{ token: string; id: string }> =>
+    (await world.call('POST', '/v1/runners/tokens', { token: world.admin, body: { trust: 'rented', labels: [label], ttlMs: 60_000 } }))
+      .json as { token: string; id: string };
+  const [ended, kept] = [await make('ended'), await make('kept')];
+  const open = async (): Promise<{ id: string }[]> => {
+    const { json, text } = await world.call('GET', '/v1/runners/tokens', { token: world.admin });
+    expect(text).not.toMatch(/sp-join-|hash/);
+    return (json as { items: { id: string }[] }).items;
+  };
+  expect((await open()).map(({ id }) => id)).toEqual(expect.arrayContaining([ended.id, kept.id]));
+  expect((await world.call('DELETE', `/v1/runners/tokens/${ended.id}`, { token: world.admin })).status).toBe(200);
+  expect((await open()).map(({ id }) => id)).not.toContain(ended.id);
+  const join = { name: 'x', bootId: BOOT, agentVersion: '0', stages: ['C2'], storage: [], resources: RESOURCES };
+  expect((await world.call('POST', '/v1/runners/register', { body: { ...join, token: ended.token } })).status).toBe(401);
+  expect((await world.call('POST', '/v1/runners/register', { body: { ...join, token: kept.token } })).status).toBe(200);
+  expect((await open()).map(({ id }) => id)).not.toContain(kept.id);
+  const again = await world.call('DELETE', `/v1/runners/tokens/${kept.id}`, { token: world.admin });
+  expect(again.status).toBe(404);
+});
