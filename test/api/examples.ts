@@ -218,6 +218,17 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
       event: 'audit',
       own: () => ({ path: '/v1/runners/tokens', body: { trust: 'rented' } }),
     }),
+    plain('GET /v1/runners/tokens', { whole: true }),
+    {
+      route: 'DELETE /v1/runners/tokens/{id}',
+      whole: true,
+      event: 'audit',
+      own: async () => {
+        const made = await world.call('POST', '/v1/runners/tokens', { token: world.admin, body: { trust: 'rented' } });
+        return { path: `/v1/runners/tokens/${(made.json as { id: string }).id}` };
+      },
+      missing: () => ({ path: '/v1/runners/tokens/jt-0123456789abcdef' }),
+    },
     plain('GET /v1/runners', { whole: true }),
     {
       route: 'GET /v1/runners/{id}',

@@ -91,6 +91,8 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'worker disable': [['-i', '0']],
   'worker limits': [[], ['concurrent.PC1=2']],
   'runners token': [['--trust', 'own', '--labels', 'a,b']],
+  'runners tokens': [[]],
+  'runners revoke': [['jt-0123456789abcdef']],
   'runners list': [[]],
   'runners show': [['r-aaaaaaaaaaaa']],
   'runners drain': [['r-aaaaaaaaaaaa']],
