@@ -134,6 +134,10 @@ export const EventQuery = z.strictObject({
   limit: count(1_000, 200),
 });
 
+/** `unknown`: with what the database knows nothing of. */
+export const GarbageQuery = z.strictObject({ unknown: flag.default(false) });
+export const CollectRequest = z.strictObject({ unknown: z.boolean().optional() });
+
 /** `reserved`: only a request that names the piece takes it. */
 export const PieceQuery = z.strictObject({ miner: MinerId, reserved: flag.optional() });
 export const PieceListQuery = z.strictObject({ miner: MinerId, reserved: flag.optional(), limit: count(500, 100) });

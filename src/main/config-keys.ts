@@ -209,6 +209,17 @@ export const KEYS = {
     .max(7 * 24 * 3_600_000)
     .default(24 * 3_600_000),
 
+  /** How often object storage is looked through for what no job needs; 0: never by itself. */
+  'gc.every_ms': z
+    .number()
+    .int()
+    .min(0)
+    .default(6 * 3_600_000),
+  /** Younger objects stay whatever they are. */
+  'gc.grace_ms': z.number().int().min(0).default(3_600_000),
+  /** Uploads that nobody finished go at this age. */
+  'gc.upload_age_ms': ms(24 * 3_600_000),
+
   /** How often one API token, one runner, and one address without a secret may ask; how many wrong secrets an address may send. */
   'rate_limits.token': rate(USUAL_RATES.token),
   'rate_limits.runner': rate(USUAL_RATES.runner),

@@ -10,15 +10,15 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   HeadObjectCommand,
-  ListObjectsV2Command,
   S3Client,
 } from '@aws-sdk/client-s3';
-import type { ObjectStore, Upload } from '../scheduler/ports.ts';
+import type { ListedObject, ListedUpload, ObjectStore, Upload } from '../scheduler/ports.ts';
 import type { UploadedPart } from '../schema/runner.ts';
 import { Completions } from './completions.ts';
 import { noSuchUpload, objectExists } from './errors.ts';
 import { checkedKey } from './keys.ts';
 import { isNoSuchObject, isNoSuchUpload, isTaken, s3Error } from './s3-errors.ts';
+import { listedObjects, listedUploads } from './s3-list.ts';
 import { checkParts, listedParts } from './s3-parts.ts';
 import { S3Puts } from './s3-put.ts';
 import { CALL_MS, COMPLETE_MS, MARK, type S3Options, clientOf, limited } from './s3-options.ts';
@@ -132,22 +132,14 @@ export class S3Objects implements ObjectStore {
     });
   }
 
-  async *list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }> {
-    let ContinuationToken: string | undefined;
-    do {
-      const command = new ListObjectsV2Command({
-        Bucket: this.#options.bucket,
-        Prefix: `${this.#options.prefix}${prefix}`,
-        ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
-      });
-      const page = await this.#client.send(command, limited(CALL_MS)).catch(rethrow('listing objects'));
-      for (const { Key, Size } of page.Contents ?? []) {
-        // A name that ends in a slash is a folder that some tool made.
-        if (Key === undefined || Key.endsWith('/')) continue;
-        yield { key: Key.slice(this.#options.prefix.length), sizeBytes: Size ?? 0 };
-      }
-      ContinuationToken = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-    } while (ContinuationToken !== undefined);
+  async *list(prefix: string, after = ''): AsyncIterable<ListedObject> {
+    yield* listedObjects(this.#client, { bucket: this.#options.bucket, root: this.#options.prefix, prefix }, after);
+  }
+
+  async *listUploads(prefix: string, beforeMs: number): AsyncIterable<ListedUpload> {
+    const where = { bucket: this.#options.bucket, root: this.#options.prefix, prefix };
+    // The mark counts for completing only, and whoever lists completes nothing.
+    for await (const { id, ...upload } of listedUploads(this.#client, where, beforeMs)) yield { ...upload, uploadId: `${SEPARATOR}${id}` };
   }
 
   /** Closes idle connections. */

@@ -157,6 +157,22 @@ export class Uploads {
     await rm(this.folder(id), { recursive: true, force: true });
   }
 
+  /** Uploads that were neither completed nor aborted, with what of them is on the disk. */
+  async *open(): AsyncIterable<{ key: string; uploadId: string; sizeBytes: number; begunMs: number }> {
+    for (const uploadId of await readdir(this.#root)) {
+      const folder = join(this.#root, uploadId);
+      if (!isUploadId(uploadId)) continue;
+      // One that ends while it is looked at is none any more.
+      const record = await readRecord(join(folder, RECORD));
+      const begunMs = (await stat(join(folder, RECORD)).catch(() => undefined))?.mtimeMs;
+      if (record === undefined || begunMs === undefined) continue;
+      let sizeBytes = 0;
+      for (const name of await readdir(folder).catch(() => []))
+        if (name !== RECORD) sizeBytes += (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0;
+      yield { key: record.key, uploadId, sizeBytes, begunMs };
+    }
+  }
+
   /**
    * Drops what ended uploads and crashes left behind: everything whose URLs ran out before `beforeMs`,
    * and what has no record and was last changed before then.

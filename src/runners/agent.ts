@@ -20,7 +20,7 @@ import { register } from './registration.ts';
 import { NetworkWatch } from './network-speed.ts';
 import { type Hardware, findHardware, measureResources } from './resources.ts';
 import { SelfTests } from './self-tests.ts';
-import { clearLeftovers, lockData } from './work-folders.ts';
+import { clearLeftovers, lockData, sweepWorkFolders } from './work-folders.ts';
 
 /** Why an agent ended: it was stopped, or it has finished what it had and is to start anew with other files. */
 export type AgentEnd = 'stopped' | 'upgrade';
@@ -39,6 +39,7 @@ const LAST_UPLOADS_MS = 25_000;
 const LAST_REPORTS_MS = 5_000;
 const RETRY_LATER_MS = 1_000;
 const DEFAULT_SLOTS = 2;
+const SWEEP_MS = 10 * 60_000;
 
 /** Registers (or goes on as who it was) and works until stopped. Waits for a control plane that is away. */
 export async function runAgent(options: AgentOptions): Promise<Agent> {
@@ -143,6 +144,8 @@ class AgentLoop {
 
   async run(): Promise<AgentEnd> {
     const heartbeats = setInterval(() => void this.#beat(), this.identity.heartbeatMs);
+    const { dataDir, log, sweepMs = SWEEP_MS } = this.#options;
+    const sweeps = setInterval(() => void sweepWorkFolders(dataDir, log).catch((error: unknown) => log('error', String(error))), sweepMs);
     try {
       const backoff = new Backoff(250, 5_000);
       while (!this.#stopping.signal.aborted) {
@@ -164,6 +167,7 @@ class AgentLoop {
       await this.#windUp();
     } finally {
       clearInterval(heartbeats);
+      clearInterval(sweeps);
       await this.#tests.stop();
       await this.#context.processors?.stop();
     }

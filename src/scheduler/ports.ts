@@ -361,6 +361,24 @@ export type Upload = {
   readonly checksum?: 'crc32' | 'md5';
 };
 
+/** An object as a listing shows it. */
+export type ListedObject = {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** When it was made, by the store's clock. */
+  readonly madeMs: number;
+};
+
+/** An upload that nobody finished. */
+export type ListedUpload = {
+  readonly key: string;
+  readonly uploadId: string;
+  /** Of its parts so far. */
+  readonly sizeBytes: number;
+  /** When it was begun, by the store's clock. */
+  readonly begunMs: number;
+};
+
 /** Object storage: keys are the control plane's, URLs are what runners get. */
 export type ObjectStore = {
   /** Begins a multipart upload of at most `maxSizeBytes`; URLs expire after `ttlMs`. `exactly`: of no less either, which URLs may then bind. */
@@ -375,5 +393,11 @@ export type ObjectStore = {
   head(key: string): Promise<{ sizeBytes: number } | undefined>;
   /** No error when it is not there. */
   delete(key: string): Promise<void>;
-  list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }>;
+  /**
+   * Objects whose keys begin with `prefix`, in an order of the store's own; after a key that it listed before, the rest, also
+   * when that one is gone. What came or went in the last moments may be listed as before: a listing is a hint, never a proof.
+   */
+  list(prefix: string, after?: string): AsyncIterable<ListedObject>;
+  /** Uploads below `prefix` that were begun before `beforeMs` and neither completed nor aborted; their ids are good for `abortUpload`. */
+  listUploads(prefix: string, beforeMs: number): AsyncIterable<ListedUpload>;
 };

@@ -275,6 +275,8 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
     token('/rotate', 'POST', { graceMs: 0 }),
     token('', 'DELETE'),
     plain('POST /v1/backup', { whole: true, event: 'audit' }),
+    plain('GET /v1/objects/garbage', { whole: true }),
+    plain('POST /v1/objects/garbage/collect', { whole: true, event: 'audit' }),
     runnerAction('drain'),
     runnerAction('cordon'),
     runnerAction('uncordon'),

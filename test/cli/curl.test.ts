@@ -118,6 +118,7 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'webhooks log': [['w-aaaaaaaaaaaa', '--limit', '3']],
   'webhooks redeliver': [['w-aaaaaaaaaaaa', 'd-aaaaaaaaaaaa']],
   backup: [['BACKUP', '--force']],
+  gc: [['--dry-run', '--unknown'], ['--unknown'], []],
   'util worker list': [[]],
   'util worker info': [['local']],
   'util worker pause': [['local', '0']],

@@ -1,15 +1,15 @@
 /** Real S3 servers on loopback, each with a bucket of its own, in a folder that goes with it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, type Server, createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HAS_WEED, WEED, WEED_PORTS, weedCommand } from '../../scripts/demo/seaweedfs.ts';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 
 const CACHE = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'sealpool');
-const WEED = join(CACHE, 'python/bin/weed');
 const VERSITYGW = join(CACHE, 'go/bin/versitygw');
-export const HAS_SEAWEEDFS = existsSync(WEED);
+export const HAS_SEAWEEDFS = HAS_WEED;
 export const HAS_VERSITYGW = existsSync(VERSITYGW);
 
 export const BUCKET = 'sealpool-test';
@@ -39,26 +39,8 @@ type Command = { readonly args: readonly string[]; readonly port: number; readon
 /** `weed mini`: one process with all parts of SeaweedFS. */
 export function startSeaweedfs(): Promise<S3Server> {
   return startServer(WEED, async (folder) => {
-    const names = ['master', 'filer', 'volume', 's3', 'admin'] as const;
-    const ports = await freePorts(names.length * 2);
-    const portArgs = names.flatMap((name, at) => [`-${name}.port=${ports[at]}`, `-${name}.port.grpc=${ports[at + names.length]}`]);
-    const identities = join(folder, 's3.json');
-    const credentials = [{ accessKey: ACCESS_KEY, secretKey: SECRET_KEY }];
-    const actions = ['Admin', 'Read', 'Write', 'List', 'Tagging'];
-    writeFileSync(identities, JSON.stringify({ identities: [{ name: 'test', credentials, actions }] }), { mode: 0o600 });
-    const off = ['-master.telemetry=false', '-admin.ui=false', '-webdav=false', '-s3.port.iceberg=0', '-s3.port.lance=0'];
-    const args = ['mini', `-dir=${join(folder, 'data')}`, '-ip=127.0.0.1', '-ip.bind=127.0.0.1', `-s3.config=${identities}`];
-    return {
-      args: [...args, ...portArgs, ...off],
-      port: ports[3] as number,
-      // It leaves sockets behind, named by its ports.
-      cleanUp: () => {
-        for (const [at, port] of ports.entries()) {
-          const name = `${names[at % names.length]}${at < names.length ? '' : '-grpc'}`;
-          rmSync(join('/tmp', `seaweedfs-${name}-${port}.sock`), { force: true });
-        }
-      },
-    };
+    const ports = await freePorts(WEED_PORTS);
+    return weedCommand(folder, { accessKey: ACCESS_KEY, secretKey: SECRET_KEY }, ports);
   });
 }
 

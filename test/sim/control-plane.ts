@@ -13,9 +13,11 @@ import { deliveryTried, deliveryTurn, dropOldDeliveries } from '../../src/schedu
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import type { Chain, Ids, ObjectStore, Store } from '../../src/scheduler/ports.ts';
 import { restarted, tick } from '../../src/scheduler/tick.ts';
+import type { Collected } from '../../src/schema/garbage.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest } from '../../src/schema/runner.ts';
 import { deliver } from '../../src/webhooks/deliverer.ts';
 import type { VirtualClock } from './clock.ts';
+import { collecting, lastCollector } from './collecting.ts';
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import type { FakeReceiver } from './fake-receiver.ts';
@@ -105,6 +107,7 @@ export class ControlPlane implements Life {
           ending,
         });
       }
+      void collecting({ door: this.#door, objects: parts.objects, clock }, ending);
       this.#planTick(0);
     });
   }
@@ -125,6 +128,12 @@ export class ControlPlane implements Life {
 
   heartbeat(credential: string, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
     return this.run((ctx) => heartbeat(ctx, runnerOf(ctx, credential), request));
+  }
+
+  /** What is left is removed, whoever made it; answers what that is. */
+  collect(remove: boolean): Promise<Collected> {
+    const { objects, clock } = this.#parts;
+    return this.#answered(() => lastCollector({ door: this.#door, objects, clock })({ remove, unknown: true }));
   }
 
   /** The process is killed: nothing in memory is left, what was committed is. */

@@ -4,6 +4,7 @@
  * after every step and at each of these ends.
  */
 import { createHash } from 'node:crypto';
+import { nothingElse } from './collecting.ts';
 import { alive, cleared, ended, keptWhole } from './oracle-end.ts';
 import { abort, act, resume } from './operator.ts';
 import type { Item, Script } from './script.ts';
@@ -164,8 +165,21 @@ async function withGoodWill(world: World): Promise<void> {
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => world.posted);
   world.checkPosted();
   world.checkPledged();
-  cleared(world, (promise, what) => world.breach(promise, what));
+  const wanted = cleared(world, (promise, what) => world.breach(promise, what));
+  await collectLast(world, wanted);
   world.check();
+}
+
+/** What a last collection leaves is what jobs keep; a look after it finds nothing. */
+async function collectLast(world: World, wanted: ReadonlySet<string>): Promise<void> {
+  const { plane, reader } = world;
+  if (plane === undefined) return;
+  await advance(world, world.clock.nowMs + 1_000, () => false);
+  await inTime(world, plane.collect(true));
+  await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => reader.openEffects() === 0);
+  nothingElse(world.objects, wanted, (promise, what) => world.breach(promise, what));
+  const { items } = await inTime(world, plane.collect(false));
+  for (const { key, reason } of items) world.breach('garbage', `${key} is called garbage (${reason}) right after a collection`);
 }
 
 const indexOf = (world: World, id: string): number => world.history.jobs.get(id)?.index ?? -1;

@@ -67,6 +67,8 @@ export class Reader {
   readonly #threads: Database.Statement<[]>;
   readonly #openEffects: Database.Statement<[]>;
   readonly #dataVersion: Database.Statement<[]>;
+  readonly #collected: Database.Statement<[]>;
+  #keysOf: string[][] = [];
   #seen = -1;
 
   constructor(path: string) {
@@ -74,6 +76,7 @@ export class Reader {
     this.#dataVersion = this.#db.prepare('pragma data_version').pluck();
     this.#threads = this.#db.prepare('select * from threads order by id');
     this.#openEffects = this.#db.prepare("select count(*) from effects where status = 'open'").pluck();
+    this.#collected = this.#db.prepare("select want from effects where step = 'Collect' order by seq").pluck();
     this.#events = this.#db.prepare('select * from events where seq > ? order by seq');
     this.#jobs = this.#db.prepare('select * from jobs order by seq');
     this.#running = this.#db.prepare("select * from attempts where status = 'running' order by seq");
@@ -105,6 +108,13 @@ export class Reader {
 
   effects(): EffectLine[] {
     return this.#all('select * from effects order by seq');
+  }
+
+  /** Keys that the collector wanted deleted, of objects and of uploads, ever. */
+  collected(): string[] {
+    const wants = this.#collected.all() as string[];
+    if (wants.length !== this.#keysOf.length) this.#keysOf = wants.map((want) => keysIn(want));
+    return this.#keysOf.flat();
   }
 
   jobOfMessage(cid: string): string | undefined {
@@ -148,4 +158,9 @@ export class Reader {
   #all<T>(sql: string): T[] {
     return this.#db.prepare(sql).all() as T[];
   }
+}
+
+function keysIn(want: string): string[] {
+  const { keys, uploads = [] } = JSON.parse(want) as { keys: string[]; uploads?: { key: string }[] };
+  return [...keys, ...uploads.map(({ key }) => key)];
 }

@@ -14,6 +14,7 @@ import { Coverage } from './coverage.ts';
 import { BEGIN_MS, VirtualClock } from './clock.ts';
 import { ControlPlane } from './control-plane.ts';
 import { EPOCH_MS, FakeChain } from './fake-chain.ts';
+import { collectedIsDead } from './collecting.ts';
 import { FakeObjects } from './fake-objects.ts';
 import { FakeReceiver } from './fake-receiver.ts';
 import { Faults } from './faults.ts';
@@ -139,6 +140,7 @@ export class World {
     this.#change = { ...this.#change, ...change };
     this.#lives += 1;
     const { clock, faults, chain, objects } = this;
+    objects.now = () => clock.nowMs;
     const rng = Rng.named(this.script.seed, `life ${this.#lives}`);
     this.plane = new ControlPlane({
       clock,
@@ -256,6 +258,7 @@ export class World {
       if (row.to_state !== null) told.set(job.id, row.to_state);
       if (row.to_state !== null && row.kind !== 'paused' && row.kind !== 'resumed') this.onState(job);
     }
+    collectedIsDead(this.reader, (promise, what) => this.breach(promise, what));
     artifactsWhole(this.reader, this.objects, this.spoilt, (promise, what) => this.breach(promise, what));
     if (this.#broken !== undefined) throw this.#broken;
   }

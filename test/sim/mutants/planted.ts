@@ -196,4 +196,34 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    ctx.tx.insertAnswer({ token, key, request, answer: JSON.stringify(kept), createdMs: ctx.nowMs });\n',
     replace: '    void kept;\n',
   },
+  {
+    name: 'garbage: what a running attempt may still make is taken for garbage',
+    file: 'scheduler/live-keys.ts',
+    find: "return attempt.status === 'running';",
+    replace: 'return attempt.status === undefined;',
+  },
+  {
+    name: 'garbage: artifacts that a job names are taken for garbage',
+    file: 'scheduler/live-keys.ts',
+    find: '(_ctx, { data }) => Object.values(data.artifacts).map(({ key }) => key),',
+    replace: '() => [],',
+  },
+  {
+    name: 'garbage: a piece that waits for a sector is taken for garbage',
+    file: 'scheduler/garbage.ts',
+    find: "if (job === undefined) return 'stays';",
+    replace: "if (job === undefined) return { reason: 'job_ended', job: null };",
+  },
+  {
+    name: 'garbage: what a forced abort keeps goes at once',
+    file: 'scheduler/live-keys.ts',
+    find: "if (status === 'open') leaving.add(key);",
+    replace: "if (final) named.delete(key);\n      else if (status === 'open') leaving.add(key);",
+  },
+  {
+    name: 'garbage: nothing is ever collected',
+    file: 'scheduler/garbage.ts',
+    find: 'if (collectingHeld(ctx)) return judged;',
+    replace: 'if (judged.length > 0) return judged;',
+  },
 ];
