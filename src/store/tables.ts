@@ -68,7 +68,7 @@ export const jobs = sqliteTable(
       .where(sql`paused = 0`),
     // The queue of the runners.
     index('jobs_queue')
-      .on(t.queueMs, t.seq, t.waitingStage)
+      .on(t.waitingFor, t.queueMs, t.seq, t.waitingStage)
       .where(sql`waiting_for = 'runner' and paused = 0`),
     index('jobs_reserved')
       .on(t.reservedRunner, t.reservedUntilMs)

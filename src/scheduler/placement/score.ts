@@ -7,8 +7,8 @@ import { stageTime } from './stage-times.ts';
 
 /** Where the network was not measured: a gigabit a second. */
 export const USUAL_BYTES_PER_S = 125e6;
-/** 31 years: what would take longer has no end, and sums stay numbers. */
-const MOST_S = 1e9;
+/** 31,000 years: what would take longer has no end, and sums stay numbers. */
+const MOST_S = 1e12;
 
 export type Cost = {
   /** Bytes of inputs that it lacks, and the time to fetch them. */
