@@ -6,7 +6,7 @@ const HEAD = ['', 'runner', 'fetch', 'stage', 'wait', 'rent USD', 'total USD', '
 
 /** Dollars to the cent, and smaller sums to their first digits. */
 const usd = (amount: number): string => (amount === 0 ? '0' : amount < 0.1 ? amount.toPrecision(2) : amount.toFixed(2));
-const time = (seconds: number): string => duration(seconds * 1000);
+const time = (seconds: number): string => (seconds === 0 ? '0 s' : duration(seconds * 1000));
 
 /** `~` marks a stage's time that was not measured on the runner, `*` the one that the stage would go to. */
 export function explanationText({ sentence, candidates }: Explanation): string {
