@@ -97,7 +97,8 @@ function play(order: Order, seed: number) {
       const stageMs = own.cost.stageS * 1000;
       const tookMs = (own.cost.transferS * 1000 + stageMs) * (rng.between(80, 140) / 100);
       if (asked.stage === 'PC1') Object.assign(line, { ticketMs: nowMs, layersBy: asker.row.id });
-      if (asked.stage === 'PC2') own.cost.lacksBytes === 0 ? (stayed += 1) : (moved += 1);
+      if (asked.stage === 'PC2' && own.cost.lacksBytes === 0) stayed += 1;
+      if (asked.stage === 'PC2' && own.cost.lacksBytes > 0) moved += 1;
       const expected = { fetchMs: own.cost.transferS * 1000, stageMs, ramBytes: 0, diskBytes: 0 };
       asker.running.push({
         runner: asker.row.id,
