@@ -43,7 +43,9 @@ async function takeReports(
   request: NextRequest,
 ): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[] }> {
   const { checked, stages } = await parts.door.run((ctx) => {
-    const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources);
+    // Stages whose reports come along are counted among the running ones by some agents.
+    const slots = request.reports.length > 0 ? 0 : request.freeSlots + request.running.length;
+    const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources, slots > 0 ? slots : undefined);
     const runner = takeTestAnswers(ctx, noteSoftware(ctx, spoke, request.software), request.tests ?? []);
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)

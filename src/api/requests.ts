@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { EVENT_TYPES, EventType } from '../schema/event.ts';
 import { MinerId, PieceId, RunnerId, SectorName, SectorRef } from '../schema/ids.ts';
 import { Trust } from '../schema/runner.ts';
+import { RunnerLabel } from '../schema/runner-label.ts';
 import { Decimal, UnixMs } from '../schema/units.ts';
 import { Role } from './views.ts';
 
@@ -45,7 +46,7 @@ export type SettingsPatch = z.infer<typeof SettingsPatch>;
 
 export const JoinTokenRequest = z.strictObject({
   trust: Trust,
-  labels: z.array(z.string().min(1).max(60)).max(32).default([]),
+  labels: z.array(RunnerLabel).max(32).default([]),
   /** How long it may wait to be used. */
   ttlMs: z
     .number()

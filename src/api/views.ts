@@ -53,10 +53,39 @@ export const SectorDetail = z.object({
 });
 export type SectorDetail = z.infer<typeof SectorDetail>;
 
+const seconds = z.number().nonnegative();
+/** Rent, and the hours until the stage has ended at `scheduler.waiting_usd_per_hour`. */
+export const StageCost = z.object({
+  /** Inputs that the runner has to fetch, and how long that takes. */
+  lacksBytes: z.number().nonnegative(),
+  transferS: seconds,
+  stageS: seconds,
+  /** `stageS` was measured on this runner. */
+  measured: z.boolean(),
+  /** Until it has a free place. */
+  queueS: seconds,
+  /** For which it must be kept after the stage. */
+  keptS: seconds,
+  rentUsd: z.number().nonnegative(),
+  totalUsd: z.number().nonnegative(),
+});
+export type StageCost = z.infer<typeof StageCost>;
+
 export const Explanation = z.object({
   waitsFor: z.string(),
   sentence: z.string(),
-  candidates: z.array(z.object({ runner: z.string(), name: z.string(), fits: z.boolean(), why: z.string() })),
+  candidates: z.array(
+    z.object({
+      runner: z.string(),
+      name: z.string(),
+      fits: z.boolean(),
+      why: z.string(),
+      /** The stage would go to this one. */
+      gets: z.boolean(),
+      /** What the stage would cost there; null where it does not fit. */
+      cost: StageCost.nullable(),
+    }),
+  ),
 });
 export type Explanation = z.infer<typeof Explanation>;
 

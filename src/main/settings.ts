@@ -28,6 +28,8 @@ export function settingsOf(config: Config): Settings {
     maxStrikes: config['scheduler.max_strikes'],
     selfTest: config['scheduler.self_test'],
     canaryEveryMs: config['scheduler.canary_every_ms'],
+    waitingUsdPerHour: config['scheduler.waiting_usd_per_hour'],
+    patienceMs: config['scheduler.patience_ms'],
     miners: minersOf(config),
     threads: threadsOf(config),
   };
@@ -54,6 +56,7 @@ function minersOf(config: Config): Settings['miners'] {
         allowCc: miner.allow_cc,
         autoFallback: miner.auto_fallback,
         expectedEpochs: miner.expected_epochs,
+        priority: miner.priority,
       },
     ]),
   );

@@ -62,7 +62,7 @@ export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash
  * The runner spoke. A new boot id means its process started anew: what it was working on is gone and is granted again at once,
  * without waiting for the lease to run out. Of an earlier process nothing counts, and the row's boot id is not the one that spoke.
  */
-export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?: Resources): RunnerRow {
+export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?: Resources, slots?: number): RunnerRow {
   const heard = heardFrom(runner, bootId, ctx.nowMs, ctx.settings.leaseMs);
   if (heard.process === 'earlier') return heard.stolen === undefined ? runner : quarantine(ctx, runner, heard.stolen);
   const anew = heard.process === 'new';
@@ -72,6 +72,7 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
     lastSeenMs: ctx.nowMs,
     ...(anew ? { earlierBoots: heard.earlier } : {}),
     ...(resources === undefined ? {} : { resources }),
+    ...(slots === undefined ? {} : { slots }),
   };
   if (anew) for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner started anew');
   if (anew || resources !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.updateRunner(changed);

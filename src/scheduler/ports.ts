@@ -4,7 +4,7 @@
  */
 import type { AttemptId, DeliveryId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId, WebhookId } from '../schema/ids.ts';
 import type { Event, EventKind, JobEvent, NewEvent } from '../schema/event.ts';
-import type { Attempt, Job, PlanName } from '../schema/job.ts';
+import type { Attempt, Expected, Job, PlanName } from '../schema/job.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
@@ -60,6 +60,19 @@ export type RunnerRow = {
   readonly tests?: RunnerTests | undefined;
   /** As the agent said; absent while it did not. */
   readonly agentVersion?: string | undefined;
+  /** How many stages it takes at a time; absent: it never said. */
+  readonly slots?: number | undefined;
+  /** How long stages took it, by `stage/sector size in bytes`: milliseconds without fetching inputs. */
+  readonly stageMs?: Readonly<Record<string, number>> | undefined;
+};
+
+/** A running attempt, as far as it tells when its runner has room again. */
+export type RunningStage = {
+  readonly runner: RunnerId;
+  readonly grantedMs: number;
+  readonly secondsLeft: number | null;
+  readonly fraction: number | null;
+  readonly expected?: Expected | undefined;
 };
 
 export type JoinTokenRow = {
@@ -184,7 +197,7 @@ export type Tx = {
   jobs(filter: JobFilter, limit: number, cursor: string | null): Page<Job>;
   /** Live jobs (not final) waiting for a thread: oldest first. */
   jobsForThread(plan: PlanName, miner: MinerId | null, limit: number): readonly Job[];
-  /** Jobs waiting for a runner for one of these stages, longest waiting first; the first `skip` are left out. */
+  /** Jobs waiting for a runner for one of these stages, by their rank, then longest waiting first; the first `skip` are left out. */
   jobsForRunner(stages: readonly Stage[], limit: number, skip?: number): readonly Job[];
   /** Jobs whose retry time has come. */
   jobsDue(nowMs: number, limit: number): readonly Job[];
@@ -257,6 +270,8 @@ export type Tx = {
   updateAttempt(attempt: Attempt): void;
   attemptsOfJob(job: JobId): readonly Attempt[];
   runningAttempts(runner: RunnerId): readonly Attempt[];
+  /** Running attempts of all these runners, in one question. */
+  runningOn(runners: readonly RunnerId[]): readonly RunningStage[];
   /** The runner's attempts, running and ended, newest first. */
   attemptsOfRunner(runner: RunnerId, limit: number): readonly Attempt[];
   /** Running attempts by stage and by the thread (`worker/index`) of their job. */

@@ -13,6 +13,7 @@ import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
 import { placeFreed } from './limits.ts';
 import type { StageWork, Verdict } from './plan.ts';
+import { learned } from './placement/stage-times.ts';
 import { planOf } from './plans/all.ts';
 import type { RunnerRow } from './ports.ts';
 import { strike } from './fleet.ts';
@@ -76,7 +77,8 @@ function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, re
   const verdict = planOf(job.plan).applyStage(job, attempt.stage, report.result, runner.id);
   if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied, report);
   end(ctx, job, attempt, 'done', null);
-  if (runner.strikes > 0) ctx.tx.updateRunner({ ...runner, strikes: 0 });
+  const better = { ...learned(runner, attempt, job.data.sealProof, ctx.nowMs), strikes: 0 };
+  if (runner.strikes > 0 || better.stageMs !== runner.stageMs) ctx.tx.updateRunner(better);
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
   if (verdict.verdict === 'ok') strikeDoubters(ctx, job, attempt);
   const withFiles = verdict.verdict === 'ok' ? keepOutputs(ctx, job, attempt, work, report) : job;

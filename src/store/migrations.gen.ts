@@ -339,4 +339,15 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `CREATE UNIQUE INDEX \`runners_previous_credential_hash_unique\` ON \`runners\` (\`previous_credential_hash\`);`,
     ],
   },
+  {
+    name: '0007_placement',
+    statements: [
+      `ALTER TABLE \`attempts\` ADD \`expected\` text;`,
+      `ALTER TABLE \`jobs\` ADD \`queue_ms\` integer;`,
+      `CREATE INDEX \`jobs_queue\` ON \`jobs\` (\`waiting_for\`,\`queue_ms\`,\`seq\`,\`waiting_stage\`) WHERE waiting_for = 'runner' and paused = 0;`,
+      `ALTER TABLE \`runners\` ADD \`slots\` integer;`,
+      `ALTER TABLE \`runners\` ADD \`stage_ms\` text;`,
+      `UPDATE \`jobs\` SET \`queue_ms\` = \`waiting_ms\` WHERE \`waiting_for\` = 'runner';`,
+    ],
+  },
 ];

@@ -20,14 +20,18 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     earlierBoots: runner.earlierBoots.length === 0 ? null : JSON.stringify(runner.earlierBoots.map(({ id, untilMs }) => [id, untilMs])),
     tests: runner.tests === undefined ? null : JSON.stringify(runner.tests),
     agentVersion: runner.agentVersion ?? null,
+    slots: runner.slots ?? null,
+    stageMs: runner.stageMs === undefined ? null : JSON.stringify(runner.stageMs),
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, tests, agentVersion, ...rest } = row;
+  const { seq: _seq, tests, agentVersion, slots, stageMs, ...rest } = row;
   return {
     ...rest,
     ...(agentVersion === null ? {} : { agentVersion }),
+    ...(slots === null ? {} : { slots }),
+    ...(stageMs === null ? {} : { stageMs: JSON.parse(stageMs) as Record<string, number> }),
     id: row.id as RunnerId,
     trust: row.trust as Trust,
     labels: JSON.parse(row.labels) as string[],

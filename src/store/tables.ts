@@ -33,6 +33,8 @@ export const jobs = sqliteTable(
     waitingId: text('waiting_id'),
     /** Waiting for a runner: since; for a retry: until. */
     waitingMs: integer('waiting_ms'),
+    /** Waiting for a runner: its place in the queue, as a time. */
+    queueMs: integer('queue_ms'),
     thread: text('thread'),
     reservedRunner: text('reserved_runner'),
     reservedUntilMs: integer('reserved_until_ms'),
@@ -64,6 +66,10 @@ export const jobs = sqliteTable(
     index('jobs_waiting')
       .on(t.waitingFor, t.waitingMs, t.waitingStage)
       .where(sql`paused = 0`),
+    // The queue of the runners.
+    index('jobs_queue')
+      .on(t.waitingFor, t.queueMs, t.seq, t.waitingStage)
+      .where(sql`waiting_for = 'runner' and paused = 0`),
     index('jobs_reserved')
       .on(t.reservedRunner, t.reservedUntilMs)
       .where(sql`reserved_runner is not null`),
@@ -154,6 +160,8 @@ export const attempts = sqliteTable(
     progressMs: integer('progress_ms'),
     /** When it is taken away if it gets no further. */
     dueMs: integer('due_ms'),
+    /** JSON: what was expected when it was granted. */
+    expected: text('expected'),
   },
   (t) => [
     uniqueIndex('attempts_epoch').on(t.job, t.stage, t.epoch),
@@ -212,6 +220,9 @@ export const runners = sqliteTable('runners', {
   /** JSON: self-tests and their outcomes. */
   tests: text('tests'),
   agentVersion: text('agent_version'),
+  slots: integer('slots'),
+  /** JSON: how long stages took it. */
+  stageMs: text('stage_ms'),
 });
 
 export const joinTokens = sqliteTable('join_tokens', {

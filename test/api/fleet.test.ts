@@ -94,6 +94,25 @@ test('the history keeps why a runner was struck: the attempt, its sector, what i
   expect(JSON.stringify(detail)).not.toContain(runner.credential.slice('sp-run-'.length));
 });
 
+test('labels that placement reads are refused where they say nothing', async () => {
+  const make = async (label: string) => {
+    const body = { trust: 'rented', labels: ['gpu', label], ttlMs: 3_600_000 };
+    return (await world.call('POST', '/v1/runners/tokens', { token: world.admin, body })).status;
+  };
+  for (const label of [
+    'usd_per_hour=NaN',
+    'usd_per_hour=-1',
+    'usd_per_hour=1e9',
+    'usd_per_hour=99999',
+    'stages=PC2+PC3',
+    'stages=',
+    'hardware=fine',
+  ])
+    expect(await make(label), label).toBe(400);
+  for (const label of ['usd_per_hour=0', 'usd_per_hour=0.425', 'stages=PC2+C2', 'hardware=unchecked', 'price=high'])
+    expect(await make(label), label).toBe(200);
+});
+
 test('a join token fits into an environment value of 256 characters, carries its labels, and ends after its time', async () => {
   const body = { trust: 'rented', labels: ['gpu', 'eu'], ttlMs: 3_600_000 };
   const { token } = (await world.call('POST', '/v1/runners/tokens', { token: world.admin, body })).json as { token: string };

@@ -74,6 +74,7 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'sectors resume': [[J, '--state', 'PC1Done', '--force']],
   'sectors abort': [[J]],
   'sectors explain': [['s-t01000-7']],
+  explain: [['s-t01000-7']],
   'sectors fetch': [[J, '--out', 'PIECE']],
   import: [['sectors.csv', '--from', 'csv']],
   export: [['--miner', 't01000']],

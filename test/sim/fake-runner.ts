@@ -10,6 +10,7 @@ import type { ControlPlane } from './control-plane.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import type { Faults } from './faults.ts';
 import type { Rng } from './prng.ts';
+import type { MachineWords } from './machines.ts';
 import { hashOf, sizeOf } from './replica.ts';
 import type { StageFault } from './script.ts';
 import { fetchInputs, perform } from './stage-work.ts';
@@ -19,6 +20,7 @@ export type RunnerParts = {
   readonly name: string;
   readonly trust: 'own' | 'rented';
   readonly slots: number;
+  readonly machine: MachineWords;
   readonly credential: string;
   readonly clock: VirtualClock;
   readonly rng: Rng;
@@ -38,7 +40,6 @@ type Active = { readonly grant: Grant; report?: Report; cancelled: boolean };
 const HEARTBEAT_MS = 7_000;
 const POLL_MS = 25_000;
 const RETRY_MS = 1_000;
-const RESOURCES = { cores: 8, ramBytes: 1e11, diskFreeBytes: 1e12, gpus: [] };
 /** Longest work by stage, in virtual milliseconds. */
 const WORK_MS: Partial<Record<Stage, number>> = { PC1: 30_000, PC2: 15_000, C2: 10_000 };
 const SHORT_WORK_MS = 4_000;
@@ -111,7 +112,7 @@ export class FakeRunner {
         freeSlots,
         running: [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch })),
         reports: reporting.map(({ report }) => report as Report),
-        resources: RESOURCES,
+        resources: this.#parts.machine.resources,
         waitMs,
       };
       const answer = await this.#call('net.next', (plane) => plane.next(this.#parts.credential, request, this.#gone.signal));
@@ -219,7 +220,9 @@ export class FakeRunner {
       if (!this.alive) return;
       await this.#thaw();
       if (this.#active.size === 0) continue;
-      const attempts = [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch }));
+      const { secondsLeft } = this.#parts.machine;
+      const told = secondsLeft === undefined ? {} : { secondsLeft };
+      const attempts = [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch, ...told }));
       try {
         const answer = await this.#call('net.heartbeat', (plane) =>
           plane.heartbeat(this.#parts.credential, { bootId: this.#bootId, attempts }),

@@ -8,6 +8,7 @@ import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { Stage } from '../../src/schema/stage.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { FakeRunner } from './fake-runner.ts';
+import { type MachineWords, machineOf } from './machines.ts';
 import { Rng } from './prng.ts';
 import { sha } from './replica.ts';
 import type { World } from './world.ts';
@@ -16,6 +17,7 @@ type Member = {
   readonly name: string;
   readonly trust: 'own' | 'rented';
   readonly slots: number;
+  readonly machine: MachineWords;
   id: RunnerId | undefined;
   process: FakeRunner | undefined;
   boots: number;
@@ -33,7 +35,9 @@ export class Fleet {
 
   /** A machine with a fresh join token. */
   join(trust: 'own' | 'rented', slots: number): Member {
-    const member: Member = { name: `${trust}-${this.members.length}`, trust, slots, id: undefined, process: undefined, boots: 0 };
+    const name = `${trust}-${this.members.length}`;
+    const machine = machineOf(this.#world.script.seed, name);
+    const member: Member = { name, trust, slots, machine, id: undefined, process: undefined, boots: 0 };
     this.members.push(member);
     void this.#register(member);
     return member;
@@ -60,6 +64,7 @@ export class Fleet {
         name: member.name,
         trust: member.trust,
         slots: member.slots,
+        machine: member.machine,
         credential: credentialOf(member),
         clock,
         rng: Rng.named(this.#world.script.seed, `${member.name} ${member.boots}`),
@@ -123,11 +128,11 @@ const credentialOf = ({ name }: Member): string => sha(`credential ${name}`);
 const tokenOf = ({ name }: Member): string => sha(`token ${name}`);
 
 function insertToken(ctx: Context, member: Member): void {
-  const { trust } = member;
-  ctx.tx.insertJoinToken({ hash: tokenOf(member), trust, labels: [], expiresMs: ctx.nowMs + 1e9, usedBy: null });
+  const { trust, machine } = member;
+  ctx.tx.insertJoinToken({ hash: tokenOf(member), trust, labels: machine.labels, expiresMs: ctx.nowMs + 1e9, usedBy: null });
 }
 
-function requestOf({ name }: Member, withStorage: boolean): RegisterRequest {
+function requestOf({ name, machine }: Member, withStorage: boolean): RegisterRequest {
   return {
     token: 'x'.repeat(32),
     name,
@@ -135,6 +140,6 @@ function requestOf({ name }: Member, withStorage: boolean): RegisterRequest {
     agentVersion: '1',
     stages: [...Stage.options],
     storage: withStorage ? ['store'] : [],
-    resources: { cores: 8, ramBytes: 1e11, diskFreeBytes: 1e12, gpus: [] },
+    resources: machine.resources,
   };
 }

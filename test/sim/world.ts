@@ -223,6 +223,8 @@ export class World {
     const plans = PlanName.options.filter((plan) => pledged.has(plan));
     return {
       ...DEFAULTS,
+      // An hour would be most of a story.
+      patienceMs: 60_000,
       retry: { firstWaitMs: 1_000, maxWaitMs: 60_000, maxRetries },
       network: 'dev',
       miners: { [MINER]: { sealProof: this.script.sealProof, firstSector: 1, lastSector, allowCc } },
