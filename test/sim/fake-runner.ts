@@ -7,55 +7,12 @@ import type { AttemptId } from '../../src/schema/ids.ts';
 import type { Grant, HeartbeatRequest, NextAnswer, Report } from '../../src/schema/runner.ts';
 import type { SelfTest, SelfTestAnswer } from '../../src/schema/self-test.ts';
 import type { Stage } from '../../src/schema/stage.ts';
-import type { VirtualClock } from './clock.ts';
-import type { ControlPlane } from './control-plane.ts';
-import type { FakeObjects } from './fake-objects.ts';
-import type { Faults } from './faults.ts';
-import type { FleetOracle } from './oracle-fleet.ts';
-import type { Rng } from './prng.ts';
 import { hashOf, sizeOf } from './replica.ts';
 import { callOver } from './runner-network.ts';
-import type { StageFault, TestFault } from './script.ts';
+import type { RunnerParts } from './runner-parts.ts';
+import type { StageFault } from './script.ts';
 import { answerTest } from './self-test-work.ts';
 import { fetchInputs, perform } from './stage-work.ts';
-import type { MinerStorage } from './work.ts';
-
-/** What a runner has on its disk: it outlives its processes. */
-export type RunnerDisk = {
-  credential: string;
-  /** The next one cannot be kept, or is kept and the process dies of it: so many times. */
-  keepFails: number;
-  keepDies: number;
-};
-
-export type RunnerParts = {
-  readonly id: string;
-  readonly name: string;
-  readonly trust: 'own' | 'rented';
-  readonly slots: number;
-  readonly disk: RunnerDisk;
-  /** Version of the files that this process was started with. */
-  readonly version: string;
-  /** Its credential gets old here: it beats also while it has nothing to do. */
-  readonly rotates: boolean;
-  readonly clock: VirtualClock;
-  readonly rng: Rng;
-  readonly faults: Faults;
-  readonly objects: FakeObjects;
-  readonly storage: MinerStorage | undefined;
-  /** The control plane as the network finds it now. */
-  readonly plane: () => ControlPlane | undefined;
-  /** The fault that this attempt is to suffer, if a script says so. */
-  readonly fault: (attempt: AttemptId, trust: 'own' | 'rented') => StageFault | undefined;
-  /** How it answers self-tests; the number is that of the answers before. */
-  readonly testing: (answered: number) => TestFault;
-  /** Told what was said and answered. */
-  readonly told: () => FleetOracle;
-  /** The credential was refused: nothing more is possible. */
-  readonly onRefused: () => void;
-  /** It has finished what it had and wants to be started with other files, or died of a fault on its disk. */
-  readonly onEnded: () => void;
-};
 
 type Active = {
   readonly grant: Grant;
@@ -104,6 +61,7 @@ export class FakeRunner {
   #testsAnswered = 0;
   #testing: Promise<void> = Promise.resolve();
   #polling = false;
+  #beating = false;
   #stopping = false;
   #upgrading = false;
   #wake: () => void = () => undefined;
@@ -314,25 +272,32 @@ export class FakeRunner {
   }
 
   async #beats(): Promise<void> {
-    const { clock } = this.#parts;
-    for (let beat = 1; ; beat += 1) {
+    const { clock, rotates } = this.#parts;
+    for (let turn = 1; this.alive; turn += 1) {
       await clock.sleep(HEARTBEAT_MS);
-      if (!this.alive) return;
+      if (this.#active.size > 0 || (rotates && turn % IDLE_BEATS === 0)) await this.beat();
+    }
+  }
+
+  /** One heartbeat, unless one is under way. */
+  async beat(): Promise<void> {
+    if (!this.alive || this.#beating) return;
+    this.#beating = true;
+    const credential = this.#credential;
+    try {
       await this.thaw();
-      if (this.#active.size === 0 && !(this.#parts.rotates && beat % IDLE_BEATS === 0)) continue;
-      const credential = this.#credential;
       const attempts = [...this.#active.values()].map((active) => this.#beatOf(active));
-      try {
-        const answer = await callOver(this.#parts, this, 'net.heartbeat', credential, async (plane) => {
-          const answered = await plane.heartbeat(credential, { bootId: this.bootId, attempts });
-          this.#parts.told().beatAnswered(attempts);
-          return answered;
-        });
-        for (const { attempt, order } of answer.attempts) if (order === 'cancel') this.#cancel(attempt);
-        if (answer.credential !== undefined) await this.#renew(credential, answer.credential);
-      } catch (error) {
-        this.#refused(error, credential);
-      }
+      const answer = await callOver(this.#parts, this, 'net.heartbeat', credential, async (plane) => {
+        const answered = await plane.heartbeat(credential, { bootId: this.bootId, attempts });
+        this.#parts.told().beatAnswered(attempts);
+        return answered;
+      });
+      for (const { attempt, order } of answer.attempts) if (order === 'cancel') this.#cancel(attempt);
+      if (answer.credential !== undefined) await this.#renew(credential, answer.credential);
+    } catch (error) {
+      this.#refused(error, credential);
+    } finally {
+      this.#beating = false;
     }
   }
 

@@ -3,6 +3,7 @@
  * plays. Most seeds aim one of these faults at a state in which a runner works for the first job.
  */
 import { planTables } from '../../src/scheduler/plans/all.ts';
+import type { Cell } from './coverage-table.ts';
 import { Rng } from './prng.ts';
 import { type Action, FLEET_FAULTS, type FleetFault, type FleetSettings, type Item, type TestFault } from './script.ts';
 
@@ -11,6 +12,9 @@ const NO_RUNNER: Readonly<Record<string, readonly string[]>> = {
   sealer: ['Empty', 'Allocated', 'TreeDBuilt', 'PCSubmitted', 'PersistanceSubmitted', 'C2Done', 'ProofSubmitted'],
   unseal: ['Empty', 'Unsealed'],
 };
+
+/** Multiples of it leave no gap in any range. */
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
 type Aim = { readonly state: string; readonly fault: FleetFault };
 
@@ -22,28 +26,32 @@ function aimsOf(plan: string): Aim[] {
   return states.flatMap((state) => FLEET_FAULTS.map((fault) => ({ state, fault })));
 }
 
-/** The state and fault that a seed of this plan aims at, besides its cell of the other faults; undefined: it plays none. */
-function aimOf(seed: number, plan: string): Aim | undefined {
+/** The state and fault that a seed aims at, besides its cell of the other faults; undefined: it plays none. Neighbours are far apart. */
+function aimOf(seed: number, { plan, state, event }: Cell): Aim | undefined {
   if (seed % 10 >= 7) return undefined;
-  const aims = aimsOf(plan);
-  return Rng.named(seed, 'aim').pick(aims);
+  const all = aimsOf(plan);
+  // An event that has to be brought about is met where the other faults bring it about.
+  const aims = event === 'RePersist' ? all.filter((aim) => aim.state === state) : all;
+  return aims[Math.floor(((seed * GOLDEN) % 1) * aims.length)];
 }
 
 /** Undefined: as the other stories have it, without self-tests and within a day of the first credential. */
-export function fleetSettings(seed: number): FleetSettings | undefined {
+export function fleetSettings(seed: number, target: Cell): FleetSettings | undefined {
   const rng = Rng.named(seed, 'fleet settings');
+  // The next one is there with each heartbeat.
+  const often = aimOf(seed, target)?.fault === 'credential';
   if (seed % 10 >= 7 && rng.chance(70)) return undefined;
   return {
-    ...(rng.chance(70) ? { credentialMs: rng.between(15_000, 60_000) } : {}),
+    ...(often || rng.chance(70) ? { credentialMs: often ? 1_000 : rng.between(15_000, 60_000) } : {}),
     ...(rng.chance(35) ? { selfTest: rng.pick(['rented', 'rented', 'all'] as const), canaryEveryMs: rng.between(30_000, 120_000) } : {}),
     progressMs: rng.between(45_000, 60_000),
     stageMs: rng.between(120_000, 180_000),
   };
 }
 
-export function fleetItems(seed: number, plan: string, jobs: number): Item[] {
+export function fleetItems(seed: number, target: Cell): Item[] {
   const rng = Rng.named(seed, 'fleet');
-  const aim = aimOf(seed, plan);
+  const aim = aimOf(seed, target);
   const items: Item[] = [];
   const put = (state: string, afterMs: number, actions: readonly Action[]): void => {
     for (const [at, action] of actions.entries())
@@ -69,7 +77,6 @@ export function fleetItems(seed: number, plan: string, jobs: number): Item[] {
   }
   // How a rented machine stands to self-tests shows before its first grant.
   if (rng.chance(15)) items.push({ when: { atMs: 0 }, do: 'tests', runner: rng.between(1, 2), how: testFault(rng) });
-  void jobs;
   return items;
 }
 
@@ -85,26 +92,29 @@ function testFault(rng: Rng): TestFault {
 
 /** One fault of a kind. */
 function aimed(rng: Rng, fault: FleetFault): Action[] {
-  // Mostly not the first, which is the only own one of many a story.
+  // Mostly not the first, which is the only own one of many a story: without it nothing goes on.
   const runner = rng.chance(20) ? 0 : rng.between(1, 2);
   const ms = rng.between(1_000, 60_000);
   const hand = (act: Extract<Action, { do: 'runner' }>['act'], at = runner): Action => ({ do: 'runner', runner: at, act, ms });
   switch (fault) {
     case 'credential':
       return rng.weighted<Action[]>([
-        [3, [{ do: 'port', port: 'net.heartbeat', how: 'lost', count: rng.between(2, 5), ms }, hand('keep_fails'), hand('keep_fails', 0)]],
-        [2, [hand('keep_fails'), hand('keep_fails', 0)]],
-        [3, [hand('keep_dies'), hand('keep_dies', 0)]],
+        [
+          3,
+          [{ do: 'port', port: 'net.heartbeat', how: 'lost', count: rng.between(2, 5), ms }, hand('keep_fails', 0), hand('keep_fails', 1)],
+        ],
+        [2, [hand('keep_fails', 0), hand('keep_fails', runner)]],
+        [3, [hand('keep_dies', runner), hand('keep_fails', 0)]],
       ]);
     case 'theft':
-      return [hand(rng.pick(['thief', 'thief', 'late_thief']))];
+      return [hand(rng.pick(['thief', 'thief', 'late_thief'])), ...(runner === 0 || rng.chance(30) ? [hand('found_out')] : [])];
     case 'runner_stalls':
       return [{ do: 'stage', job: 0, how: rng.pick(['stalls', 'stalls', 'pretends']) }];
     case 'self_test':
-      return [{ do: 'tests', runner, how: testFault(rng) }];
+      return [{ do: 'tests', runner: Math.max(1, runner), how: testFault(rng) }];
     case 'fleet_hand': {
-      const lifted = rng.chance(75) ? [hand('ready')] : [];
-      return [hand(rng.pick(['drain', 'cordon', 'drain', 'cordon', 'ban'])), ...lifted];
+      const lifted = runner === 0 || rng.chance(75) ? [hand('ready')] : [];
+      return [hand(rng.pick(['drain', 'cordon', 'drain', 'cordon', runner === 0 ? 'drain' : 'ban'])), ...lifted];
     }
     case 'hand_back':
       return [hand(rng.pick(['sigterm', 'sigterm', 'upgrade'])), ...(rng.chance(50) ? [hand('sigterm', 0)] : [])];

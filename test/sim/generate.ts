@@ -75,8 +75,8 @@ export function generate(seed: number): Script {
     actionsFor(rng, target),
   );
   items.push(...scheme(rng, { states: statesOf(0), jobs: planned.length, askedMs: planned.length * 2_000 }));
-  const fleet = fleetSettings(seed);
-  items.push(...fleetItems(seed, target.plan, planned.length));
+  const fleet = fleetSettings(seed, target);
+  items.push(...fleetItems(seed, target));
   return {
     seed,
     sealProof: rng.weighted([

@@ -223,8 +223,7 @@ const STRIKES: Partial<Record<Extract<Action, { do: 'runner' }>['act'], Fault>> 
   sigterm: 'hand_back',
   upgrade: 'hand_back',
   cut: 'cut',
-  keep_fails: 'credential',
-  keep_dies: 'credential',
+  found_out: 'fleet_hand',
 };
 
 async function runner(world: World, action: Extract<Action, { do: 'runner' }>): Promise<void> {
@@ -235,7 +234,8 @@ async function runner(world: World, action: Extract<Action, { do: 'runner' }>): 
     await fleet.steal(member, action.act === 'late_thief');
     return;
   }
-  world.strike(STRIKES[action.act] ?? 'runner_lost', `${member.name}: ${action.act}`);
+  // Of the next credential something goes wrong only when it comes.
+  if (!action.act.startsWith('keep_')) world.strike(STRIKES[action.act] ?? 'runner_lost', `${member.name}: ${action.act}`);
   switch (action.act) {
     case 'leave':
       world.fleet.leave(member);
@@ -249,6 +249,11 @@ async function runner(world: World, action: Extract<Action, { do: 'runner' }>): 
     case 'cut':
       if (member.process !== undefined) member.process.cutUntilMs = world.clock.nowMs + action.ms;
       return;
+    case 'found_out':
+      await world.clock.sleep(action.ms);
+      for (const thief of member.thieves) thief.die();
+      await fleet.setStatus(member, 'ready').catch(() => undefined);
+      return;
     case 'sigterm':
       await fleet.term(member, action.ms);
       return;
@@ -257,9 +262,11 @@ async function runner(world: World, action: Extract<Action, { do: 'runner' }>): 
       return;
     case 'keep_fails':
       member.disk.keepFails += 1;
+      await member.process?.beat();
       return;
     case 'keep_dies':
       member.disk.keepDies += 1;
+      await member.process?.beat();
       return;
     default: {
       const status = { drain: 'draining', cordon: 'cordoned', ban: 'banned', ready: 'ready' } as const;

@@ -50,9 +50,13 @@ export class FleetOracle {
   readonly #selfTest: FleetSettings['selfTest'];
   readonly #broken: (promise: string, what: string) => void;
   readonly #note: (line: string) => void;
+  /** Something went wrong with the next credential. */
+  readonly trouble: (what: string) => void;
   readonly #known = new Map<string, Known>();
   readonly #running = new Map<string, Progress>();
   #lookedMs = 0;
+  /** A runner's event came since the rows were compared. */
+  #changed = false;
   #nowMs = (): number => 0;
   /** Its disk was lost: what runners have been given since the backup is unknown to it. */
   readonly #restored: boolean;
@@ -63,12 +67,14 @@ export class FleetOracle {
     restored: boolean;
     broken: (promise: string, what: string) => void;
     note: (line: string) => void;
+    trouble: (what: string) => void;
     before?: FleetOracle;
   }) {
     this.#settings = parts.settings;
     this.#selfTest = parts.settings.selfTest;
     this.#broken = parts.broken;
     this.#note = parts.note;
+    this.trouble = parts.trouble;
     this.#nowMs = parts.nowMs;
     this.#restored = parts.restored;
     // What is so of the machines stays so; what the control plane was told is lost with its disk.
@@ -93,8 +99,8 @@ export class FleetOracle {
       return;
     }
     const known = this.#known.get(id);
-    if (known === undefined) return;
-    if (event.kind !== 'runner_status') return;
+    if (known === undefined || event.kind !== 'runner_status') return;
+    this.#changed = true;
     const { to = '', reason } = detail;
     if (known.status === 'banned' && to !== 'banned') this.#broken('ban', `${id} was banned for good, and is ${to} now`);
     known.status = to;
@@ -146,6 +152,7 @@ export class FleetOracle {
   look(reader: Reader, up: boolean): void {
     const stepMs = up ? Math.min(MOST_STEP_MS, this.#nowMs() - this.#lookedMs) : 0;
     this.#lookedMs = this.#nowMs();
+    if (this.#changed) this.#compare(reader);
     const { progressMs = Number.POSITIVE_INFINITY, stageMs = Number.POSITIVE_INFINITY } = this.#settings;
     if (this.#settings.progressMs === undefined) return;
     for (const { id, stage, runner } of reader.running()) {
@@ -157,6 +164,14 @@ export class FleetOracle {
         this.#broken('progress', `${id} (${stage} on ${runner}) has shown no progress for ${progress.activeMs} ms and is still granted`);
       if (progress.wholeMs > stageMs + TAKEN_WITHIN_MS)
         this.#broken('progress', `${id} (${stage} on ${runner}) has taken ${progress.wholeMs} ms and is still granted`);
+    }
+  }
+
+  #compare(reader: Reader): void {
+    this.#changed = false;
+    for (const { id, status } of reader.runners()) {
+      const told = this.#known.get(id)?.status;
+      if (told !== status) this.#broken('fold', `runner ${id} is ${status}, its history says ${told}`);
     }
   }
 
@@ -241,10 +256,6 @@ export class FleetOracle {
   /** What it had when it was told to end was taken back. */
   handedBack(attempts: readonly string[]): void {
     for (const id of attempts) if (this.#running.has(id)) this.#broken('hand back', `${id} was handed back, and is still granted`);
-  }
-
-  trouble(what: string): void {
-    this.#note(what);
   }
 
   stolen(runner: string): void {

@@ -1,7 +1,8 @@
 /** The network between a runner and its control plane: it may lose the way there or back, double and delay calls, or be cut. */
 import type { ControlPlane } from './control-plane.ts';
-import type { FakeRunner, RunnerParts } from './fake-runner.ts';
+import type { FakeRunner } from './fake-runner.ts';
 import { never } from './faults.ts';
+import type { RunnerParts } from './runner-parts.ts';
 
 /** What was on its way when its process died comes within so long, or never. */
 const LATE_MS = 15_000;
@@ -49,7 +50,11 @@ export async function callOver<T>(
     });
   const answer = await make(found);
   await clock.sleep(rng.between(2, 60));
-  if (fault?.how === 'lost' || cut()) throw lost();
+  if (fault?.how === 'lost' || cut()) {
+    const { credential: next } = answer as { readonly credential?: string };
+    if (next !== undefined) told().trouble('an answer with the next credential is lost');
+    throw lost();
+  }
   await runner.thaw();
   return answer;
 }

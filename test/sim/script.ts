@@ -115,10 +115,10 @@ export type Action =
 /**
  * `sigterm`: a spot notice, after `ms` it is started again. `cut`: its network is cut for `ms`. `upgrade`: other software waits for
  * all. `thief`: a second process with its credential. `late_thief`: one with the credential that it has now, which speaks once that
- * was replaced. `keep_fails`: its disk cannot keep the next credential once. `keep_dies`: it dies once it has kept it, before its
+ * was replaced. `found_out`: an operator sees after `ms` who the thief is, ends it and lifts the quarantine. `keep_fails`: its disk cannot keep the next credential once. `keep_dies`: it dies once it has kept it, before its
  * first use.
  */
-export type FleetAct = 'sigterm' | 'cut' | 'upgrade' | 'thief' | 'late_thief' | 'keep_fails' | 'keep_dies';
+export type FleetAct = 'sigterm' | 'cut' | 'upgrade' | 'thief' | 'late_thief' | 'found_out' | 'keep_fails' | 'keep_dies';
 
 /** `turns`: the first answers are right. */
 export type TestFault = 'right' | 'wrong' | 'failed' | 'silent' | 'slow' | 'turns';

@@ -29,7 +29,8 @@ import { Rng } from './prng.ts';
 import { KeptStore } from './kept-store.ts';
 import { Reader } from './reader.ts';
 import { Stage } from '../../src/schema/stage.ts';
-import { FLEET_FAULTS, type Fault, type Script, type SettingsChange, type StageFault } from './script.ts';
+import type { Fault, Script, SettingsChange, StageFault } from './script.ts';
+import { WAITING, faultOf, isLie } from './struck.ts';
 import type { MinerStorage } from './work.ts';
 
 export const MINER = MinerId.parse('t01000');
@@ -230,6 +231,7 @@ export class World {
       restored,
       broken: (promise, what) => this.breach(promise, what),
       note: (line) => this.note(line),
+      trouble: (what) => this.strike('credential', what),
       ...(restored ? { before: this.fleetOracle } : {}),
     });
   }
@@ -338,14 +340,7 @@ export class World {
     );
     const [found] = at < 0 ? [] : this.stageFaults.splice(at, 1);
     if (found === undefined) return undefined;
-    const kind: Fault = STALLS.has(found.how)
-      ? 'runner_stalls'
-      : found.how === 'die' || found.how === 'hang'
-        ? 'runner_lost'
-        : isLie(found.how)
-          ? 'runner_lies'
-          : 'runner_fails';
-    this.strike(kind, `stage ${found.how}`, job?.id);
+    this.strike(faultOf(found.how), `stage ${found.how}`, job?.id);
     return found.how;
   }
 
@@ -364,37 +359,4 @@ export class World {
     const ours = readdirSync(folder).filter((name) => name.startsWith(basename(this.#path)));
     for (const name of [...ours, 'admin.token']) rmSync(join(folder, name), { force: true });
   }
-}
-
-const LIES: ReadonlySet<StageFault> = new Set([
-  'wrong_comm_r',
-  'wrong_comm_d',
-  'garbage',
-  'garbage_hash',
-  'forged',
-  'bad_proof',
-  'missing_output',
-  'extra_output',
-  'wrong_size',
-  'unparsable',
-]);
-
-const STALLS: ReadonlySet<StageFault> = new Set(['stalls', 'pretends']);
-
-/** Jobs that a fault of this kind can touch, by what they wait for; others touch everybody. */
-const WAITING: Partial<Record<Fault, readonly string[]>> = {
-  chain_error: ['effect'],
-  chain_refuses: ['effect'],
-  chain_lags: ['effect'],
-  nonce_race: ['effect'],
-  mempool_loss: ['effect'],
-  object_error: ['stage', 'runner'],
-  network: ['stage', 'runner'],
-  runner_lost: ['stage', 'runner'],
-  ...Object.fromEntries(FLEET_FAULTS.map((fault) => [fault, ['stage', 'runner']])),
-};
-
-/** Only rented runners lie; own ones break. */
-function isLie(how: StageFault): boolean {
-  return LIES.has(how);
 }
