@@ -107,11 +107,11 @@ export function lose(ctx: Context, attempt: Attempt, reason: string): void {
 
 /** A fault of the runner. A lie quarantines a rented one at once, faults in a row after `maxStrikes`; the evidence is kept. */
 export function strike(ctx: Context, runner: RunnerRow, reason: string, lied: boolean, evidence?: Evidence): void {
-  const strikes = runner.strikes + 1;
-  const out = runner.trust === 'rented' && (lied || strikes >= ctx.settings.maxStrikes);
-  ctx.tx.updateRunner({ ...runner, strikes, ...(out ? { status: 'quarantined' as const, reason } : {}) });
+  const struck = { ...runner, strikes: runner.strikes + 1 };
+  ctx.tx.updateRunner(struck);
+  const { strikes } = struck;
   noteRunner(ctx, runner.id, 'runner_struck', 'engine', { reason, lied, strikes, ...(evidence === undefined ? {} : { evidence }) });
-  if (out) noteRunner(ctx, runner.id, 'runner_status', 'engine', { from: runner.status, to: 'quarantined', reason });
+  if (runner.trust === 'rented' && (lied || strikes >= ctx.settings.maxStrikes)) quarantine(ctx, struck, reason);
 }
 
 /** Extends leases of the attempts the runner works on, keeps their progress, and says which to stop. */

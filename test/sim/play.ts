@@ -15,6 +15,8 @@ import { BrokenPromise, World } from './world.ts';
 export const LIVENESS_BOUND_MS = 3 * 3_600_000;
 /** Longer than a pre-commit lives (30 days and a little). */
 const EXPIRY_MS = 32 * 86_400_000;
+/** Within so much time after the end every honest runner would get work again. */
+const FIT_WITHIN_MS = 10 * 60_000;
 /** Steps without end are a loop. */
 const MOST_STEPS = 60_000;
 
@@ -120,11 +122,14 @@ async function withoutFaults(world: World): Promise<void> {
   world.stageFaults.length = 0;
   // A stage that hangs for ever hangs until its machine is started anew.
   for (const member of world.fleet.members) {
+    for (const thief of member.thieves) thief.die();
+    member.testing = 'right';
     if (member.process?.alive === true) world.fleet.boot(member);
-    if (member.process !== undefined) member.process.frozenUntilMs = 0;
+    if (member.process !== undefined) Object.assign(member.process, { frozenUntilMs: 0, cutUntilMs: 0 });
   }
   world.fleet.join('own', 4);
   await advance(world, world.clock.nowMs + 60_000, () => world.plane?.ready === true);
+  await inTime(world, world.fleet.readmit());
   await settle(world);
 }
 
@@ -164,6 +169,9 @@ async function withGoodWill(world: World): Promise<void> {
   // A receiver that failed is tried again after minutes.
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => world.posted);
   world.checkPosted();
+  await advance(world, world.clock.nowMs + FIT_WITHIN_MS, () => world.fleet.unfit() === undefined);
+  const unfit = world.fleet.unfit();
+  if (unfit !== undefined) world.breach('liveness', unfit);
   world.checkPledged();
   const wanted = cleared(world, (promise, what) => world.breach(promise, what));
   await collectLast(world, wanted);

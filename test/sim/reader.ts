@@ -3,7 +3,9 @@ import Database from 'better-sqlite3';
 
 export type EventRow = {
   readonly seq: number;
-  readonly job: string;
+  /** Null: of a runner, or of nobody. */
+  readonly job: string | null;
+  readonly runner: string | null;
   readonly generation: number;
   readonly at_ms: number;
   readonly actor: string;
@@ -35,6 +37,15 @@ export type AttemptRow = {
   readonly epoch: number;
   readonly status: string;
   readonly runner: string;
+  readonly granted_ms: number;
+};
+export type RunnerLine = {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly boot_id: string;
+  readonly agent_version: string | null;
+  readonly tests: string | null;
 };
 export type EffectLine = {
   readonly id: string;
@@ -100,6 +111,10 @@ export class Reader {
 
   running(): AttemptRow[] {
     return this.#running.all() as AttemptRow[];
+  }
+
+  runners(): RunnerLine[] {
+    return this.#all('select id, name, status, boot_id, agent_version, tests from runners order by seq');
   }
 
   attempts(): AttemptRow[] {
