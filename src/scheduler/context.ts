@@ -88,6 +88,8 @@ export type Settings = {
   readonly selfTest?: SelfTestPolicy | undefined;
   /** How often an idle runner that is held to self-tests is tested again. */
   readonly canaryEveryMs?: number | undefined;
+  /** How long the URLs of an attempt are good for; an hour where it is not given. */
+  readonly urlTtlMs?: number | undefined;
   readonly miners: Readonly<Record<string, MinerSettings>>;
   readonly threads: readonly ThreadSettings[];
 };
@@ -154,4 +156,5 @@ export const DEFAULTS = {
     Unseal: 48 * HOUR_MS,
   },
   credentialMs: 24 * HOUR_MS,
+  urlTtlMs: HOUR_MS,
 } as const satisfies Partial<Settings>;

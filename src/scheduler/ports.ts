@@ -5,6 +5,7 @@
 import type { AttemptId, DeliveryId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId, WebhookId } from '../schema/ids.ts';
 import type { Event, EventKind, JobEvent, NewEvent } from '../schema/event.ts';
 import type { Attempt, Job, PlanName } from '../schema/job.ts';
+import type { Manifest } from '../schema/manifest.ts';
 import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
@@ -322,6 +323,10 @@ export type Tx = {
   insertUpload(upload: UploadRow): void;
   uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
   deleteUploads(attempt: AttemptId): void;
+  /** Of the object under this key; undefined: nobody made one. */
+  manifest(key: string): Manifest | undefined;
+  putManifest(key: string, manifest: Manifest): void;
+  dropManifest(key: string): void;
 
   /** Open effects by kind. */
   countOpenEffects(): readonly { kind: EffectWant['kind']; count: number }[];
@@ -357,10 +362,20 @@ export type Upload = {
   readonly checksum?: 'crc32' | 'md5';
 };
 
+/** An upload that was opened, as it was opened. */
+export type OpenedUpload = {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly maxSizeBytes: number;
+  readonly exactly: boolean;
+};
+
 /** Object storage: keys are the control plane's, URLs are what runners get. */
 export type ObjectStore = {
   /** Begins a multipart upload of at most `maxSizeBytes`; URLs expire after `ttlMs`. `exactly`: of no less either, which URLs may then bind. */
   createUpload(key: string, maxSizeBytes: number, ttlMs: number, exactly?: boolean): Promise<Upload>;
+  /** New URLs for parts (from 1 on) of an upload that is open; numbers that are none of it are left out. */
+  partUrls(upload: OpenedUpload, numbers: readonly number[], ttlMs: number): Promise<{ number: number; url: string }[]>;
   /** Makes the object from its parts. Idempotent: a second call with the same upload succeeds. Throws when sizes differ. */
   completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void>;
   abortUpload(key: string, uploadId: string): Promise<void>;

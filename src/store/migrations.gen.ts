@@ -339,4 +339,14 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `CREATE UNIQUE INDEX \`runners_previous_credential_hash_unique\` ON \`runners\` (\`previous_credential_hash\`);`,
     ],
   },
+  {
+    name: '0007_manifests',
+    statements: [
+      `CREATE TABLE \`manifests\` (
+  \`key\` text PRIMARY KEY NOT NULL,
+  \`part_size_bytes\` integer NOT NULL,
+  \`crc32\` text NOT NULL
+);`,
+    ],
+  },
 ];

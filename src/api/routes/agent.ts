@@ -2,6 +2,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { nextCredential } from '../../scheduler/credentials.ts';
 import { heartbeat, registerRunner } from '../../scheduler/fleet.ts';
+import { renewalsOf } from '../../scheduler/renewals.ts';
 import type { RunnerRow } from '../../scheduler/ports.ts';
 import { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../../schema/runner.ts';
 import { asRunner, bearer, runnerCredential, runnerOf } from '../auth.ts';
@@ -10,6 +11,7 @@ import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { probesOf } from '../probes.ts';
 import { hashSecret, newSecret, secretAfter } from '../secrets.ts';
+import { withRenewed } from '../urls.ts';
 import { drained, upgradeOf } from '../upgrades.ts';
 
 export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
@@ -64,7 +66,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       method: 'post',
       path: '/v1/runners/self/heartbeat',
       who: 'runner',
-      summary: 'Keeps leases; says which attempts to stop',
+      summary: 'Keeps leases; says which attempts to stop, and gives them new URLs',
       body: HeartbeatRequest,
       answer: HeartbeatAnswer,
     }),
@@ -73,13 +75,16 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       const header = c.req.header('authorization');
       const hash = runnerCredential(header);
       const request = c.req.valid('json');
-      const answer = (): Promise<HeartbeatAnswer> =>
-        door.run((ctx) => {
+      const answer = async (): Promise<HeartbeatAnswer> => {
+        const { beat, wishes } = await door.run((ctx) => {
           const { id } = runnerOf(ctx, hash);
-          const beat = heartbeat(ctx, ctx.tx.runner(id) as RunnerRow, request);
+          const kept = heartbeat(ctx, ctx.tx.runner(id) as RunnerRow, request);
           const credential = nextCredential(ctx, id, request.bootId, (seed) => secretAfter(bearer(header), 'runner', seed));
-          return credential === undefined ? beat : { ...beat, credential };
+          const wanted = renewalsOf(ctx, ctx.tx.runner(id) as RunnerRow, request);
+          return { beat: credential === undefined ? kept : { ...kept, credential }, wishes: wanted };
         });
+        return withRenewed(parts, beat, wishes);
+      };
       return c.json(await asRunner(door, hash, request.bootId, answer), 200);
     },
   );
