@@ -183,6 +183,8 @@ export const KEYS = {
     .int()
     .min(0)
     .default(16 * 2 ** 20),
+  /** How long the URLs of an attempt are good for; new ones come with heartbeats. */
+  'objects.url_ttl_ms': ms(DEFAULTS.urlTtlMs),
   /** Set: objects are kept in a bucket there, and not in the data folder. */
   'objects.s3.endpoint': z.url({ protocol: /^https?$/ }).optional(),
   'objects.s3.bucket': z
@@ -200,8 +202,6 @@ export const KEYS = {
   'objects.s3.secret_key': text.optional(),
   'objects.s3.secret_key_file': text.optional(),
   /** `https://host/bucket/…` and not `https://bucket.host/…`. */
-  /** How long the URLs of an attempt are good for; new ones come with heartbeats. */
-  'objects.url_ttl_ms': ms(DEFAULTS.urlTtlMs),
   'objects.s3.path_style': z.boolean().default(true),
   /** The longest that a signed URL is good for; S3 knows seven days at most. */
   'objects.s3.url_ttl_ms': z

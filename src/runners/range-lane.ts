@@ -8,6 +8,11 @@ import { connect as connectTls } from 'node:tls';
 
 /** Read, checked and written at a time. */
 const SLICE_BYTES = 2 ** 20;
+/**
+ * One that is being written, one that waits for that, and one that is filled. TLS hands over what it has decrypted (64 KiB at most)
+ * even after it was told to stop: so there has to be a free one at any time.
+ */
+const SLICES = 3;
 const MAX_HEAD_BYTES = 32 * 1024;
 const MAX_REFUSAL_BYTES = 16 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -31,15 +36,21 @@ type Waiting = { resolve(bytes: Buffer | undefined): void; reject(error: Error):
 /** One connection, to one origin at a time; kept from one `get` to the next. Not for two at once. */
 export class RangeLane {
   readonly #stallMs: number;
-  readonly #slice = Buffer.allocUnsafe(SLICE_BYTES);
+  readonly #slices = Array.from({ length: SLICES }, () => Buffer.allocUnsafe(SLICE_BYTES));
   readonly #headBytes = Buffer.allocUnsafe(MAX_HEAD_BYTES);
   #socket: Socket | undefined;
   #origin = '';
   /** Of the answer that comes now; undefined: not yet there. */
   #head: (Head & { readonly keeps: boolean }) | undefined;
+  /** The slice that is filled now. */
+  #at = 0;
+  /** Bytes in it; while the head comes, of that. */
   #filled = 0;
   /** Bytes of the body that have not come yet. */
   #left = 0;
+  /** Full slices that nobody has taken. */
+  #ready: Buffer[] = [];
+  /** Reading was stopped until one is taken. */
   #held = false;
   #waiting: Waiting | undefined;
   #failure: Error | undefined;
@@ -60,6 +71,7 @@ export class RangeLane {
       this.#head = undefined;
       this.#filled = 0;
       this.#left = 0;
+      this.#ready = [];
       const socket = this.#connection(target);
       socket.write(request(target, headers));
       await this.#answer(receiver);
@@ -84,7 +96,7 @@ export class RangeLane {
     if (head.status !== 200 && head.status !== 206) throw receiver.refuse(head.status, await this.#text(early));
     receiver.begin(head);
     if (early.length > 0) await receiver.each(early);
-    while (this.#left > 0) {
+    while (this.#left > 0 || this.#ready.length > 0) {
       const slice = await this.#more();
       if (slice === undefined) throw new Error('the connection was closed before the answer was whole');
       await receiver.each(slice);
@@ -95,7 +107,7 @@ export class RangeLane {
   /** The beginning of a refusal's body. */
   async #text(early: Buffer): Promise<string> {
     let text = early.toString('utf8');
-    while (this.#left > 0 && text.length < MAX_REFUSAL_BYTES) {
+    while ((this.#left > 0 || this.#ready.length > 0) && text.length < MAX_REFUSAL_BYTES) {
       const more = await this.#more().catch(() => undefined);
       if (more === undefined) break;
       text += more.toString('utf8');
@@ -103,33 +115,57 @@ export class RangeLane {
     return text;
   }
 
-  /** What came with the head, a full slice, or the last of the body; undefined when the other side has closed. */
+  /**
+   * What came with the head, then full slices and the last of the body; undefined when the other side has closed. The one before is
+   * free from then on.
+   */
   #more(): Promise<Buffer | undefined> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) return reject(this.#failure);
-      const socket = this.#socket;
-      if (socket === undefined || socket.destroyed) return resolve(undefined);
+    const ready = this.#ready.shift();
+    if (ready !== undefined) {
+      this.#goOn();
+      return Promise.resolve(ready);
+    }
+    const socket = this.#socket;
+    if (socket === undefined || socket.destroyed) {
+      const rest = this.#rest();
+      if (rest !== undefined) return Promise.resolve(rest);
+      return this.#failure === undefined ? Promise.resolve(undefined) : Promise.reject(this.#failure);
+    }
+    const come = new Promise<Buffer | undefined>((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      if (!this.#held) return;
-      this.#held = false;
-      socket.resume();
     });
+    this.#goOn();
+    return come;
   }
 
-  /** Where the next bytes go. Asked right after each read, also when the next one waits: so what a head says is known by then. */
+  #goOn(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#socket?.resume();
+  }
+
+  /** What came of a slice before the connection broke. It counts: on a line that breaks often nothing else ever would. */
+  #rest(): Buffer | undefined {
+    if (this.#head === undefined || this.#filled === 0) return undefined;
+    const rest = this.#slice().subarray(0, this.#filled);
+    this.#filled = 0;
+    return rest;
+  }
+
+  #slice(): Buffer {
+    return this.#slices[this.#at] as Buffer;
+  }
+
+  /** Where the next bytes go. Asked right after each read, so what a head says is known by then. */
   #target(): Buffer {
     if (this.#head === undefined || this.#left === 0) return this.#headBytes.subarray(this.#filled);
-    return this.#slice.subarray(this.#filled, this.#filled + Math.min(SLICE_BYTES - this.#filled, this.#left));
+    return this.#slice().subarray(this.#filled, this.#filled + Math.min(SLICE_BYTES - this.#filled, this.#left));
   }
 
-  /** False: read no more for now. What came is handed over, and the next read begins at the buffer's start. */
+  /** Bytes were put where `#target` said. False: read no more for now. */
   #came(count: number): boolean {
+    if (this.#head !== undefined) return this.#bodyCame(count);
     this.#filled += count;
-    if (this.#head !== undefined) {
-      this.#left -= count;
-      if (this.#left > 0 && this.#filled < SLICE_BYTES) return true;
-      return this.#handOver(this.#slice.subarray(0, this.#filled));
-    }
     const have = this.#headBytes.subarray(0, this.#filled);
     const end = have.indexOf(HEAD_END);
     if (end < 0 && this.#filled < MAX_HEAD_BYTES) return true;
@@ -139,6 +175,7 @@ export class RangeLane {
       if (early.length > lengthBytes) throw new Error('more came than the answer has');
       this.#head = head;
       this.#left = lengthBytes - early.length;
+      this.#filled = 0;
       return this.#handOver(early);
     } catch (error) {
       this.#socket?.destroy(error as Error);
@@ -146,13 +183,29 @@ export class RangeLane {
     }
   }
 
-  #handOver(bytes: Buffer): false {
+  #bodyCame(count: number): boolean {
+    if (count > this.#left || this.#ready.length === SLICES - 1) {
+      this.#socket?.destroy(new Error('bytes came that nobody asked for'));
+      return false;
+    }
+    this.#filled += count;
+    this.#left -= count;
+    if (this.#left > 0 && this.#filled < SLICE_BYTES) return !this.#held;
+    const full = this.#slice().subarray(0, this.#filled);
+    this.#at = (this.#at + 1) % SLICES;
     this.#filled = 0;
-    this.#held = true;
+    return this.#handOver(full);
+  }
+
+  #handOver(bytes: Buffer): boolean {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (waiting === undefined) this.#socket?.destroy(new Error('bytes came that nobody asked for'));
-    else waiting.resolve(bytes);
+    if (waiting !== undefined) {
+      waiting.resolve(bytes);
+      return true;
+    }
+    this.#ready.push(bytes);
+    this.#held = true;
     return false;
   }
 
@@ -183,15 +236,13 @@ export class RangeLane {
       if (error !== undefined) this.#failure = error;
       const waiting = this.#waiting;
       this.#waiting = undefined;
-      // What came before the break counts: on a line that breaks often nothing else ever would.
-      if (this.#head !== undefined && this.#filled > 0) waiting?.resolve(this.#slice.subarray(0, this.#filled));
-      else if (error === undefined) waiting?.resolve(undefined);
+      const rest = waiting === undefined ? undefined : this.#rest();
+      if (rest !== undefined || error === undefined) waiting?.resolve(rest);
       else waiting?.reject(error);
     };
-    socket
-      .once('error', ended)
-      .once('end', () => ended())
-      .once('close', () => ended());
+    // A connection that nobody uses any more may fail as well, and once more after that.
+    socket.on('error', ended);
+    socket.once('end', () => ended()).once('close', () => ended());
     this.#socket = socket;
     return socket;
   }
