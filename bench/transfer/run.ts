@@ -160,15 +160,16 @@ function print(loads: readonly string[]): void {
   const [cpu] = cpus();
   const lines = rows.map(({ what, took, inside }) => {
     const alone = inside === undefined ? '' : mbPerS(inside.seconds);
+    const cpuAlone = inside === undefined ? '' : perGib(inside.cpuSeconds);
     const memory = inside === undefined ? '' : `${(inside.peakBytes / 2 ** 20).toFixed(0)} MiB`;
-    return `| ${what} | ${mbPerS(took.seconds)} | ${alone} | ${perGib(took.cpuSeconds)} | ${memory} |`;
+    return `| ${what} | ${mbPerS(took.seconds)} | ${alone} | ${perGib(took.cpuSeconds)} | ${cpuAlone} | ${memory} |`;
   });
   process.stdout.write(
     [
       `${values.mib} MiB in parts of ${values['part-mib']} MiB; ${cpus().length} × ${cpu?.model}, Node ${process.version}, load ${loads.join(' → ')}`,
       '',
-      '| what | MB/s | without its start | CPU s/GiB | memory |',
-      '|---|---|---|---|---|',
+      '| what | MB/s | without its start | CPU s/GiB | without its start | memory |',
+      '|---|---|---|---|---|---|',
       ...lines,
       '',
     ].join('\n'),
