@@ -202,7 +202,15 @@ export function inputsOf(ctx: Context, job: Job, work: StageWork): GrantPlan['in
     const { key, sizeBytes, hash } = made(job, job.data.artifacts[artifact], `artifact ${artifact}`);
     return { name, key, sizeBytes, hash, manifest: ctx.tx.manifest(key) };
   });
-  const pieces = work.pieces ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({ name: pieceInput(at), key, sizeBytes, hash })) : [];
+  const pieces = work.pieces
+    ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({
+        name: pieceInput(at),
+        key,
+        sizeBytes,
+        hash,
+        manifest: ctx.tx.manifest(key),
+      }))
+    : [];
   return [...files, ...pieces];
 }
 

@@ -4,7 +4,6 @@ import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createApp } from '../../src/api/app.ts';
 import { objectRoutes } from '../../src/objects/routes.ts';
-import { tick } from '../../src/scheduler/tick.ts';
 import type { PieceId } from '../../src/schema/ids.ts';
 import { manifestOf } from '../../src/schema/manifest.ts';
 import type { Grant, HeartbeatAnswer, HeartbeatUrls, NextAnswer, RegisterAnswer } from '../../src/schema/runner.ts';
@@ -61,7 +60,8 @@ const done = ({ attempt, epoch }: Grant, outputs: unknown[] = [], result: Record
 async function treeD(urlTtlMs: number): Promise<{ grant: Grant; job: string }> {
   const [job] = (await world.pledge()) as [string];
   const [pieces] = (await next(urlTtlMs)).grants as [Grant];
-  await next(urlTtlMs, { reports: [done(pieces)], freeSlots: 0 });
+  const added = { pieces: [{ cid: ZERO_COMM_D.cid, paddedSizeBytes: '2048', offsetBytes: '0', filler: true }], commD: ZERO_COMM_D };
+  await next(urlTtlMs, { reports: [done(pieces, [], added)], freeSlots: 0 });
   const [grant] = (await next(urlTtlMs)).grants as [Grant];
   expect(grant).toMatchObject({ stage: 'BuildTreeD', urlTtlMs });
   return { grant, job };
@@ -139,7 +139,7 @@ test('an input is given anew as well, with its manifest', async () => {
 });
 
 test('of what is not the attempt’s, or of an attempt that is over or another runner’s, there are none', async () => {
-  const { grant } = await treeD(60_000);
+  const { grant, job } = await treeD(60_000);
   const outside = await beat(grant, { inputs: ['sealed'], parts: [{ name: 'sealed', numbers: [1] }] });
   expect(outside?.urls).toEqual({ inputs: [], parts: [] });
   const foreign = await world.runner('rented', 'foreign');
@@ -150,8 +150,7 @@ test('of what is not the attempt’s, or of an attempt that is over or another r
   expect(asForeign).toMatchObject({ order: 'cancel' });
   expect(asForeign).not.toHaveProperty('urls');
   expect(await beat({ ...grant, epoch: grant.epoch + 1 }, WISH)).not.toHaveProperty('urls');
-  world.nowMs += 60_000;
-  await world.door.run(tick);
+  await world.call('POST', `/v1/sectors/${job}/abort`, { token: world.admin, body: { force: true } });
   const over = await beat(grant, WISH);
   expect(over).toMatchObject({ order: 'cancel' });
   expect(over).not.toHaveProperty('urls');
