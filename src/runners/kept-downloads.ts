@@ -2,11 +2,11 @@
  * Large inputs are fetched into DATA/fetching, under the name of their hash: when an attempt breaks off, or the agent dies, the
  * next attempt with the same input goes on where it was. What nobody comes back for goes after some hours.
  */
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { InputFile } from '../schema/runner.ts';
 import { download } from './download.ts';
-import { StageFailure } from './failure.ts';
+import { StageFailure, errnoOf } from './failure.ts';
 import type { TransferOptions } from './transfer-errors.ts';
 
 /** Smaller ones are fetched anew in no time. */
@@ -38,7 +38,7 @@ export class KeptDownloads {
       const whole = join(this.#folder, name);
       await download(input, whole, options);
       await mkdir(dirname(path), { recursive: true });
-      await rename(whole, path);
+      await move(whole, path);
     } catch (error) {
       if (error instanceof StageFailure && (error.code === 'input_differs' || error.code === 'input_missing')) await this.#drop(name);
       if (error instanceof StageFailure && error.code === 'out_of_disk') await this.sweep(Infinity);
@@ -62,5 +62,16 @@ export class KeptDownloads {
     for (const file of await readdir(this.#folder).catch(() => [])) {
       if (file.startsWith(name)) await rm(join(this.#folder, file), { force: true });
     }
+  }
+}
+
+/** Also to another disk: work folders may have one of their own. */
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== 'EXDEV') throw error;
+    await copyFile(from, to);
+    await rm(from);
   }
 }

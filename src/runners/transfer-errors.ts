@@ -87,6 +87,17 @@ export async function withRetries<T>(options: TransferOptions, what: string, ste
   }
 }
 
+/** A control plane that stays away ends the transfer like an object store that does. */
+async function urlWithin(options: TransferOptions, urls: Urls, place: UrlPlace, given: string | undefined): Promise<string> {
+  const limit = AbortSignal.timeout(options.patienceMs);
+  try {
+    return await urls.urlFor(place, given, AbortSignal.any([options.signal, limit]));
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw limit.aborted ? new Error(`the control plane gave no new URL for ${place.name}; check whether it runs`) : error;
+  }
+}
+
 /** Calls `step` with the URL to use now. A URL that is refused is replaced, and the error says to try again. */
 export async function withUrl<T>(
   options: TransferOptions,
@@ -94,9 +105,7 @@ export async function withUrl<T>(
   given: string | undefined,
   step: (url: string) => Promise<T>,
 ): Promise<T> {
-  // A control plane that stays away ends the transfer like an object store that does.
-  const limit = AbortSignal.any([options.signal, AbortSignal.timeout(options.patienceMs)]);
-  const url = options.urls === undefined ? given : await options.urls.urlFor(place, given, limit);
+  const url = options.urls === undefined ? given : await urlWithin(options, options.urls, place, given);
   if (url === undefined) throw new StageFailure('transfer_failed', `there is no URL for ${place.name}; a new attempt gets new URLs`);
   try {
     return await step(url);
