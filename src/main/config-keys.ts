@@ -193,6 +193,8 @@ export const KEYS = {
     .int()
     .min(0)
     .default(16 * 2 ** 20),
+  /** How long the URLs of an attempt are good for; new ones come with heartbeats. */
+  'objects.url_ttl_ms': ms(DEFAULTS.urlTtlMs),
   /** Set: objects are kept in a bucket there, and not in the data folder. */
   'objects.s3.endpoint': z.url({ protocol: /^https?$/ }).optional(),
   'objects.s3.bucket': z

@@ -26,6 +26,8 @@ export function settingsOf(config: Config): Settings {
     stageMs: { ...DEFAULTS.stageMs, ...config['scheduler.stage_ms'] },
     credentialMs: config['scheduler.credential_ms'],
     maxStrikes: config['scheduler.max_strikes'],
+    // What the bucket allows at most binds as well.
+    urlTtlMs: Math.min(config['objects.url_ttl_ms'], config['objects.s3.url_ttl_ms']),
     selfTest: config['scheduler.self_test'],
     canaryEveryMs: config['scheduler.canary_every_ms'],
     waitingUsdPerHour: config['scheduler.waiting_usd_per_hour'],

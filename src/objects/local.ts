@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ListedObject, ListedUpload, ObjectStore, Upload } from '../scheduler/ports.ts';
+import type { ListedObject, ListedUpload, ObjectStore, OpenedUpload, Upload } from '../scheduler/ports.ts';
 import type { UploadedPart } from '../schema/runner.ts';
 import { Completions } from './completions.ts';
 import { fsyncFolder, linkNew, writeNew } from './durable.ts';
@@ -72,6 +72,17 @@ export class LocalObjects implements ObjectStore {
     const parts = Math.max(1, Math.ceil(maxSizeBytes / partSizeBytes));
     const partUrls = Array.from({ length: parts }, (_, at) => this.#url('PUT', `/objects/-/uploads/${uploadId}/${at + 1}`, ttlMs));
     return { uploadId, partSizeBytes, partUrls };
+  }
+
+  async partUrls({ key, uploadId }: OpenedUpload, numbers: readonly number[], ttlMs: number): Promise<{ number: number; url: string }[]> {
+    const found = await this.uploads.find(uploadId);
+    if (found === undefined || found.done || found.record.key !== key) throw noSuchUpload();
+    const { maxSizeBytes, partSizeBytes } = found.record;
+    await this.uploads.prolong(uploadId, this.#options.now() + ttlMs);
+    const count = Math.max(1, Math.ceil(maxSizeBytes / partSizeBytes));
+    return numbers
+      .filter((number) => Number.isInteger(number) && number >= 1 && number <= count)
+      .map((number) => ({ number, url: this.#url('PUT', `/objects/-/uploads/${uploadId}/${number}`, ttlMs) }));
   }
 
   /** As the port says; a call while another completes the same upload waits for that one, then finds it done. */

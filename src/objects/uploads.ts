@@ -66,6 +66,16 @@ export class Uploads {
     return undefined;
   }
 
+  /** Its URLs end at `expiresMs` now, so that nobody sweeps it away before. */
+  async prolong(id: string, expiresMs: number): Promise<void> {
+    const file = join(this.folder(id), RECORD);
+    const record = await readRecord(file);
+    if (record === undefined || record.expiresMs >= expiresMs) return;
+    const draft = `${file}.${randomBytes(6).toString('hex')}`;
+    await writeFile(draft, JSON.stringify({ ...record, expiresMs }), { flush: true });
+    await rename(draft, file);
+  }
+
   folder(id: string, done = false): string {
     return join(this.#root, done ? `${id}${DONE}` : id);
   }

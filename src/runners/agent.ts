@@ -11,6 +11,7 @@ import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts
 import { type AttemptContext, RunningAttempt, aboutGrant } from './attempt.ts';
 import { ControlPlane } from './control-plane.ts';
 import { type Identity, keepIdentity, readIdentity } from './identity.ts';
+import { KeptDownloads } from './kept-downloads.ts';
 import { Backoff, Turnstile, pause } from './lanes.ts';
 import type { AgentOptions } from './options.ts';
 import type { OpenExecutor } from './executor.ts';
@@ -100,6 +101,8 @@ class AgentLoop {
   #wake = new AbortController();
   #polling = false;
   #beating = false;
+  /** Something came up while a heartbeat was on its way: another one follows. */
+  #beatAgain = false;
   /** Takes nothing new: other files wait. */
   #upgrading = false;
   #toldOfUpgrade = false;
@@ -121,6 +124,8 @@ class AgentLoop {
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
       log: options.log,
+      downloads: new KeptDownloads({ dataDir: options.dataDir }),
+      beatSoon: () => void this.#beat(),
     };
     this.#tests = new SelfTests(
       () => this.#context,
@@ -293,22 +298,26 @@ class AgentLoop {
   }
 
   async #beat(): Promise<void> {
+    this.#beatAgain = this.#beating;
     if (this.#beating) return;
     this.#beating = true;
     const { credential } = this.identity;
     try {
-      const attempts = [...this.#active.values()].map(({ grant, progress }) => ({
-        attempt: grant.attempt,
-        epoch: grant.epoch,
-        ...progress.beat(),
-      }));
+      const attempts = [...this.#active.values()].map(({ grant, progress, urls }) => {
+        const wanted = urls.wanted();
+        return { attempt: grant.attempt, epoch: grant.epoch, ...progress.beat(), ...(wanted === undefined ? {} : { urls: wanted }) };
+      });
       const answer = await this.#controlPlane.heartbeat({ bootId: this.#bootId, attempts });
-      for (const { attempt, order, message } of answer.attempts) if (order === 'cancel') this.#cancel(attempt, message);
+      for (const { attempt, order, message, urls } of answer.attempts) {
+        if (order === 'cancel') this.#cancel(attempt, message);
+        else this.#active.get(attempt)?.urls.take(urls);
+      }
       if (answer.credential !== undefined) await this.#renew(credential, answer.credential);
     } catch (error) {
       await this.#failedCall(error, credential);
     } finally {
       this.#beating = false;
+      if (this.#beatAgain) void this.#beat();
     }
   }
 

@@ -94,6 +94,8 @@ export type Settings = {
   readonly waitingUsdPerHour?: number | undefined;
   /** The longest that a stage is left to a better runner than the one that asks. */
   readonly patienceMs?: number | undefined;
+  /** How long the URLs of an attempt are good for; an hour where it is not given. */
+  readonly urlTtlMs?: number | undefined;
   readonly miners: Readonly<Record<string, MinerSettings>>;
   readonly threads: readonly ThreadSettings[];
 };
@@ -162,4 +164,5 @@ export const DEFAULTS = {
   credentialMs: 24 * HOUR_MS,
   waitingUsdPerHour: 1,
   patienceMs: HOUR_MS,
+  urlTtlMs: HOUR_MS,
 } as const satisfies Partial<Settings>;

@@ -2,6 +2,7 @@
 import { exactSizeBytes, maxSizeBytes } from '../schema/artifact.ts';
 import { type AttemptId, type JobId, sectorName } from '../schema/ids.ts';
 import type { Attempt, Expected, Job } from '../schema/job.ts';
+import type { Manifest } from '../schema/manifest.ts';
 import type { Stage, Work } from '../schema/stage.ts';
 import { change, goBack, note, want } from './change.ts';
 import type { Context } from './context.ts';
@@ -37,7 +38,13 @@ export type GrantPlan = {
   readonly request: string | null;
   /** `s-t01000-7`; null before it has a number. */
   readonly sector: string | null;
-  readonly inputs: readonly { readonly name: string; readonly key: string; readonly sizeBytes: string; readonly hash: string }[];
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly key: string;
+    readonly sizeBytes: string;
+    readonly hash: string;
+    readonly manifest?: Manifest | undefined;
+  }[];
   readonly outputs: readonly {
     readonly name: string;
     readonly key: string;
@@ -193,17 +200,26 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: St
     leaseMs: lease,
     request: attempt.request,
     sector: job.number === null ? null : sectorName(job.miner, job.number),
-    inputs: inputsOf(job, work),
+    inputs: inputsOf(ctx, job, work),
     outputs: outputsOf(job, work, id),
   };
 }
 
-function inputsOf(job: Job, work: StageWork): GrantPlan['inputs'] {
+/** The files that a stage reads: artifacts, then pieces. */
+export function inputsOf(ctx: Context, job: Job, work: StageWork): GrantPlan['inputs'] {
   const files = work.inputs.map(({ name, artifact }) => {
     const { key, sizeBytes, hash } = made(job, job.data.artifacts[artifact], `artifact ${artifact}`);
-    return { name, key, sizeBytes, hash };
+    return { name, key, sizeBytes, hash, manifest: ctx.tx.manifest(key) };
   });
-  const pieces = work.pieces ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({ name: pieceInput(at), key, sizeBytes, hash })) : [];
+  const pieces = work.pieces
+    ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({
+        name: pieceInput(at),
+        key,
+        sizeBytes,
+        hash,
+        manifest: ctx.tx.manifest(key),
+      }))
+    : [];
   return [...files, ...pieces];
 }
 
@@ -212,7 +228,8 @@ export function outputKey(job: Job, attempt: AttemptId, artifact: string): strin
   return `jobs/${job.id}/${attempt}/${artifact}`;
 }
 
-function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['outputs'] {
+/** The files that a stage may make, each with the key it gets. */
+export function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['outputs'] {
   return work.outputs.map(({ name, artifact, required }) => {
     const exact = exactSizeBytes(name, job.data.sealProof);
     return {

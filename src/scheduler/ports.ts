@@ -5,7 +5,8 @@
 import type { AttemptId, DeliveryId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId, WebhookId } from '../schema/ids.ts';
 import type { Event, EventKind, JobEvent, NewEvent } from '../schema/event.ts';
 import type { Attempt, Expected, Job, PlanName } from '../schema/job.ts';
-import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
+import type { Manifest } from '../schema/manifest.ts';
+import type { Resources, Trust } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
@@ -13,6 +14,7 @@ import type { EffectRow, EffectWant, SignedMessage } from './effects.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
 
 export type { Chain, MessageState } from './chain-port.ts';
+export type { ListedObject, ListedUpload, ObjectStore, OpenedUpload, Upload } from './object-store-port.ts';
 
 /** Unix milliseconds now. */
 export type Clock = { now(): number };
@@ -341,6 +343,10 @@ export type Tx = {
   insertUpload(upload: UploadRow): void;
   uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
   deleteUploads(attempt: AttemptId): void;
+  /** Of the object under this key; undefined: nobody made one. */
+  manifest(key: string): Manifest | undefined;
+  putManifest(key: string, manifest: Manifest): void;
+  dropManifest(key: string): void;
 
   /** Open effects by kind. */
   countOpenEffects(): readonly { kind: EffectWant['kind']; count: number }[];
@@ -365,54 +371,4 @@ export type Store = {
    */
   commit<T>(fn: (tx: Tx) => T extends PromiseLike<unknown> ? never : T): Promise<T>;
   close(): void;
-};
-
-/** An upload in progress, as the control plane sees it. */
-export type Upload = {
-  readonly uploadId: string;
-  readonly partSizeBytes: number;
-  readonly partUrls: readonly string[];
-  /** Which checksum header each part carries; CRC-32 where it is left out. */
-  readonly checksum?: 'crc32' | 'md5';
-};
-
-/** An object as a listing shows it. */
-export type ListedObject = {
-  readonly key: string;
-  readonly sizeBytes: number;
-  /** When it was made, by the store's clock. */
-  readonly madeMs: number;
-};
-
-/** An upload that nobody finished. */
-export type ListedUpload = {
-  readonly key: string;
-  readonly uploadId: string;
-  /** Of its parts so far. */
-  readonly sizeBytes: number;
-  /** When it was begun, by the store's clock. */
-  readonly begunMs: number;
-};
-
-/** Object storage: keys are the control plane's, URLs are what runners get. */
-export type ObjectStore = {
-  /** Begins a multipart upload of at most `maxSizeBytes`; URLs expire after `ttlMs`. `exactly`: of no less either, which URLs may then bind. */
-  createUpload(key: string, maxSizeBytes: number, ttlMs: number, exactly?: boolean): Promise<Upload>;
-  /** Makes the object from its parts. Idempotent: a second call with the same upload succeeds. Throws when sizes differ. */
-  completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void>;
-  abortUpload(key: string, uploadId: string): Promise<void>;
-  /** A URL that GETs this one object (ranges allowed) until it expires. */
-  getUrl(key: string, ttlMs: number): Promise<string>;
-  /** Stores a stream under a key that must not exist yet; answers size and `sha256:` hash. */
-  put(key: string, body: AsyncIterable<Uint8Array>, maxSizeBytes: number): Promise<{ sizeBytes: number; hash: string }>;
-  head(key: string): Promise<{ sizeBytes: number } | undefined>;
-  /** No error when it is not there. */
-  delete(key: string): Promise<void>;
-  /**
-   * Objects whose keys begin with `prefix`, in an order of the store's own; after a key that it listed before, the rest, also
-   * when that one is gone. What came or went in the last moments may be listed as before: a listing is a hint, never a proof.
-   */
-  list(prefix: string, after?: string): AsyncIterable<ListedObject>;
-  /** Uploads below `prefix` that were begun before `beforeMs` and neither completed nor aborted; their ids are good for `abortUpload`. */
-  listUploads(prefix: string, beforeMs: number): AsyncIterable<ListedUpload>;
 };

@@ -1,6 +1,7 @@
 /** Reports of runners. Fencing: an attempt that is not the running one of the job's generation changes nothing. */
 import { exactSizeBytes, maxSizeBytes } from '../schema/artifact.ts';
 import type { Attempt, Job } from '../schema/job.ts';
+import { sumsOf } from '../schema/manifest.ts';
 import type { Report, ReportStatus } from '../schema/runner.ts';
 import type { SealProof } from '../schema/seal-proof.ts';
 import { badResults, strikeRefuted } from './bad-results.ts';
@@ -187,7 +188,7 @@ function wrongSize(name: string, sizeBytes: bigint, proof: SealProof): string | 
 function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, report: Extract<Report, { outcome: 'done' }>): Job {
   const artifacts = { ...job.data.artifacts };
   const superseded: string[] = [];
-  for (const { name, sizeBytes, hash } of report.outputs) {
+  for (const { name, sizeBytes, hash, manifest } of report.outputs) {
     const artifact = work.outputs.find((output) => output.name === name)?.artifact ?? name;
     const key = outputKey(job, attempt.id, artifact);
     const before = artifacts[artifact];
@@ -196,6 +197,8 @@ function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, 
       continue;
     }
     if (before !== undefined) superseded.push(before.key);
+    // One that does not fit is of no use; that the file is the right one, its hash says.
+    if (manifest !== undefined && sumsOf(manifest, Number(sizeBytes)) !== undefined) ctx.tx.putManifest(key, manifest);
     artifacts[artifact] = { key, sizeBytes, hash, madeIn: attempt.state, madeBy: attempt.runner };
   }
   discard(ctx, job, superseded);

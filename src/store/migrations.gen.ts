@@ -350,4 +350,14 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `UPDATE \`jobs\` SET \`queue_ms\` = \`waiting_ms\` WHERE \`waiting_for\` = 'runner';`,
     ],
   },
+  {
+    name: '0008_manifests',
+    statements: [
+      `CREATE TABLE \`manifests\` (
+  \`key\` text PRIMARY KEY NOT NULL,
+  \`part_size_bytes\` integer NOT NULL,
+  \`crc32\` text NOT NULL
+);`,
+    ],
+  },
 ];

@@ -192,6 +192,13 @@ export const uploads = sqliteTable(
   (t) => [primaryKey({ columns: [t.attempt, t.name] })],
 );
 
+/** What readers check the parts of an object by; gone with the object. */
+export const manifests = sqliteTable('manifests', {
+  key: text('key').primaryKey(),
+  partSizeBytes: integer('part_size_bytes').notNull(),
+  crc32: text('crc32').notNull(),
+});
+
 export const runners = sqliteTable('runners', {
   seq: integer('seq').primaryKey({ autoIncrement: true }),
   id: text('id').notNull().unique(),

@@ -34,7 +34,13 @@ export type S3Server = {
   close(): Promise<void>;
 };
 
-type Command = { readonly args: readonly string[]; readonly port: number; readonly env?: Record<string, string>; cleanUp?(): void };
+type Command = {
+  readonly args: readonly string[];
+  readonly port: number;
+  readonly tls?: boolean;
+  readonly env?: Record<string, string>;
+  cleanUp?(): void;
+};
 
 /** `weed mini`: one process with all parts of SeaweedFS. */
 export function startSeaweedfs(): Promise<S3Server> {
@@ -44,12 +50,16 @@ export function startSeaweedfs(): Promise<S3Server> {
   });
 }
 
+/** A certificate and its key, of which this process and its clients have to know (`NODE_EXTRA_CA_CERTS`). */
+export type TlsFiles = { readonly cert: string; readonly key: string };
+
 /** versitygw over a folder of plain files. */
-export function startVersitygw(): Promise<S3Server> {
+export function startVersitygw(tls?: TlsFiles): Promise<S3Server> {
   return startServer(VERSITYGW, async (folder) => {
     const [port = 0] = await freePorts(1);
-    const args = ['--port', `127.0.0.1:${port}`, '--region', REGION, '--keep-alive', '--quiet', 'posix', join(folder, 'data')];
-    return { args, port, env: { ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY } };
+    const secure = tls === undefined ? [] : ['--cert', tls.cert, '--key', tls.key];
+    const args = [...secure, '--port', `127.0.0.1:${port}`, '--region', REGION, '--keep-alive', '--quiet', 'posix', join(folder, 'data')];
+    return { args, port, tls: tls !== undefined, env: { ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY } };
   });
 }
 
@@ -67,7 +77,7 @@ async function startServer(program: string, command: (folder: string) => Promise
 async function startOnce(program: string, command: (folder: string) => Promise<Command>): Promise<S3Server> {
   const folder = mkdtempSync(join(tmpdir(), 'sealpool-s3-'));
   mkdirSync(join(folder, 'data'));
-  const { args, port, env, cleanUp } = await command(folder);
+  const { args, port, tls = false, env, cleanUp } = await command(folder);
   const logFile = join(folder, 'log');
   const log = openSync(logFile, 'a');
   const child = spawn(program, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', log, log] });
@@ -76,7 +86,7 @@ async function startOnce(program: string, command: (folder: string) => Promise<C
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()).once('error', () => resolve()));
-  const endpoint = `http://127.0.0.1:${port}`;
+  const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
   const client = new S3Client({
     endpoint,
     region: REGION,

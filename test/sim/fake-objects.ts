@@ -43,6 +43,7 @@ export class FakeObjects {
         uploads.set(uploadId, { key, maxSizeBytes, part: undefined, state: 'open' });
         return { uploadId, partSizeBytes: Math.max(1, maxSizeBytes), partUrls: [uploadId] };
       },
+      partUrls: async ({ uploadId }, numbers) => numbers.filter((number) => number === 1).map((number) => ({ number, url: uploadId })),
       completeUpload: async (key, uploadId, parts, sizeBytes) => {
         const upload = uploads.get(uploadId);
         if (upload === undefined || upload.state === 'aborted')

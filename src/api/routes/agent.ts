@@ -63,7 +63,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       method: 'post',
       path: '/v1/runners/self/heartbeat',
       who: 'runner',
-      summary: 'Keeps leases; says which attempts to stop',
+      summary: 'Keeps leases; says which attempts to stop, and gives them new URLs',
       body: HeartbeatRequest,
       answer: HeartbeatAnswer,
     }),
@@ -71,7 +71,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       const { door } = c.var;
       const header = c.req.header('authorization');
       runnerCredential(header);
-      return c.json(await answerHeartbeat(door, bearer(header), c.req.valid('json')), 200);
+      return c.json(await answerHeartbeat(parts, door, bearer(header), c.req.valid('json')), 200);
     },
   );
 }

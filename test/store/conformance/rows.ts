@@ -1,4 +1,5 @@
 /** Events, attempts and leases, runners, tokens, pieces, threads. */
+import { manifestOf } from '../../../src/schema/manifest.ts';
 import { expect, test } from 'vitest';
 import type { Attempt } from '../../../src/schema/job.ts';
 import type { TokenId } from '../../../src/schema/ids.ts';
@@ -104,6 +105,23 @@ export function rowsConformance(fresh: () => Database): void {
           { stage: 'C2', thread: null, count: 1 },
         ]),
       );
+    });
+  });
+
+  test('a manifest belongs to a key: put again it is replaced, dropped it is gone', async () => {
+    await fresh().use(async (store) => {
+      const [one, other] = [manifestOf(64, [1, 2]), manifestOf(2 ** 26, [2 ** 32 - 1])];
+      await store.commit((tx) => tx.putManifest('k/one', other));
+      await store.commit((tx) => {
+        tx.putManifest('k/one', one);
+        tx.putManifest('k/two', other);
+      });
+      expect(await store.commit((tx) => [tx.manifest('k/one'), tx.manifest('k/two'), tx.manifest('k')])).toEqual([one, other, undefined]);
+      await store.commit((tx) => {
+        tx.dropManifest('k/one');
+        tx.dropManifest('k');
+      });
+      expect(await store.commit((tx) => [tx.manifest('k/one'), tx.manifest('k/two')])).toEqual([undefined, other]);
     });
   });
 
