@@ -221,6 +221,8 @@ export const KEYS = {
   'runner.storage': z.array(Storage).default([]),
   'runner.stages': z.array(Stage).min(1).optional(),
   'runner.slots': z.number().int().min(1).max(64).optional(),
+  /** Most of the disk for artifacts that later stages on this machine may need; half of what is free without it, 0: none. */
+  'runner.cache_bytes': z.number().int().min(0).optional(),
   /** External processors by stage, and their locks; in the words of damocles-worker's `[processors]`. */
   'runner.processors': Processors.optional(),
 

@@ -43,6 +43,7 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
       stages: config['runner.stages'],
       slots: config['runner.slots'],
       processors: config['runner.processors'],
+      cacheBytes: config['runner.cache_bytes'],
       executor: executorOptions(config),
       software: bundle === undefined ? undefined : await softwareOf(config, bundle, prover),
       measureNetwork: config['runner.measure_network'],

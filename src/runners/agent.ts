@@ -4,15 +4,17 @@
  * the next poll, or on their own while one is held open), and heartbeats on a timer of their own.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { ApiError } from '../api/client.ts';
 import type { AttemptId } from '../schema/ids.ts';
 import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
+import { ArtifactCache } from './artifact-cache.ts';
 import { type AttemptContext, RunningAttempt, aboutGrant } from './attempt.ts';
 import { ControlPlane } from './control-plane.ts';
+import { CheckpointMail } from './early-outputs.ts';
 import { type Identity, keepIdentity, readIdentity } from './identity.ts';
 import { Backoff, Turnstile, pause } from './lanes.ts';
-import type { AgentOptions } from './options.ts';
+import { type AgentOptions, slotsOf } from './options.ts';
 import type { OpenExecutor } from './executor.ts';
 import { openExecutor } from './open-executor.ts';
 import { ProcessorPool } from './processors/pool.ts';
@@ -20,6 +22,7 @@ import { register } from './registration.ts';
 import { NetworkWatch } from './network-speed.ts';
 import { type Hardware, findHardware, measureResources } from './resources.ts';
 import { SelfTests } from './self-tests.ts';
+import { checkRoots } from './storage-roots.ts';
 import { clearLeftovers, lockData } from './work-folders.ts';
 
 /** Why an agent ended: it was stopped, or it has finished what it had and is to start anew with other files. */
@@ -38,18 +41,12 @@ export type Agent = {
 const LAST_UPLOADS_MS = 25_000;
 const LAST_REPORTS_MS = 5_000;
 const RETRY_LATER_MS = 1_000;
-const DEFAULT_SLOTS = 2;
 
 /** Registers (or goes on as who it was) and works until stopped. Waits for a control plane that is away. */
 export async function runAgent(options: AgentOptions): Promise<Agent> {
-  const { slots = DEFAULT_SLOTS } = options;
-  if (!Number.isInteger(slots) || slots < 1 || slots > 32) throw new Error(`a runner has 1 to 32 slots and not ${slots}; correct --slots`);
+  slotsOf(options);
   await mkdir(options.dataDir, { recursive: true });
-  for (const { id, path } of options.storage) {
-    if (!(await stat(path).catch(() => undefined))?.isDirectory()) {
-      throw new Error(`storage ${id}: ${path} is not a folder; make or mount it, then start the runner again`);
-    }
-  }
+  await checkRoots(options.storage);
   const unlock = await lockData(options.dataDir);
   let executor: OpenExecutor | undefined;
   const release = async (): Promise<void> => {
@@ -60,7 +57,7 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
     const hardware = await findHardware(options.environment);
     executor = await openExecutor(options, hardware.gpus.length > 0);
     await clearLeftovers(options.dataDir, options.log);
-    const loop = new AgentLoop(options, hardware, executor);
+    const loop = new AgentLoop(options, hardware, executor, await ArtifactCache.open(options.dataDir, options.cacheBytes, options.log));
     const stop = (): void => loop.stop();
     options.signal?.addEventListener('abort', stop, { once: true });
     options.signal?.throwIfAborted();
@@ -87,6 +84,7 @@ class AgentLoop {
   readonly #hardware: Hardware;
   readonly #network: NetworkWatch;
   readonly #isolation: OpenExecutor['isolation'];
+  readonly #cache: ArtifactCache;
   readonly #bootId = randomUUID();
   readonly #controlPlane: ControlPlane;
   #context: AttemptContext;
@@ -106,8 +104,9 @@ class AgentLoop {
   #registration: Promise<Identity> | undefined;
   #refused: Error | undefined;
 
-  constructor(options: AgentOptions, hardware: Hardware, { executor, isolation }: OpenExecutor) {
+  constructor(options: AgentOptions, hardware: Hardware, { executor, isolation }: OpenExecutor, cache: ArtifactCache) {
     this.#options = options;
+    this.#cache = cache;
     this.#hardware = hardware;
     this.#isolation = isolation;
     this.#network = new NetworkWatch(options.measureNetwork === true);
@@ -120,6 +119,8 @@ class AgentLoop {
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
       log: options.log,
+      cache,
+      tell: () => this.#reportSoon(),
     };
     this.#tests = new SelfTests(
       () => this.#context,
@@ -149,7 +150,7 @@ class AgentLoop {
         if (this.#upgrading && this.#active.size === 0) break;
         await this.#measureNetwork();
         const reports = this.#unsent();
-        const telling = reports.length > 0 || this.#tests.unsent().length > 0;
+        const telling = reports.length > 0 || this.#tells();
         if (this.#freeSlots() === 0 && !telling) {
           await this.#sleep(60_000);
           continue;
@@ -174,11 +175,16 @@ class AgentLoop {
   /** Slots that nothing holds; an attempt holds its slot until its report was answered. */
   #freeSlots(): number {
     if (this.#upgrading) return 0;
-    return Math.max(0, (this.#options.slots ?? DEFAULT_SLOTS) - this.#active.size);
+    return Math.max(0, slotsOf(this.#options) - this.#active.size);
   }
 
   #unsent(): RunningAttempt[] {
     return [...this.#active.values()].filter(({ report, grant }) => report !== undefined && !this.#sending.has(grant.attempt)).slice(0, 64);
+  }
+
+  /** Whether there is something to say beside reports. */
+  #tells(): boolean {
+    return this.#tests.unsent().length > 0 || new CheckpointMail(this.#active.values()).checkpoints.length > 0;
   }
 
   /** One call of `next`. False when it failed and should be tried again later. */
@@ -186,9 +192,12 @@ class AgentLoop {
     const { credential } = this.identity;
     for (const { grant } of reporting) this.#sending.add(grant.attempt);
     const tests = this.#tests.unsent();
+    const mail = new CheckpointMail(this.#active.values());
+    const more = { ...mail.sent, ...(tests.length === 0 ? {} : { tests }) };
     try {
-      const asked = await this.#request(reporting, freeSlots, waitMs);
-      const answer = await this.#controlPlane.next(tests.length === 0 ? asked : { ...asked, tests }, signal);
+      const answer = await this.#controlPlane.next({ ...(await this.#request(reporting, freeSlots, waitMs)), ...more }, signal);
+      mail.answered(answer.checkpoints);
+      await this.#cache.forget(answer.forget ?? []);
       this.#settleReports(reporting, answer);
       this.#tests.sent(tests);
       this.#tests.begin(answer.tests ?? []);
@@ -197,6 +206,7 @@ class AgentLoop {
       if (answer.upgrade !== undefined) this.#upgrade(answer.upgrade);
       return true;
     } catch (error) {
+      mail.answered(undefined);
       for (const { grant } of reporting) this.#sending.delete(grant.attempt);
       await this.#failedCall(error, credential);
       return false;
@@ -212,12 +222,13 @@ class AgentLoop {
       running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
       reports: reporting.map(({ report }) => report as Report),
       resources: {
-        ...(await measureResources(dataDir, this.#hardware)),
+        ...(await measureResources(dataDir, this.#hardware, this.#cache.bytes)),
         ...this.#network.measured,
         isolation: this.#isolation,
         ...(speeds === undefined ? {} : { speeds }),
       },
       waitMs,
+      ...(waitMs > 0 ? this.#cache.toSay() : {}),
       ...(software === undefined ? {} : { software }),
     };
   }
@@ -275,7 +286,7 @@ class AgentLoop {
     this.#wake.abort();
     if (this.#stopping.signal.aborted || !this.#polling) return;
     const reports = this.#unsent();
-    if (reports.length === 0 && this.#tests.unsent().length === 0) return;
+    if (reports.length === 0 && !this.#tells()) return;
     void this.#next(reports, 0, 0).then(async (ok) => {
       if (ok) return;
       await pause(RETRY_LATER_MS, this.#stopping.signal);

@@ -2,19 +2,18 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Grant, Report, ReportedOutput } from '../schema/runner.ts';
+import type { ArtifactCache } from './artifact-cache.ts';
 import { checkStored } from './check-stored.ts';
-import { download } from './download.ts';
+import { EarlyOutputs } from './early-outputs.ts';
 import { StageFailure, asFailure } from './failure.ts';
-import { inLanes } from './lanes.ts';
+import { type Fetching, fetchAnew, fetchInputs } from './inputs.ts';
 import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
-import { type Provers, prove } from './prove.ts';
+import { type Proved, type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
-import { upload } from './upload.ts';
 import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
-const DOWNLOAD_LANES = 4;
 const MAX_MESSAGE_CHARS = 1_900;
 
 /** What an attempt needs of its agent. */
@@ -23,6 +22,10 @@ export type AttemptContext = Provers & {
   readonly storage: readonly StorageRoot[];
   readonly patienceMs: number;
   readonly log: Log;
+  /** Inputs and outputs of stages that end well stay there. */
+  readonly cache?: ArtifactCache | undefined;
+  /** Called when an attempt that goes on has something to tell. */
+  readonly tell?: (() => void) | undefined;
 };
 
 /** Why an attempt is stopped: it was taken away (no report), or the agent ends (reported `interrupted`). */
@@ -49,6 +52,8 @@ export class RunningAttempt {
   report: Report | undefined;
   /** The stage program has ended well, and its outputs are on their way. */
   sending = false;
+  /** Outputs that are sent while the stage goes on. */
+  early: EarlyOutputs | undefined;
   readonly #stop = new AbortController();
 
   constructor(grant: Grant, context: AttemptContext) {
@@ -103,44 +108,54 @@ export class RunningAttempt {
     workDir: string,
   ): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
     const { grant, progress } = this;
-    const onMoved = (bytes: number): void => progress.moved(bytes);
     const { signal } = this.#stop;
-    const { patienceMs } = context;
-    await inLanes(grant.inputs, DOWNLOAD_LANES, signal, async (input, laneSignal) => {
-      progress.note(`fetching ${input.name}`);
-      await download(input, join(workDir, 'in', input.name), { signal: laneSignal, patienceMs, onMoved });
-    });
+    const { patienceMs, cache, log } = context;
+    const transfer = { signal, patienceMs, onMoved: (bytes: number): void => progress.moved(bytes) };
     const about = aboutGrant(grant);
-    if (grant.inputs.length > 0) context.log('info', 'inputs fetched', { ...about, files: grant.inputs.length });
     const { work } = grant;
+    const fetching: Fetching = { grant, workDir, cache, progress, transfer, log, about };
+    const cached = await fetchInputs(fetching);
     switch (work.kind) {
       case 'persist':
         return { outputs: [], result: await persist({ grant, work, workDir, roots: context.storage, progress, signal }) };
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
-      case 'publish': {
-        const transfer = { signal, patienceMs, onMoved };
+      case 'publish':
         return { outputs: await publish({ grant, work, roots: context.storage, progress, transfer }), result: {} };
-      }
       case 'prover': {
-        const { outputs: made, result, processor } = await prove(context, { grant, work, workDir, progress, signal });
-        context.log('info', 'the stage program ended well', processor === undefined ? about : { ...about, processor });
-        const outputs: z.infer<typeof ReportedOutput>[] = [];
-        this.sending = true;
-        for (const { slot, path, sizeBytes, hash, changedMs } of made) {
-          progress.note(`sending ${slot.name}`);
-          outputs.push({
-            name: slot.name,
-            sizeBytes: String(sizeBytes),
-            hash,
-            parts: await upload(slot, { path, sizeBytes, changedMs }, { signal, patienceMs, onMoved }),
-          });
-          context.log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
+        const parts = { grant, outDir: join(workDir, 'out'), cache, transfer, log, about, tell: () => context.tell?.() };
+        const early = new EarlyOutputs(parts);
+        this.early = early;
+        progress.onOutput = (output) => early.heard(output);
+        try {
+          const run = (): Promise<Proved> => prove(context, { grant, work, workDir, progress, signal });
+          const { outputs: made, result, processor } = await withGoodInputs(fetching, cached, run);
+          log('info', 'the stage program ended well', processor === undefined ? about : { ...about, processor });
+          this.sending = true;
+          const outputs = await early.sendAll(made, (name) => progress.note(`sending ${name}`));
+          for (const { key, name } of grant.inputs)
+            if (key !== undefined && !cached.has(name)) await cache?.keep(key, join(workDir, 'in', name));
+          return { outputs, result };
+        } finally {
+          await early.close();
         }
-        return { outputs, result };
       }
       default:
         throw new StageFailure('bad_request', 'this runner does not know the kind of work that was granted; update the runner');
+    }
+  }
+}
+
+/** A damaged file of the cache is no fault of whoever made it: it is fetched, and the stage runs once more. */
+async function withGoodInputs(fetching: Fetching, cached: ReadonlySet<string>, run: () => Promise<Proved>): Promise<Proved> {
+  const left = new Set(cached);
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof StageFailure) || error.code !== 'input_differs' || error.input === undefined) throw error;
+      if (!left.delete(error.input)) throw error;
+      await fetchAnew(fetching, error.input);
     }
   }
 }

@@ -20,6 +20,7 @@ export type RunnerMainOptions = {
   readonly stages?: AgentOptions['stages'];
   readonly slots?: number | undefined;
   readonly processors?: AgentOptions['processors'];
+  readonly cacheBytes?: number | undefined;
   readonly executor?: AgentOptions['executor'];
   readonly software?: AgentOptions['software'];
   readonly measureNetwork?: boolean | undefined;
@@ -46,6 +47,7 @@ export async function runnerMain(options: RunnerMainOptions): Promise<AgentEnd> 
       stages: options.stages,
       slots: options.slots,
       processors: options.processors,
+      cacheBytes: options.cacheBytes,
       executor: options.executor,
       software: options.software,
       measureNetwork: options.measureNetwork,

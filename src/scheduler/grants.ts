@@ -36,7 +36,14 @@ export type GrantPlan = {
   readonly request: string | null;
   /** `s-t01000-7`; null before it has a number. */
   readonly sector: string | null;
-  readonly inputs: readonly { readonly name: string; readonly key: string; readonly sizeBytes: string; readonly hash: string }[];
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly key: string;
+    readonly sizeBytes: string;
+    readonly hash: string;
+    /** The stage can do without it. */
+    readonly required?: false;
+  }[];
   readonly outputs: readonly {
     readonly name: string;
     readonly key: string;
@@ -44,6 +51,7 @@ export type GrantPlan = {
     /** It has this size and no less. */
     readonly exactly: boolean;
     readonly required: boolean;
+    readonly early?: true;
   }[];
 };
 
@@ -118,7 +126,8 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gate: LimitGate): Gran
   const next = aged === undefined ? todo : plan.todo(given);
   if (next.do !== 'stage' && next.do !== 'reserve') throw new Invariant(`job ${job.id} went back to ${given.state} and asks for no runner`);
   gate.started(given, next.stage);
-  if (next.do === 'stage') return grant(ctx, runner, given, next.stage, work);
+  // What the old ticket's run had kept of its work is gone.
+  if (next.do === 'stage') return grant(ctx, runner, given, next.stage, aged === undefined ? work : plan.work(given, next.stage));
   reserve(ctx, given, runner, next);
   return 'reserved';
 }
@@ -190,9 +199,9 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: St
 }
 
 function inputsOf(job: Job, work: StageWork): GrantPlan['inputs'] {
-  const files = work.inputs.map(({ name, artifact }) => {
+  const files = work.inputs.map(({ name, artifact, required }) => {
     const { key, sizeBytes, hash } = made(job, job.data.artifacts[artifact], `artifact ${artifact}`);
-    return { name, key, sizeBytes, hash };
+    return { name, key, sizeBytes, hash, ...(required === undefined ? {} : { required }) };
   });
   const pieces = work.pieces ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({ name: pieceInput(at), key, sizeBytes, hash })) : [];
   return [...files, ...pieces];
@@ -204,7 +213,7 @@ export function outputKey(job: Job, attempt: AttemptId, artifact: string): strin
 }
 
 function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['outputs'] {
-  return work.outputs.map(({ name, artifact, required }) => {
+  return work.outputs.map(({ name, artifact, required, early }) => {
     const exact = exactSizeBytes(name, job.data.sealProof);
     return {
       name,
@@ -212,6 +221,7 @@ function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['ou
       maxSizeBytes: exact ?? maxSizeBytes(name, job.data.sealProof),
       exactly: exact !== undefined,
       required,
+      ...(early === undefined ? {} : { early }),
     };
   });
 }

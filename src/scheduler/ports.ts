@@ -58,6 +58,8 @@ export type RunnerRow = {
   readonly registeredMs: number;
   /** Self-tests that are out, and what came of the last ones; none was ever asked for where it is missing. */
   readonly tests?: RunnerTests | undefined;
+  /** Keys of artifacts that it has on its disk, last used first; absent while it did not say. */
+  readonly cached?: readonly string[] | undefined;
   /** As the agent said; absent while it did not. */
   readonly agentVersion?: string | undefined;
 };
@@ -321,6 +323,7 @@ export type Tx = {
   effectsOfJob(job: JobId): readonly EffectRow[];
   insertUpload(upload: UploadRow): void;
   uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
+  deleteUpload(attempt: AttemptId, name: string): void;
   deleteUploads(attempt: AttemptId): void;
 
   /** Open effects by kind. */

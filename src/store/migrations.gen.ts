@@ -339,4 +339,10 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `CREATE UNIQUE INDEX \`runners_previous_credential_hash_unique\` ON \`runners\` (\`previous_credential_hash\`);`,
     ],
   },
+  {
+    name: '0007_artifact-caches',
+    statements: [
+      `ALTER TABLE \`runners\` ADD \`cached\` text;`,
+    ],
+  },
 ];

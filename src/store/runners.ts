@@ -20,11 +20,12 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     earlierBoots: runner.earlierBoots.length === 0 ? null : JSON.stringify(runner.earlierBoots.map(({ id, untilMs }) => [id, untilMs])),
     tests: runner.tests === undefined ? null : JSON.stringify(runner.tests),
     agentVersion: runner.agentVersion ?? null,
+    cached: runner.cached === undefined ? null : JSON.stringify(runner.cached),
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, tests, agentVersion, ...rest } = row;
+  const { seq: _seq, tests, agentVersion, cached, ...rest } = row;
   return {
     ...rest,
     ...(agentVersion === null ? {} : { agentVersion }),
@@ -36,6 +37,7 @@ function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
     resources: JSON.parse(row.resources) as Resources,
     status: row.status as RunnerRow['status'],
     earlierBoots: (JSON.parse(row.earlierBoots ?? '[]') as [string, number][]).map(([id, untilMs]) => ({ id, untilMs })),
+    ...(cached === null ? {} : { cached: JSON.parse(cached) as string[] }),
     ...(tests === null ? {} : { tests: JSON.parse(tests) as RunnerTests }),
   };
 }

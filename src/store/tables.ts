@@ -212,6 +212,8 @@ export const runners = sqliteTable('runners', {
   /** JSON: self-tests and their outcomes. */
   tests: text('tests'),
   agentVersion: text('agent_version'),
+  /** JSON list of keys: artifacts on its disk. */
+  cached: text('cached'),
 });
 
 export const joinTokens = sqliteTable('join_tokens', {
