@@ -147,14 +147,13 @@ export class RunningAttempt {
 }
 
 /** A damaged file of the cache is no fault of whoever made it: it is fetched, and the stage runs once more. */
-async function withGoodInputs(fetching: Fetching, cached: ReadonlySet<string>, run: () => Promise<Proved>): Promise<Proved> {
-  const left = new Set(cached);
+async function withGoodInputs(fetching: Fetching, cached: Set<string>, run: () => Promise<Proved>): Promise<Proved> {
   for (;;) {
     try {
       return await run();
     } catch (error) {
       if (!(error instanceof StageFailure) || error.code !== 'input_differs' || error.input === undefined) throw error;
-      if (!left.delete(error.input)) throw error;
+      if (!cached.delete(error.input)) throw error;
       await fetchAnew(fetching, error.input);
     }
   }

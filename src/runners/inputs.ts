@@ -28,7 +28,7 @@ export type Fetching = {
 };
 
 /** Gets all inputs; answers the names of those that came from the cache. Throws `StageFailure`. */
-export async function fetchInputs(fetching: Fetching): Promise<ReadonlySet<string>> {
+export async function fetchInputs(fetching: Fetching): Promise<Set<string>> {
   const { grant, cache, transfer, log, about } = fetching;
   const cached = new Set<string>();
   for (const input of grant.inputs) {

@@ -18,7 +18,7 @@ export async function layerStory(sealProof: SealProof, withinMs: number): Promis
   const deployment = await Deployment.start({
     prover: REAL_PROVER,
     // So that the ticket does not grow too old meanwhile: a new one drops the layers.
-    epochMs: 2_000,
+    epochMs: 500,
     settings: { SEALPOOL_MINERS: miners, SEALPOOL_SCHEDULER_SELF_TEST: 'off' },
   });
   const folder = join(deployment.folder, 'stops');

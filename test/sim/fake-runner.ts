@@ -3,7 +3,7 @@
  * timer, the same report again until it was answered. Its network loses, doubles and delays calls.
  */
 import type { AttemptId } from '../../src/schema/ids.ts';
-import type { Grant, NextAnswer, Report } from '../../src/schema/runner.ts';
+import type { Checkpoint, Grant, NextAnswer, Report } from '../../src/schema/runner.ts';
 import type { Stage } from '../../src/schema/stage.ts';
 import type { VirtualClock } from './clock.ts';
 import type { ControlPlane } from './control-plane.ts';
@@ -33,7 +33,9 @@ export type RunnerParts = {
   readonly onRefused: () => void;
 };
 
-type Active = { readonly grant: Grant; report?: Report; cancelled: boolean };
+type Active = { readonly grant: Grant; report?: Report; cancelled: boolean; early?: Early };
+/** A layer that was sent while PC1 goes on. */
+type Early = { readonly checkpoint: Checkpoint; kept: boolean };
 
 const HEARTBEAT_MS = 7_000;
 const POLL_MS = 25_000;
@@ -109,7 +111,7 @@ export class FakeRunner {
       const request = {
         bootId: this.#bootId,
         freeSlots,
-        running: [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch })),
+        running: this.#running(),
         reports: reporting.map(({ report }) => report as Report),
         resources: RESOURCES,
         waitMs,
@@ -167,9 +169,16 @@ export class FakeRunner {
     const active: Active = { grant, cancelled: false };
     this.#active.set(grant.attempt, active);
     const { clock, rng, objects, trust } = this.#parts;
-    await clock.sleep(rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS));
+    const takesMs = rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS);
+    const halfMs = grant.outputs.some(({ early }) => early === true) ? Math.floor(takesMs / 2) : takesMs;
+    await clock.sleep(halfMs);
     await this.#thaw();
     const fault = this.#parts.fault(grant.attempt, trust);
+    if (halfMs < takesMs) {
+      await this.#firstLayer(active, fault);
+      await clock.sleep(takesMs - halfMs);
+      await this.#thaw();
+    }
     if (fault === 'die') this.die();
     if (fault === 'hang' || !this.alive || active.cancelled) return;
     const { attempt, epoch } = grant;
@@ -183,7 +192,11 @@ export class FakeRunner {
         : perform(grant, files, this.#parts.storage, lie);
     if (made.outcome === 'done') {
       try {
-        const outputs = [...made.outputs].map(([name, content]) => this.#upload(grant, name, content, fault));
+        const { early } = active;
+        const outputs = [...made.outputs].flatMap(([name, content]) => {
+          if (name !== early?.checkpoint.output.name) return [this.#upload(grant, name, content, fault)];
+          return early.kept ? [] : [early.checkpoint.output];
+        });
         if (fault === 'extra_output') outputs.push({ name: 'unasked.dat', sizeBytes: '4', hash: hashOf('none'), parts: [] });
         active.report = { outcome: 'done', attempt, epoch, outputs, result: made.result };
       } catch {
@@ -196,6 +209,34 @@ export class FakeRunner {
       active.report = { outcome: 'failed', attempt, epoch, code: code as 'internal', message, ...input };
     }
     this.#reportSoon();
+  }
+
+  /** In the middle of PC1 its first layer is whole, if it was not given: it is sent, and told of once. */
+  async #firstLayer(active: Active, fault: StageFault | undefined): Promise<void> {
+    const { grant, cancelled } = active;
+    if (!this.alive || cancelled) return;
+    const files = fetchInputs(grant.inputs, (url) => this.#parts.objects.open(url));
+    if ('outcome' in files) return;
+    const lie = fault !== undefined && LIES.has(fault) ? fault : undefined;
+    const made = perform(grant, files, this.#parts.storage, lie);
+    const first = made.outcome === 'done' ? [...made.outputs].find(([name]) => name.includes('layer-1')) : undefined;
+    if (first === undefined) return;
+    try {
+      const output = this.#upload(grant, ...first, fault);
+      const early: Early = { checkpoint: { attempt: grant.attempt, epoch: grant.epoch, output }, kept: false };
+      active.early = early;
+      const asked = { bootId: this.#bootId, freeSlots: 0, running: this.#running(), reports: [], resources: RESOURCES, waitMs: 0 };
+      const request = { ...asked, checkpoints: [early.checkpoint] };
+      const answer = await this.#call('net.next', (plane) => plane.next(this.#parts.credential, request, this.#gone.signal));
+      early.kept = answer.checkpoints?.some(({ status }) => status === 'accepted' || status === 'duplicate') ?? false;
+      for (const id of answer.cancel) this.#cancel(id);
+    } catch (error) {
+      this.#refused(error);
+    }
+  }
+
+  #running(): { attempt: AttemptId; epoch: number }[] {
+    return [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch }));
   }
 
   #upload(
