@@ -87,7 +87,7 @@ export class ArtifactCache {
 
   /** Lets artifacts go until so many bytes of the disk are free. Those that a stage works on stay: their going frees nothing. */
   async makeRoom(neededBytes: number): Promise<void> {
-    for (const key of [...this.#sizes.keys()]) {
+    for (const key of this.#sizes.keys()) {
       if ((await freeBytes(this.#folder)) >= neededBytes + MARGIN_BYTES) return;
       const { links } = await statOf(this.#file(key)).catch(() => ({ links: 1 }));
       if (links === 1) await this.forget([key]);
@@ -103,7 +103,7 @@ export class ArtifactCache {
   }
 
   async #evictTo(bytes: number): Promise<void> {
-    for (const key of [...this.#sizes.keys()]) {
+    for (const key of this.#sizes.keys()) {
       if (this.#bytes <= bytes) return;
       await this.forget([key]);
     }
