@@ -107,6 +107,9 @@ export function rowsConformance(fresh: () => Database): void {
       });
       await expect(store.commit((tx) => tx.insertUpload(uploads[0] as (typeof uploads)[0]))).rejects.toThrow();
       expect(await store.commit((tx) => tx.uploadsOfAttempt(attemptId(1)))).toEqual(uploads);
+      const [first] = uploads as [(typeof uploads)[0]];
+      await store.commit((tx) => tx.deleteUpload(first.attempt, first.name));
+      expect(await store.commit((tx) => tx.uploadsOfAttempt(attemptId(1)))).toEqual(uploads.slice(1));
       await store.commit((tx) => tx.deleteUploads(attemptId(1)));
       expect(await store.commit((tx) => [tx.uploadsOfAttempt(attemptId(1)).length, tx.uploadsOfAttempt(attemptId(2)).length])).toEqual([
         0, 1,
@@ -122,7 +125,8 @@ export function rowsConformance(fresh: () => Database): void {
         tx.insertJoinToken({ hash: 'join', trust: 'own', labels: ['eu'], expiresMs: 99, usedBy: null });
       });
       await expect(store.commit((tx) => tx.insertRunner(runner(3, { credentialHash: 'hash-1' })))).rejects.toThrow();
-      const changed = runner(1, { status: 'quarantined', reason: 'a proof with a flipped bit', strikes: 3 });
+      const cached = ['jobs/j-1/a-1/sealed'];
+      const changed = runner(1, { status: 'quarantined', reason: 'a proof with a flipped bit', strikes: 3, cached });
       await store.commit((tx) => tx.updateRunner(changed));
       expect(
         await store.commit((tx) => [
