@@ -18,10 +18,8 @@ import type { Stage } from '../schema/stage.ts';
 import { runnerOf } from './auth.ts';
 import { takeCheckpoints } from './checkpoints.ts';
 import type { ApiParts } from './parts.ts';
+import { urlTtlMs } from './urls.ts';
 import type { Woken } from './waiting.ts';
-
-/** URLs of a grant live this long: a stage's transfers at either end, and the stage. */
-const URL_TTL_MS = 24 * 60 * 60 * 1000;
 
 type Output = Extract<Report, { outcome: 'done' }>['outputs'][number];
 type Checked = {
@@ -56,7 +54,9 @@ async function takeReports(
   request: NextRequest,
 ): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[]; forget: readonly string[] }> {
   const { checked, stages, forget } = await parts.door.run((ctx) => {
-    const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources);
+    // Stages whose reports come along are counted among the running ones by some agents.
+    const slots = request.reports.length > 0 ? 0 : request.freeSlots + request.running.length;
+    const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources, slots > 0 ? slots : undefined);
     const known = noteCached(ctx, spoke, spoke.bootId === request.bootId ? request.cached : undefined);
     const runner = takeTestAnswers(ctx, noteSoftware(ctx, known.runner, request.software), request.tests ?? []);
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
@@ -214,8 +214,17 @@ async function openGrants(parts: ApiParts, plans: readonly GrantPlan[]): Promise
 
 async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
   const { attempt, epoch, stage, work, leaseMs, request, sector } = plan;
+  const ttlMs = urlTtlMs(parts);
   const inputs = await Promise.all(
-    plan.inputs.map(async ({ key, ...input }) => ({ ...input, key, url: await parts.objects.getUrl(key, URL_TTL_MS) })),
+    plan.inputs.map(async ({ name, key, sizeBytes, hash, required, manifest }) => ({
+      name,
+      key,
+      url: await parts.objects.getUrl(key, ttlMs),
+      sizeBytes,
+      hash,
+      ...(required === undefined ? {} : { required }),
+      ...(manifest === undefined ? {} : { manifest }),
+    })),
   );
   const slots = await Promise.all(
     plan.outputs.map(async ({ name, key, maxSizeBytes, exactly, required, early }) => ({
@@ -224,7 +233,7 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
       maxSizeBytes,
       required,
       ...(early === undefined ? {} : { early }),
-      upload: await parts.objects.createUpload(key, maxSizeBytes, URL_TTL_MS, exactly),
+      upload: await parts.objects.createUpload(key, maxSizeBytes, ttlMs, exactly),
     })),
   );
   if (slots.length > 0) {
@@ -247,7 +256,7 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
     ...(upload.checksum === undefined ? {} : { checksum: upload.checksum }),
   }));
   const about = { ...(request === null ? {} : { requestId: request }), ...(sector === null ? {} : { sector }) };
-  return { attempt, epoch, stage, work, leaseMs, ...about, inputs, outputs };
+  return { attempt, epoch, stage, work, leaseMs, urlTtlMs: ttlMs, ...about, inputs, outputs };
 }
 
 async function giveBack(parts: ApiParts, plans: readonly GrantPlan[], reason: string): Promise<void> {

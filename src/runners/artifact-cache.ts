@@ -19,11 +19,12 @@ export class ArtifactCache {
   /** Sizes by key, first those that were used longest ago. */
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
-  #said = false;
+  readonly #tells: boolean;
 
-  private constructor(folder: string, limitBytes: number, log: Log) {
+  private constructor(folder: string, limitBytes: number, tells: boolean, log: Log) {
     this.#folder = folder;
     this.#limitBytes = limitBytes;
+    this.#tells = tells;
     this.#log = log;
   }
 
@@ -35,7 +36,8 @@ export class ArtifactCache {
       (await readdir(folder)).map(async (name) => ({ key: decodeURIComponent(name), ...(await statOf(join(folder, name))) })),
     );
     const bytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const cache = new ArtifactCache(folder, limitBytes ?? Math.floor(((await freeBytes(folder)) + bytes) / 2), log);
+    const limit = limitBytes ?? Math.floor(((await freeBytes(folder)) + bytes) / 2);
+    const cache = new ArtifactCache(folder, limit, limit > 0 || found.length > 0, log);
     for (const { key, sizeBytes } of found.sort((one, other) => one.changedMs - other.changedMs)) cache.#add(key, sizeBytes);
     await cache.#evictTo(cache.#limitBytes);
     return cache;
@@ -46,12 +48,9 @@ export class ArtifactCache {
     return [...this.#sizes.keys()].reverse();
   }
 
-  /** What the control plane is told, as long as there is something to say or to take back. */
-  toSay(): { cached?: string[] } {
-    const cached = this.keys.slice(0, MOST_SAID);
-    const says = cached.length > 0 || this.#said;
-    this.#said = cached.length > 0;
-    return says ? { cached } : {};
+  /** What the control plane is told with each call, also that nothing is here. Of a machine that keeps nothing there is nothing to say. */
+  get told(): { cached?: string[] } {
+    return this.#tells ? { cached: this.keys.slice(0, MOST_SAID) } : {};
   }
 
   get bytes(): number {

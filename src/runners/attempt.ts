@@ -1,17 +1,21 @@
 /** One grant from its inputs to its report. */
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { partCount } from '../schema/manifest.ts';
 import type { Grant, Report, ReportedOutput } from '../schema/runner.ts';
 import type { ArtifactCache } from './artifact-cache.ts';
 import { checkStored } from './check-stored.ts';
 import { EarlyOutputs } from './early-outputs.ts';
 import { StageFailure, asFailure } from './failure.ts';
+import { FreshUrls } from './fresh-urls.ts';
 import { type Fetching, fetchAnew, fetchInputs } from './inputs.ts';
+import type { KeptDownloads } from './kept-downloads.ts';
 import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
 import { type Proved, type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
+import type { TransferOptions } from './transfer-errors.ts';
 import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
 const MAX_MESSAGE_CHARS = 1_900;
@@ -22,10 +26,13 @@ export type AttemptContext = Provers & {
   readonly storage: readonly StorageRoot[];
   readonly patienceMs: number;
   readonly log: Log;
+  readonly downloads: KeptDownloads;
   /** Inputs and outputs of stages that end well stay there. */
   readonly cache?: ArtifactCache | undefined;
   /** Called when an attempt that goes on has something to tell. */
   readonly tell?: (() => void) | undefined;
+  /** Sends a heartbeat as soon as it can: an attempt needs an answer. */
+  readonly beatSoon: () => void;
 };
 
 /** Why an attempt is stopped: it was taken away (no report), or the agent ends (reported `interrupted`). */
@@ -48,6 +55,7 @@ export class RunningAttempt {
   readonly grant: Grant;
   readonly progress = new Progress();
   readonly ended: Promise<void>;
+  readonly urls: FreshUrls;
   /** What to tell the control plane, kept until it has answered. */
   report: Report | undefined;
   /** The stage program has ended well, and its outputs are on their way. */
@@ -58,6 +66,11 @@ export class RunningAttempt {
 
   constructor(grant: Grant, context: AttemptContext) {
     this.grant = grant;
+    const partsOf = (name: string): number => {
+      const slot = grant.outputs.find((one) => one.name === name);
+      return slot === undefined ? 0 : partCount(Number(slot.maxSizeBytes), slot.partSizeBytes);
+    };
+    this.urls = new FreshUrls(grant.urlTtlMs, context.beatSoon, partsOf);
     this.ended = this.#run(context);
   }
 
@@ -109,11 +122,12 @@ export class RunningAttempt {
   ): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
     const { grant, progress } = this;
     const { signal } = this.#stop;
-    const { patienceMs, cache, log } = context;
-    const transfer = { signal, patienceMs, onMoved: (bytes: number): void => progress.moved(bytes) };
+    const { patienceMs, downloads, cache, log } = context;
+    const onMoved = (bytes: number): void => progress.moved(bytes);
+    const transfer: TransferOptions = { signal, patienceMs, onMoved, urls: this.urls };
     const about = aboutGrant(grant);
     const { work } = grant;
-    const fetching: Fetching = { grant, workDir, cache, progress, transfer, log, about };
+    const fetching: Fetching = { grant, workDir, downloads, cache, progress, transfer, log, about };
     const cached = await fetchInputs(fetching);
     switch (work.kind) {
       case 'persist':

@@ -114,10 +114,10 @@ export class EarlyOutputs {
   async #send({ slot, path, sizeBytes, hash, changedMs }: MadeOutput): Promise<Reported> {
     const { transfer, cache, log, about } = this.#parts;
     const signal = AbortSignal.any([transfer.signal, this.#stop.signal]);
-    const parts = await upload(slot, { path, sizeBytes, changedMs }, { ...transfer, signal });
+    const uploaded = await upload(slot, { path, sizeBytes, changedMs }, { ...transfer, signal });
     log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
     if (slot.key !== undefined && (await lstat(path)).ctimeMs === changedMs) await cache?.keep(slot.key, path);
-    return { name: slot.name, sizeBytes: String(sizeBytes), hash, parts };
+    return { name: slot.name, sizeBytes: String(sizeBytes), hash, ...uploaded };
   }
 }
 

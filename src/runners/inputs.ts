@@ -5,14 +5,15 @@ import { exactSizeBytes } from '../schema/artifact.ts';
 import type { Grant, InputFile } from '../schema/runner.ts';
 import { sealProofInfo } from '../schema/seal-proof.ts';
 import type { ArtifactCache } from './artifact-cache.ts';
-import { download } from './download.ts';
 import { StageFailure } from './failure.ts';
+import type { KeptDownloads } from './kept-downloads.ts';
 import { inLanes } from './lanes.ts';
 import type { Log } from './options.ts';
 import type { Progress } from './progress.ts';
 import type { TransferOptions } from './transfer-errors.ts';
 
-const DOWNLOAD_LANES = 4;
+/** Inputs fetched at a time; large ones have lanes of their own. */
+const INPUTS_AT_ONCE = 2;
 /** A stage's trees and other files whose size nobody tells before, in sectors. */
 const OTHER_OUTPUTS = 1.5;
 
@@ -20,6 +21,7 @@ export type Fetching = {
   readonly grant: Grant;
   /** Holds `in/`. */
   readonly workDir: string;
+  readonly downloads: KeptDownloads;
   readonly cache: ArtifactCache | undefined;
   readonly progress: Progress;
   readonly transfer: TransferOptions;
@@ -36,7 +38,7 @@ export async function fetchInputs(fetching: Fetching): Promise<Set<string>> {
   }
   await cache?.makeRoom(neededBytes(grant, cached));
   const missing = grant.inputs.filter(({ name }) => !cached.has(name));
-  await inLanes(missing, DOWNLOAD_LANES, transfer.signal, async (input, signal) => fetchInput(fetching, input, signal));
+  await inLanes(missing, INPUTS_AT_ONCE, transfer.signal, async (input, signal) => fetchInput(fetching, input, signal));
   if (grant.inputs.length > 0)
     log('info', cached.size === 0 ? 'inputs fetched' : 'inputs are there', { ...about, files: missing.length, cached: cached.size });
   return cached;
@@ -61,11 +63,11 @@ async function takeCached(fetching: Fetching, input: InputFile): Promise<boolean
 }
 
 async function fetchInput(fetching: Fetching, input: InputFile, signal: AbortSignal): Promise<void> {
-  const { progress, transfer, log, about } = fetching;
+  const { downloads, progress, transfer, log, about } = fetching;
   const path = pathOf(fetching, input);
   progress.note(`fetching ${input.name}`);
   try {
-    await download(input, path, { ...transfer, signal });
+    await downloads.fetch(input, path, { ...transfer, signal });
   } catch (error) {
     if (input.required !== false || !(error instanceof StageFailure) || error.code === 'out_of_disk') throw error;
     // Whoever made it, and whatever is wrong with it: the stage makes it again.

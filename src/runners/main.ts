@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { type Agent, type AgentEnd, runAgent } from './agent.ts';
+import { type Agent, runAgent } from './agent.ts';
+import type { AgentEnd } from './agent-loop.ts';
 import type { AgentOptions, Log, StorageRoot } from './options.ts';
 
 export type RunnerMainOptions = {

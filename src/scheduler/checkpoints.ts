@@ -5,6 +5,7 @@
 import { type Artifact, wrongSize } from '../schema/artifact.ts';
 import type { AttemptId, RunnerId } from '../schema/ids.ts';
 import type { Attempt, Job } from '../schema/job.ts';
+import { sumsOf } from '../schema/manifest.ts';
 import type { Checkpoint } from '../schema/runner.ts';
 import { change, discard, note } from './change.ts';
 import type { Context } from './context.ts';
@@ -15,7 +16,7 @@ import type { OutputFile } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import type { RunnerRow, UploadRow } from './ports.ts';
 
-type Output = Pick<Checkpoint['output'], 'name' | 'sizeBytes' | 'hash'>;
+type Output = Pick<Checkpoint['output'], 'name' | 'sizeBytes' | 'hash' | 'manifest'>;
 
 /** Whether the attempt made the object with this key. */
 export function isOf(attempt: AttemptId, key: string): boolean {
@@ -50,7 +51,7 @@ export function keepCheckpoint(ctx: Context, runner: RunnerRow, checkpoint: Chec
   }
   const { job, attempt } = held;
   const artifacts = { ...job.data.artifacts };
-  const superseded = keepOutput(artifacts, slot.artifact, { attempt, job, output });
+  const superseded = keepOutput(ctx, artifacts, slot.artifact, { attempt, job, output });
   ctx.tx.deleteUpload(attempt.id, output.name);
   if (superseded !== undefined) {
     discard(ctx, job, [superseded]);
@@ -85,6 +86,7 @@ function dropLate(ctx: Context, { attempt: id, output }: Checkpoint): void {
  * an object stays. Answers the key that is of no use now.
  */
 export function keepOutput(
+  ctx: Context,
   artifacts: Record<string, Artifact>,
   artifact: string,
   { attempt, job, output }: { readonly attempt: Attempt; readonly job: Job; readonly output: Output },
@@ -93,7 +95,10 @@ export function keepOutput(
   const before = artifacts[artifact];
   if (before?.key === key) return undefined;
   if (before?.hash === output.hash) return key;
-  artifacts[artifact] = { key, sizeBytes: output.sizeBytes, hash: output.hash, madeIn: attempt.state, madeBy: attempt.runner };
+  const { manifest, sizeBytes } = output;
+  // One that does not fit is of no use; that the file is the right one, its hash says.
+  if (manifest !== undefined && sumsOf(manifest, Number(sizeBytes)) !== undefined) ctx.tx.putManifest(key, manifest);
+  artifacts[artifact] = { key, sizeBytes, hash: output.hash, madeIn: attempt.state, madeBy: attempt.runner };
   return before?.key;
 }
 

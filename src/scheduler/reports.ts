@@ -14,6 +14,7 @@ import { outputKey } from './grants.ts';
 import { type ReportAnswer, answer, heldAttempt } from './held-attempt.ts';
 import { placeFreed } from './limits.ts';
 import type { StageWork, Verdict } from './plan.ts';
+import { learned } from './placement/stage-times.ts';
 import { planOf } from './plans/all.ts';
 import type { RunnerRow } from './ports.ts';
 import { strike } from './fleet.ts';
@@ -61,7 +62,8 @@ function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, re
   const verdict = planOf(job.plan).applyStage(job, attempt.stage, report.result, runner.id);
   if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied, report);
   end(ctx, job, attempt, 'done', null);
-  if (runner.strikes > 0) ctx.tx.updateRunner({ ...runner, strikes: 0 });
+  const better = { ...learned(runner, attempt, job.data.sealProof, ctx.nowMs), strikes: 0 };
+  if (runner.strikes > 0 || better.stageMs !== runner.stageMs) ctx.tx.updateRunner(better);
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
   if (verdict.verdict === 'ok') strikeDoubters(ctx, job, attempt);
   const withFiles = verdict.verdict === 'ok' ? keepOutputs(ctx, job, attempt, work, report) : job;
@@ -168,7 +170,7 @@ function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, 
   const superseded: string[] = [];
   for (const output of report.outputs) {
     const { artifact = output.name, early } = work.outputs.find(({ name }) => name === output.name) ?? {};
-    const key = keepOutput(artifacts, artifact, { attempt, job, output });
+    const key = keepOutput(ctx, artifacts, artifact, { attempt, job, output });
     if (key === undefined) continue;
     superseded.push(key);
     if (early === true) strikeRefutedLayer(ctx, job, attempt, job.data.artifacts[artifact], output);
@@ -199,7 +201,7 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
 }
 
 /** A rented host may stop once; one that takes the same stage to stop it again holds the job up, and pays unless it was told to drain. */
-function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string): void {
+function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Report, reason: string): void {
   const before = ctx.tx
     .attemptsOfJob(job.id)
     .some(
@@ -211,7 +213,7 @@ function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, 
         generation === attempt.generation &&
         failure?.startsWith('interrupted: ') === true,
     );
-  if (before && runner.status !== 'draining') strike(ctx, runner, reason, false);
+  if (before && runner.status !== 'draining') strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);
 }
 
@@ -223,7 +225,7 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
   discardOutputs(ctx, job, attempt);
   if (report.code === 'interrupted') {
     if (runner.trust === 'own') settle(ctx, job);
-    else brokenOff(ctx, runner, job, attempt, reason);
+    else brokenOff(ctx, runner, job, attempt, report, reason);
     return;
   }
   if (report.code === 'storage_full') {

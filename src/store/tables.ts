@@ -6,6 +6,8 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
+export { joinTokens, runners } from './runner-tables.ts';
+
 /** Small facts: fencing epoch, when the control plane was last alive. */
 export const meta = sqliteTable('meta', { key: text('key').primaryKey(), value: text('value').notNull() });
 
@@ -33,6 +35,8 @@ export const jobs = sqliteTable(
     waitingId: text('waiting_id'),
     /** Waiting for a runner: since; for a retry: until. */
     waitingMs: integer('waiting_ms'),
+    /** Waiting for a runner: its place in the queue, as a time. */
+    queueMs: integer('queue_ms'),
     thread: text('thread'),
     reservedRunner: text('reserved_runner'),
     reservedUntilMs: integer('reserved_until_ms'),
@@ -64,6 +68,10 @@ export const jobs = sqliteTable(
     index('jobs_waiting')
       .on(t.waitingFor, t.waitingMs, t.waitingStage)
       .where(sql`paused = 0`),
+    // The queue of the runners.
+    index('jobs_queue')
+      .on(t.waitingFor, t.queueMs, t.seq, t.waitingStage)
+      .where(sql`waiting_for = 'runner' and paused = 0`),
     index('jobs_reserved')
       .on(t.reservedRunner, t.reservedUntilMs)
       .where(sql`reserved_runner is not null`),
@@ -154,6 +162,8 @@ export const attempts = sqliteTable(
     progressMs: integer('progress_ms'),
     /** When it is taken away if it gets no further. */
     dueMs: integer('due_ms'),
+    /** JSON: what was expected when it was granted. */
+    expected: text('expected'),
   },
   (t) => [
     uniqueIndex('attempts_epoch').on(t.job, t.stage, t.epoch),
@@ -184,44 +194,11 @@ export const uploads = sqliteTable(
   (t) => [primaryKey({ columns: [t.attempt, t.name] })],
 );
 
-export const runners = sqliteTable('runners', {
-  seq: integer('seq').primaryKey({ autoIncrement: true }),
-  id: text('id').notNull().unique(),
-  name: text('name').notNull(),
-  trust: text('trust').notNull(),
-  labels: text('labels').notNull(),
-  stages: text('stages').notNull(),
-  storage: text('storage').notNull(),
-  resources: text('resources').notNull(),
-  credentialHash: text('credential_hash').notNull().unique(),
-  /** Since when that is its credential; null: since it registered. */
-  credentialMs: integer('credential_ms'),
-  /** What the next credential is made of, beside the present one. */
-  nextCredentialSeed: text('next_credential_seed'),
-  nextCredentialHash: text('next_credential_hash').unique(),
-  /** The one before, which is dead: whoever comes with it has stolen it. */
-  previousCredentialHash: text('previous_credential_hash').unique(),
-  bootId: text('boot_id').notNull(),
-  /** JSON list of `[boot id, until when it was the newest]`, oldest first. */
-  earlierBoots: text('earlier_boots'),
-  status: text('status').notNull(),
-  reason: text('reason'),
-  strikes: integer('strikes').notNull(),
-  lastSeenMs: integer('last_seen_ms').notNull(),
-  registeredMs: integer('registered_ms').notNull(),
-  /** JSON: self-tests and their outcomes. */
-  tests: text('tests'),
-  agentVersion: text('agent_version'),
-  /** JSON list of keys: artifacts on its disk. */
-  cached: text('cached'),
-});
-
-export const joinTokens = sqliteTable('join_tokens', {
-  hash: text('hash').primaryKey(),
-  trust: text('trust').notNull(),
-  labels: text('labels').notNull(),
-  expiresMs: integer('expires_ms').notNull(),
-  usedBy: text('used_by'),
+/** What readers check the parts of an object by; gone with the object. */
+export const manifests = sqliteTable('manifests', {
+  key: text('key').primaryKey(),
+  partSizeBytes: integer('part_size_bytes').notNull(),
+  crc32: text('crc32').notNull(),
 });
 
 export const apiTokens = sqliteTable('api_tokens', {

@@ -7,6 +7,7 @@ import type { Db } from './db.ts';
 import { effectsPart } from './effects.ts';
 import { eventsPart, metaPart } from './events.ts';
 import { jobsPart } from './jobs.ts';
+import { manifestsPart } from './manifests.ts';
 import { piecesPart, threadsPart } from './pieces.ts';
 import { apiTokensPart, runnersPart } from './runners.ts';
 import { sectorRecordsPart } from './sector-records.ts';
@@ -29,6 +30,7 @@ export function makeTx(db: Db): Tx {
     ...eventsPart(db),
     ...attempts.part,
     ...uploadsPart(db),
+    ...manifestsPart(db),
     ...runnersPart(db),
     ...apiTokensPart(db),
     ...piecesPart(db),
