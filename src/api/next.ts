@@ -7,13 +7,16 @@ import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts
 import type { SelfTest } from '../schema/self-test.ts';
 import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { missingKey } from '../scheduler/disputed-inputs.ts';
+import { noteCached } from '../scheduler/artifact-caches.ts';
+import type { ReportAnswer } from '../scheduler/held-attempt.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { noteSoftware } from '../scheduler/software.ts';
-import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
+import { applyReport, checkReport } from '../scheduler/reports.ts';
 import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
 import type { Stage } from '../schema/stage.ts';
 import { runnerOf } from './auth.ts';
+import { takeCheckpoints } from './checkpoints.ts';
 import type { ApiParts } from './parts.ts';
 import { urlTtlMs } from './urls.ts';
 import type { Woken } from './waiting.ts';
@@ -28,23 +31,34 @@ type Checked = {
 
 /** Answers a runner's `next`. Throws 401 for an unknown credential. */
 export async function answerNext(parts: ApiParts, credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
-  const { reports, stages } = await takeReports(parts, credential, request);
-  // Reports are answered at once; only an empty question waits.
-  const waitMs = reports.length > 0 || (request.tests ?? []).length > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
+  const { bootId } = request;
+  const checkpoints = await takeCheckpoints(parts, credential, { bootId, checkpoints: request.checkpoints ?? [] }, complete);
+  const { reports, stages, forget } = await takeReports(parts, credential, request);
+  // What it tells is answered at once; only an empty question waits.
+  const tells = reports.length > 0 || checkpoints.length > 0 || (request.tests ?? []).length > 0;
+  const waitMs = tells ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
   const { cancel, grants, tests } = await grantOrWait(parts, credential, request, { waitMs, stages, gone });
-  return { reports, grants, cancel, ...(tests.length === 0 ? {} : { tests: [...tests] }) };
+  return {
+    reports,
+    grants,
+    cancel,
+    ...(tests.length === 0 ? {} : { tests: [...tests] }),
+    ...(checkpoints.length === 0 ? {} : { checkpoints }),
+    ...(forget.length === 0 ? {} : { forget: [...forget] }),
+  };
 }
 
 async function takeReports(
   parts: ApiParts,
   credential: string,
   request: NextRequest,
-): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[] }> {
-  const { checked, stages } = await parts.door.run((ctx) => {
+): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[]; forget: readonly string[] }> {
+  const { checked, stages, forget } = await parts.door.run((ctx) => {
     // Stages whose reports come along are counted among the running ones by some agents.
     const slots = request.reports.length > 0 ? 0 : request.freeSlots + request.running.length;
     const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources, slots > 0 ? slots : undefined);
-    const runner = takeTestAnswers(ctx, noteSoftware(ctx, spoke, request.software), request.tests ?? []);
+    const known = noteCached(ctx, spoke, spoke.bootId === request.bootId ? request.cached : undefined);
+    const runner = takeTestAnswers(ctx, noteSoftware(ctx, known.runner, request.software), request.tests ?? []);
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
@@ -54,9 +68,9 @@ async function takeReports(
       const missing = standing.status === 'apply' ? missingKey(ctx, report) : undefined;
       return { report, standing, uploads: ctx.tx.uploadsOfAttempt(report.attempt), missing };
     });
-    return { checked: looked, stages: runner.stages };
+    return { checked: looked, stages: runner.stages, forget: known.forget };
   });
-  if (checked.length === 0) return { reports: [], stages };
+  if (checked.length === 0) return { reports: [], stages, forget };
   const completed = await Promise.all(checked.map((item) => completeUploads(parts, item)));
   const reports = await parts.door.run((ctx) =>
     completed.map(({ report, answer }) => {
@@ -65,7 +79,7 @@ async function takeReports(
       return { attempt: report.attempt, ...settled };
     }),
   );
-  return { reports, stages };
+  return { reports, stages, forget };
 }
 
 /** Makes objects of what was uploaded. What the runner did wrong becomes its failure, what is ours it is asked to report again. */
@@ -202,20 +216,23 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
   const { attempt, epoch, stage, work, leaseMs, request, sector } = plan;
   const ttlMs = urlTtlMs(parts);
   const inputs = await Promise.all(
-    plan.inputs.map(async ({ name, key, sizeBytes, hash, manifest }) => ({
+    plan.inputs.map(async ({ name, key, sizeBytes, hash, required, manifest }) => ({
       name,
+      key,
       url: await parts.objects.getUrl(key, ttlMs),
       sizeBytes,
       hash,
+      ...(required === undefined ? {} : { required }),
       ...(manifest === undefined ? {} : { manifest }),
     })),
   );
   const slots = await Promise.all(
-    plan.outputs.map(async ({ name, key, maxSizeBytes, exactly, required }) => ({
+    plan.outputs.map(async ({ name, key, maxSizeBytes, exactly, required, early }) => ({
       name,
       key,
       maxSizeBytes,
       required,
+      ...(early === undefined ? {} : { early }),
       upload: await parts.objects.createUpload(key, maxSizeBytes, ttlMs, exactly),
     })),
   );
@@ -231,13 +248,12 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
       throw new SealpoolError('conflict', 'lease_lost', `attempt ${attempt} ended before it was handed out`);
     }
   }
-  const outputs = slots.map(({ name, maxSizeBytes, required, upload }) => ({
-    name,
+  const outputs = slots.map(({ upload, maxSizeBytes, ...slot }) => ({
+    ...slot,
     maxSizeBytes: String(maxSizeBytes),
     partSizeBytes: upload.partSizeBytes,
     partUrls: [...upload.partUrls],
     ...(upload.checksum === undefined ? {} : { checksum: upload.checksum }),
-    required,
   }));
   const about = { ...(request === null ? {} : { requestId: request }), ...(sector === null ? {} : { sector }) };
   return { attempt, epoch, stage, work, leaseMs, urlTtlMs: ttlMs, ...about, inputs, outputs };

@@ -9,6 +9,7 @@ import { isFinal } from './machine.ts';
 type Named = (ctx: Context, job: Job) => Iterable<string>;
 
 const NAMED: readonly Named[] = [
+  // Among them layers that were kept while PC1 went on, whatever became of their attempt.
   (_ctx, { data }) => Object.values(data.artifacts).map(({ key }) => key),
   (_ctx, { data }) => data.pieces.map(({ key }) => key),
 ];

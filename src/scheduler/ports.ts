@@ -60,6 +60,8 @@ export type RunnerRow = {
   readonly registeredMs: number;
   /** Self-tests that are out, and what came of the last ones; none was ever asked for where it is missing. */
   readonly tests?: RunnerTests | undefined;
+  /** Keys of artifacts that it has on its disk, last used first; absent while it did not say. */
+  readonly cached?: readonly string[] | undefined;
   /** As the agent said; absent while it did not. */
   readonly agentVersion?: string | undefined;
   /** How many stages it takes at a time; absent: it never said. */
@@ -342,6 +344,7 @@ export type Tx = {
   effectsOfJob(job: JobId): readonly EffectRow[];
   insertUpload(upload: UploadRow): void;
   uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
+  deleteUpload(attempt: AttemptId, name: string): void;
   deleteUploads(attempt: AttemptId): void;
   /** Of the object under this key; undefined: nobody made one. */
   manifest(key: string): Manifest | undefined;

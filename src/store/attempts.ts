@@ -150,9 +150,16 @@ export function uploadsPart(db: Db) {
     .delete(uploads)
     .where(eq(uploads.attempt, p('attempt')))
     .prepare();
+  const removeOne = db
+    .delete(uploads)
+    .where(and(eq(uploads.attempt, p('attempt')), eq(uploads.name, p('name'))))
+    .prepare();
   return {
     insertUpload: (upload) => insert(upload),
     uploadsOfAttempt: (attempt) => of.all({ attempt }) as UploadRow[],
+    deleteUpload(attempt, name) {
+      removeOne.run({ attempt, name });
+    },
     deleteUploads(attempt) {
       remove.run({ attempt });
     },

@@ -360,4 +360,10 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
 );`,
     ],
   },
+  {
+    name: '0009_artifact-caches',
+    statements: [
+      `ALTER TABLE \`runners\` ADD \`cached\` text;`,
+    ],
+  },
 ];

@@ -137,6 +137,9 @@ export function rowsConformance(fresh: () => Database): void {
       });
       await expect(store.commit((tx) => tx.insertUpload(uploads[0] as (typeof uploads)[0]))).rejects.toThrow();
       expect(await store.commit((tx) => tx.uploadsOfAttempt(attemptId(1)))).toEqual(uploads);
+      const [first] = uploads as [(typeof uploads)[0]];
+      await store.commit((tx) => tx.deleteUpload(first.attempt, first.name));
+      expect(await store.commit((tx) => tx.uploadsOfAttempt(attemptId(1)))).toEqual(uploads.slice(1));
       await store.commit((tx) => tx.deleteUploads(attemptId(1)));
       expect(await store.commit((tx) => [tx.uploadsOfAttempt(attemptId(1)).length, tx.uploadsOfAttempt(attemptId(2)).length])).toEqual([
         0, 1,
@@ -158,6 +161,7 @@ export function rowsConformance(fresh: () => Database): void {
         strikes: 3,
         slots: 2,
         stageMs: { 'PC1/2048': 70 },
+        cached: ['jobs/j-1/a-1/sealed'],
       });
       await store.commit((tx) => tx.updateRunner(changed));
       expect(
