@@ -287,7 +287,7 @@ export type Tx = {
   /** Running attempts whose time to get further has ended before `nowMs`. */
   overdueAttempts(nowMs: number, limit: number): readonly Attempt[];
   /** Adds to every running attempt's lease and time to get further: the control plane itself was away. */
-  extendLeases(byMs: number): void;
+  extendLeases(byMs: number, nowMs: number): void;
 
   runner(id: RunnerId): RunnerRow | undefined;
   /** By the hash of its credential, of the next one or of the one before. */

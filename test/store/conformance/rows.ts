@@ -72,13 +72,16 @@ export function rowsConformance(fresh: () => Database): void {
         atEnd: [],
       });
       await store.commit((tx) => {
-        tx.extendLeases(1_000);
+        tx.extendLeases(1_000, 2_000);
         tx.updateAttempt(attempt(2, { status: 'done', logTail: 'the end' }));
       });
       const [lost, done, extended] = await store.commit((tx) => [1, 2, 3].map((n) => tx.attempt(attemptId(n))));
       expect(lost?.leaseUntilMs).toBe(20_000);
       expect(done).toEqual(attempt(2, { status: 'done', logTail: 'the end' }));
       expect(extended?.leaseUntilMs).toBe(1_100);
+      // Granted a moment ago: it was kept waiting no longer than that.
+      const late = await store.commit((tx) => (tx.extendLeases(1_000, 1_020), tx.attempt(attemptId(3))));
+      expect(late?.leaseUntilMs).toBe(1_120);
     });
   });
 
