@@ -4,7 +4,9 @@ import { noteCached } from '../../src/scheduler/artifact-caches.ts';
 import { checkCheckpoint, keepCheckpoint } from '../../src/scheduler/checkpoints.ts';
 import { lose } from '../../src/scheduler/fleet.ts';
 import type { ReportAnswer } from '../../src/scheduler/held-attempt.ts';
+import { keysOf } from '../../src/scheduler/live-keys.ts';
 import { abortJob, resumeJob } from '../../src/scheduler/operate.ts';
+import { holds } from '../../src/scheduler/placement/holdings.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Attempt, Job } from '../../src/schema/job.ts';
@@ -225,4 +227,24 @@ test('what runners have in their caches is known, and forgotten with its job', a
   expect(COMM_D.cid).toBe((await world.job(id)).data.commD?.cid);
   expect(await says(keys)).toEqual(keys);
   expect(await runner(maker)).toMatchObject({ cached: [] });
+});
+
+test('what an attempt has made is not forgotten while it goes on, and then goes with it', async () => {
+  const first = await pc1(maker);
+  const key = `jobs/${id}/${first.grant.attempt}/${ONE}`;
+  const says = (): Promise<readonly string[]> => world.run((ctx) => noteCached(ctx, ctx.tx.runner(maker) as RunnerRow, [key]).forget);
+  expect(await says()).toEqual([]);
+  await lost(first);
+  expect(await says()).toEqual([key]);
+});
+
+test('a kept layer is no garbage, and a runner has it where it says so', async () => {
+  await broken();
+  const { key, madeBy } = (await artifacts())[ONE] as { key: string; madeBy: string };
+  expect(await world.run((ctx) => keysOf(ctx, ctx.tx.job(id) as Job).live.has(key))).toBe(true);
+  const row = await runner(maker);
+  const input = { key, sizeBytes: 2048, madeBy };
+  expect(holds(row, input)).toBe(true);
+  expect(holds({ ...row, cached: [] }, input)).toBe(false);
+  expect(holds({ ...row, id: own, cached: [key] }, input)).toBe(true);
 });
