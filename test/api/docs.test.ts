@@ -32,42 +32,46 @@ afterAll(async () => {
   world.close();
 });
 
-test.runIf(existsSync(CHROMIUM))('/docs shows the operations and opens one, without the network and within its policy', async () => {
-  const origin = `http://127.0.0.1:${server.port}`;
-  const profile = mkdtempSync(join(tmpdir(), 'sealpool-docs-'));
-  const browser = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, args: ARGS });
-  try {
-    const [foreign, complaints]: [string[], string[]] = [[], []];
-    browser.on('request', (request) => {
-      const url = request.url();
-      if (!url.startsWith(`${origin}/`) && !url.startsWith('data:')) foreign.push(url);
-    });
-    const page = await browser.newPage();
-    page.setDefaultTimeout(15_000);
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.addInitScript(
-      "addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => console.error('CSP', violatedDirective, blockedURI))",
-    );
-    const answer = await page.goto(`${origin}/docs`);
-    expect(answer?.headers()['content-security-policy']).toMatch(/script-src 'self';/);
-    const operation = page.locator('#operations-sectors-getSectors');
-    await operation.waitFor();
-    expect(await page.locator('.opblock').count()).toBeGreaterThan(25);
-    await operation.locator('.opblock-summary-control').click();
-    await operation.locator('.opblock-body').getByText('Most items of one page.').waitFor();
-    expect({ foreign, complaints }).toEqual({ foreign: [], complaints: [] });
-    // The watch on the policy is at work: what runs inline is stopped and heard of.
-    await page.evaluate("document.body.append(Object.assign(document.createElement('script'), { textContent: 'self.ran = true' }))");
-    expect(await page.evaluate('self.ran')).toBeUndefined();
-    await expect.poll(() => complaints.some((text) => text.startsWith('CSP script-src'))).toBe(true);
-  } finally {
-    await browser.close();
-    rmSync(profile, { recursive: true, force: true });
-  }
-});
+test.runIf(existsSync(CHROMIUM))(
+  '/docs shows the operations and opens one, without the network and within its policy',
+  { timeout: 90_000 },
+  async () => {
+    const origin = `http://127.0.0.1:${server.port}`;
+    const profile = mkdtempSync(join(tmpdir(), 'sealpool-docs-'));
+    const browser = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, args: ARGS });
+    try {
+      const [foreign, complaints]: [string[], string[]] = [[], []];
+      browser.on('request', (request) => {
+        const url = request.url();
+        if (!url.startsWith(`${origin}/`) && !url.startsWith('data:')) foreign.push(url);
+      });
+      const page = await browser.newPage();
+      page.setDefaultTimeout(60_000);
+      page.on('console', (message) => {
+        if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+      });
+      page.on('pageerror', (error) => complaints.push(error.message));
+      await page.addInitScript(
+        "addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => console.error('CSP', violatedDirective, blockedURI))",
+      );
+      const answer = await page.goto(`${origin}/docs`);
+      expect(answer?.headers()['content-security-policy']).toMatch(/script-src 'self';/);
+      const operation = page.locator('#operations-sectors-getSectors');
+      await operation.waitFor();
+      expect(await page.locator('.opblock').count()).toBeGreaterThan(25);
+      await operation.locator('.opblock-summary-control').click();
+      await operation.locator('.opblock-body').getByText('Most items of one page.').waitFor();
+      expect({ foreign, complaints }).toEqual({ foreign: [], complaints: [] });
+      // The watch on the policy is at work: what runs inline is stopped and heard of.
+      await page.evaluate("document.body.append(Object.assign(document.createElement('script'), { textContent: 'self.ran = true' }))");
+      expect(await page.evaluate('self.ran')).toBeUndefined();
+      await expect.poll(() => complaints.some((text) => text.startsWith('CSP script-src'))).toBe(true);
+    } finally {
+      await browser.close();
+      rmSync(profile, { recursive: true, force: true });
+    }
+  },
+);
 
 test('no other file of the package is served', async () => {
   const other = await world.call('GET', '/docs/package.json');
