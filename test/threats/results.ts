@@ -76,7 +76,7 @@ export const RESULT_THREATS: readonly Threat[] = [
   {
     threat: SWAPS,
     control: 'none empty',
-    file: 'scheduler/reports.ts',
+    file: 'schema/artifact.ts',
     find: 'if (sizeBytes === 0n) return',
     replace: 'if (sizeBytes < 0n) return',
     test: 'test/scheduler/wrong-files.test.ts',
@@ -85,7 +85,7 @@ export const RESULT_THREATS: readonly Threat[] = [
   {
     threat: SWAPS,
     control: 'exact sizes where they are known',
-    file: 'scheduler/reports.ts',
+    file: 'schema/artifact.ts',
     find: 'if (exact !== undefined && sizeBytes !== BigInt(exact)) return',
     replace: 'if (exact !== undefined && sizeBytes < 0n) return',
     test: 'test/scheduler/wrong-files.test.ts',
@@ -157,7 +157,7 @@ export const RESULT_THREATS: readonly Threat[] = [
   {
     threat: HUGE,
     control: 'sizes as large as a number gets',
-    file: 'scheduler/reports.ts',
+    file: 'schema/artifact.ts',
     find: 'return sizeBytes > BigInt(most) ?',
     replace: 'return sizeBytes < 0n ?',
     test: 'test/scheduler/wrong-files.test.ts',
@@ -185,8 +185,8 @@ export const RESULT_THREATS: readonly Threat[] = [
     threat: PATHS,
     control: 'no link for an output',
     file: 'runners/prover-stage.ts',
-    find: 'if (!found?.isFile() || (await realpath(path)) !== join(root, slot.name)) {',
-    replace: 'if (found === undefined || root === (await realpath(path))) {',
+    find: 'if (!found?.isFile() || (await realpath(path)) !== join(await realpath(outDir), slot.name)) {',
+    replace: 'if (found === undefined || outDir === (await realpath(path))) {',
     test: 'test/runners/stages.test.ts',
     name: 'a link for an output',
   },
