@@ -144,6 +144,8 @@ export class RunningAttempt {
         try {
           const run = (): Promise<Proved> => prove(context, { grant, work, workDir, progress, signal });
           const { outputs: made, result, processor } = await withGoodInputs(fetching, cached, run);
+          // The end of its log is told while its outputs are sent.
+          context.beatSoon();
           log('info', 'the stage program ended well', processor === undefined ? about : { ...about, processor });
           this.sending = true;
           const outputs = await early.sendAll(made, (name) => progress.note(`sending ${name}`));

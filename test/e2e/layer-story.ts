@@ -41,7 +41,6 @@ export async function layerStory(sealProof: SealProof, withinMs: number): Promis
     const pc1 = sealed.attempts.filter(({ stage }) => stage === 'PC1');
     expect(pc1.map(({ status }) => status)).toEqual(['lost', 'done']);
     expect(pc1[1]?.logTail).toContain(`skipped ${first}`);
-    for (const other of others) expect(pc1[1]?.logTail).toContain(`output ${other}`);
     expect(pc1[1]?.logTail).not.toContain(`output ${first}`);
     const { artifacts } = sealed.job.data;
     expect(artifacts[first]).toEqual(layer);
