@@ -8,6 +8,7 @@ import type { SelfTest } from '../schema/self-test.ts';
 import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { missingKey } from '../scheduler/disputed-inputs.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
+import { noteStorage } from '../scheduler/miner-storage.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { noteSoftware } from '../scheduler/software.ts';
 import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
@@ -44,7 +45,9 @@ async function takeReports(
 ): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[] }> {
   const { checked, stages } = await parts.door.run((ctx) => {
     const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources);
-    const runner = takeTestAnswers(ctx, noteSoftware(ctx, spoke, request.software), request.tests ?? []);
+    const known = takeTestAnswers(ctx, noteSoftware(ctx, spoke, request.software), request.tests ?? []);
+    // Of an earlier process nothing counts.
+    const runner = known.bootId === request.bootId ? noteStorage(ctx, known, request.storage) : known;
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { MinerId } from '../schema/ids.ts';
 import { PlanName } from '../schema/job.ts';
+import { StorageId, Weight } from '../schema/miner-storage.ts';
 import { Processors } from '../schema/processor.ts';
 import { SealProof } from '../schema/seal-proof.ts';
 import { SelfTestPolicy } from '../schema/self-test.ts';
@@ -93,7 +94,17 @@ const Worker = z
   })
   .superRefine(checkThread);
 
-const Storage = z.strictObject({ id: z.string().min(1).max(60), path: z.string().min(1) });
+/** A path of miner storage; what is left out its sectorstore.json says. */
+const Storage = z.strictObject({
+  id: StorageId,
+  path: z.string().min(1),
+  weight: Weight.optional(),
+  /** Bytes that are kept free. */
+  reserve_bytes: z.number().int().min(0).optional(),
+  read_only: z.boolean().optional(),
+  allow_miners: z.array(MinerId).max(100).optional(),
+  deny_miners: z.array(MinerId).max(100).optional(),
+});
 
 /** Requests a second on the long run, and at once. */
 const rate = (usual: { readonly perSecond: number; readonly burst: number }) =>
@@ -208,6 +219,15 @@ export const KEYS = {
     .min(60_000)
     .max(7 * 24 * 3_600_000)
     .default(24 * 3_600_000),
+
+  /** Who is told where a sector's stored files are, before its Window PoSt: `lotus`, a command, or nobody. */
+  'storage.declare': z.enum(['none', 'lotus', 'command', 'damocles']).default('none'),
+  /** lotus-miner's API, and a file with a token of its permission admin. */
+  'storage.lotus.url': z.url({ protocol: /^https?$/ }).optional(),
+  'storage.lotus.token_file': text.optional(),
+  /** Program and arguments; it gets JSON on its standard input. */
+  'storage.command': z.array(z.string()).min(1).max(50).optional(),
+  'storage.command_timeout_ms': ms(60_000),
 
   /** How often one API token, one runner, and one address without a secret may ask; how many wrong secrets an address may send. */
   'rate_limits.token': rate(USUAL_RATES.token),

@@ -20,6 +20,7 @@ import { register } from './registration.ts';
 import { NetworkWatch } from './network-speed.ts';
 import { type Hardware, findHardware, measureResources } from './resources.ts';
 import { SelfTests } from './self-tests.ts';
+import { StorageWatch } from './storage-paths.ts';
 import { clearLeftovers, lockData } from './work-folders.ts';
 
 /** Why an agent ended: it was stopped, or it has finished what it had and is to start anew with other files. */
@@ -45,11 +46,7 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
   const { slots = DEFAULT_SLOTS } = options;
   if (!Number.isInteger(slots) || slots < 1 || slots > 32) throw new Error(`a runner has 1 to 32 slots and not ${slots}; correct --slots`);
   await mkdir(options.dataDir, { recursive: true });
-  for (const { id, path } of options.storage) {
-    if (!(await stat(path).catch(() => undefined))?.isDirectory()) {
-      throw new Error(`storage ${id}: ${path} is not a folder; make or mount it, then start the runner again`);
-    }
-  }
+  await checkStorage(options);
   const unlock = await lockData(options.dataDir);
   let executor: OpenExecutor | undefined;
   const release = async (): Promise<void> => {
@@ -78,6 +75,17 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
   } catch (error) {
     await release();
     throw error;
+  }
+}
+
+/** One path that is away is told of and waited for; with none there at all the configuration is wrong. */
+async function checkStorage({ storage, log }: AgentOptions): Promise<void> {
+  const away = [];
+  for (const root of storage) if (!(await stat(root.path).catch(() => undefined))?.isDirectory()) away.push(root);
+  for (const { id, path } of away) {
+    const message = `storage ${id}: ${path} is not a folder; make or mount it`;
+    if (away.length === storage.length) throw new Error(`${message}, then start the runner again`);
+    log('warn', `${message}; until then nothing is stored there`);
   }
 }
 
@@ -116,6 +124,7 @@ class AgentLoop {
       dataDir: options.dataDir,
       prover: options.prover,
       storage: options.storage,
+      watch: new StorageWatch(options.storage, options.dataDir),
       executor,
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
@@ -218,6 +227,7 @@ class AgentLoop {
         ...(speeds === undefined ? {} : { speeds }),
       },
       waitMs,
+      storage: await this.#context.watch.measure(),
       ...(software === undefined ? {} : { software }),
     };
   }

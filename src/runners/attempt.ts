@@ -11,6 +11,7 @@ import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
 import { type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
+import type { StorageWatch } from './storage-paths.ts';
 import { upload } from './upload.ts';
 import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
@@ -21,6 +22,7 @@ const MAX_MESSAGE_CHARS = 1_900;
 export type AttemptContext = Provers & {
   readonly dataDir: string;
   readonly storage: readonly StorageRoot[];
+  readonly watch: StorageWatch;
   readonly patienceMs: number;
   readonly log: Log;
 };
@@ -115,7 +117,10 @@ export class RunningAttempt {
     const { work } = grant;
     switch (work.kind) {
       case 'persist':
-        return { outputs: [], result: await persist({ grant, work, workDir, roots: context.storage, progress, signal }) };
+        return {
+          outputs: [],
+          result: await persist({ grant, work, workDir, roots: context.storage, watch: context.watch, progress, signal }),
+        };
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
       case 'publish': {

@@ -30,7 +30,7 @@ export async function clearLeftovers(dataDir: string, log: Log): Promise<void> {
   const killed = await killMarked(work(dataDir));
   const folders = await readdir(work(dataDir));
   for (const name of folders) {
-    for (const draft of await drafts(join(work(dataDir), name))) await rm(draft, { force: true });
+    for (const draft of await drafts(join(work(dataDir), name))) await rm(draft, { recursive: true, force: true });
     await dropWorkFolder(join(work(dataDir), name));
   }
   if (killed > 0 || folders.length > 0) log('warn', 'cleared what an agent before this one left', { processes: killed, attempts: folders });

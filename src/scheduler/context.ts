@@ -88,6 +88,8 @@ export type Settings = {
   readonly selfTest?: SelfTestPolicy | undefined;
   /** How often an idle runner that is held to self-tests is tested again. */
   readonly canaryEveryMs?: number | undefined;
+  /** Whether somebody is told where stored files are. */
+  readonly declares?: boolean | undefined;
   readonly miners: Readonly<Record<string, MinerSettings>>;
   readonly threads: readonly ThreadSettings[];
 };

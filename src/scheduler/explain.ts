@@ -3,6 +3,7 @@ import type { Job } from '../schema/job.ts';
 import type { Context } from './context.ts';
 import { RESERVING, failedOn, misfit } from './feasible.ts';
 import { LimitGate } from './limits.ts';
+import { noRoom } from './miner-storage.ts';
 import { planOf } from './plans/all.ts';
 import { untested } from './self-test/standing.ts';
 
@@ -61,6 +62,7 @@ function runnerWanted(ctx: Context, job: Job, stage: Parameters<typeof misfit>[1
       misfit(runner, stage, work, job, ctx.nowMs) ??
       untested(ctx.settings, runner, stage) ??
       away ??
+      noRoom(ctx, runner, job, work) ??
       (failed.has(runner.id) ? 'it failed this stage before: others go first' : 'it fits and gets the stage when it has a free place');
     return { runner: runner.id, name: runner.name, fits: why.startsWith('it fits'), why };
   });

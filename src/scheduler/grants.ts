@@ -8,6 +8,7 @@ import type { Context } from './context.ts';
 import { alone, fail, settle } from './engine.ts';
 import { RESERVING, failedOn, misfit } from './feasible.ts';
 import { LimitGate, placeFreed, wakeRunnersAt } from './limits.ts';
+import { type Placed, noRoom, placeStored, takePlace } from './miner-storage.ts';
 import { Invariant, type StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
@@ -108,6 +109,8 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gate: LimitGate): Gran
   const work = todo.do === 'reserve' ? RESERVING : plan.work(job, todo.stage);
   if (untested(ctx.settings, runner, todo.stage) !== undefined) return 'passed';
   if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, work)) return 'passed';
+  const placed = placeStored(ctx, runner, job, work);
+  if (placed.placed === 'nowhere') return 'passed';
   const passed = gate.against(job, todo.stage);
   if (passed !== undefined) {
     if (passed.freeMs !== undefined) wakeRunnersAt(ctx, passed.freeMs);
@@ -118,7 +121,7 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gate: LimitGate): Gran
   const next = aged === undefined ? todo : plan.todo(given);
   if (next.do !== 'stage' && next.do !== 'reserve') throw new Invariant(`job ${job.id} went back to ${given.state} and asks for no runner`);
   gate.started(given, next.stage);
-  if (next.do === 'stage') return grant(ctx, runner, given, next.stage, work);
+  if (next.do === 'stage') return grant(ctx, runner, given, next.stage, work, placed);
   reserve(ctx, given, runner, next);
   return 'reserved';
 }
@@ -138,13 +141,16 @@ function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: 
   for (let skip = 0; ; skip += RUNNERS_READ) {
     const page = ctx.tx.readyRunners(stage, aliveSince, RUNNERS_READ, skip);
     const would = (other: RunnerRow): boolean =>
-      misfit(other, stage, work, job, ctx.nowMs) === undefined && untested(ctx.settings, other, stage) === undefined;
+      misfit(other, stage, work, job, ctx.nowMs) === undefined &&
+      untested(ctx.settings, other, stage) === undefined &&
+      noRoom(ctx, other, job, work) === undefined;
     if (page.some((other) => !failed.has(other.id) && would(other))) return true;
     if (page.length < RUNNERS_READ) return false;
   }
 }
 
-function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork): GrantPlan {
+function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, asked: StageWork, placed: Placed): GrantPlan {
+  const work = placed.placed === 'named' ? placed.work : asked;
   const id = ctx.ids.next('a') as AttemptId;
   const epoch = ctx.tx.lastEpoch(job.id, stage) + 1;
   const lease = leaseMs(ctx, stage);
@@ -170,6 +176,7 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: St
     dueMs: dueOf(ctx.settings, stage, ctx.nowMs, ctx.nowMs),
   };
   ctx.tx.insertAttempt(attempt);
+  takePlace(ctx, job, id, placed);
   const running = change(ctx, job, { waiting: { for: 'stage', stage, attempt: id }, ...(stage === 'PC1' ? { reserved: null } : {}) });
   note(ctx, running, {
     actor: `runner:${runner.id}`,

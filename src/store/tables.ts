@@ -6,6 +6,8 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
+export { storagePaths, storagePlaces } from './storage-tables.ts';
+
 /** Small facts: fencing epoch, when the control plane was last alive. */
 export const meta = sqliteTable('meta', { key: text('key').primaryKey(), value: text('value').notNull() });
 
@@ -84,12 +86,22 @@ export const sectorRecords = sqliteTable(
     /** Name of the storage its files are in; null: nobody knows where they are. */
     storage: text('storage'),
     data: text('data').notNull(),
+    /** When its files were last read against their hashes; null: it is their turn. */
+    checkedMs: integer('checked_ms'),
+    /** JSON: which files were bad then, and how; null: none. */
+    damage: text('damage'),
   },
   (t) => [
     primaryKey({ columns: [t.miner, t.number] }),
     index('sector_records_snap')
       .on(t.miner, t.number)
       .where(sql`cc = 1 and storage is not null`),
+    index('sector_records_stored')
+      .on(t.storage, t.miner, t.number)
+      .where(sql`storage is not null`),
+    index('sector_records_checks')
+      .on(t.storage, t.checkedMs)
+      .where(sql`storage is not null`),
   ],
 );
 

@@ -8,6 +8,7 @@ import { Turnstile } from '../../src/runners/lanes.ts';
 import type { OpenExecutor } from '../../src/runners/executor.ts';
 import { ProcessorPool } from '../../src/runners/processors/pool.ts';
 import { SelfTests } from '../../src/runners/self-tests.ts';
+import { StorageWatch } from '../../src/runners/storage-paths.ts';
 import { judge, makeTest } from '../../src/scheduler/self-test/known.ts';
 import { RECORDED } from '../../src/scheduler/self-test/recorded.gen.ts';
 import { AttemptId } from '../../src/schema/ids.ts';
@@ -27,7 +28,8 @@ beforeEach(async () => {
   mkdirSync(join(dataDir, 'work'));
   opened = await openWish({ dataDir, id: 'self-tests' });
   const { executor } = opened;
-  context = { dataDir, prover: REAL_PROVER, storage: [], executor, heavy: new Turnstile(), patienceMs: 1_000, log: () => undefined };
+  const watch = new StorageWatch([], dataDir);
+  context = { dataDir, prover: REAL_PROVER, storage: [], watch, executor, heavy: new Turnstile(), patienceMs: 1_000, log: () => undefined };
   tests = new SelfTests(
     () => context,
     () => undefined,
