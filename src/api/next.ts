@@ -5,6 +5,7 @@
 import { SealpoolError } from '../schema/problem.ts';
 import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
 import type { SelfTest } from '../schema/self-test.ts';
+import type { StoredCheck } from '../schema/stored-check.ts';
 import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { missingKey } from '../scheduler/disputed-inputs.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
@@ -12,6 +13,7 @@ import { noteStorage } from '../scheduler/miner-storage.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { noteSoftware } from '../scheduler/software.ts';
 import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
+import { dueChecks, takeChecks } from '../scheduler/stored-checks.ts';
 import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
 import type { Stage } from '../schema/stage.ts';
 import { runnerOf } from './auth.ts';
@@ -33,9 +35,18 @@ type Checked = {
 export async function answerNext(parts: ApiParts, credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
   const { reports, stages } = await takeReports(parts, credential, request);
   // Reports are answered at once; only an empty question waits.
-  const waitMs = reports.length > 0 || (request.tests ?? []).length > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
-  const { cancel, grants, tests } = await grantOrWait(parts, credential, request, { waitMs, stages, gone });
-  return { reports, grants, cancel, ...(tests.length === 0 ? {} : { tests: [...tests] }) };
+  const waitMs =
+    reports.length > 0 || (request.tests ?? []).length + (request.checked ?? []).length > 0
+      ? 0
+      : Math.min(request.waitMs, parts.settings.pollMs);
+  const { cancel, grants, tests, checks } = await grantOrWait(parts, credential, request, { waitMs, stages, gone });
+  return {
+    reports,
+    grants,
+    cancel,
+    ...(tests.length === 0 ? {} : { tests: [...tests] }),
+    ...(checks.length === 0 ? {} : { checks: [...checks] }),
+  };
 }
 
 async function takeReports(
@@ -48,6 +59,7 @@ async function takeReports(
     const known = takeTestAnswers(ctx, noteSoftware(ctx, spoke, request.software), request.tests ?? []);
     // Of an earlier process nothing counts.
     const runner = known.bootId === request.bootId ? noteStorage(ctx, known, request.storage) : known;
+    if (known.bootId === request.bootId) takeChecks(ctx, runner, request.checked ?? []);
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
@@ -147,7 +159,7 @@ async function grantOrWait(
   credential: string,
   request: NextRequest,
   { waitMs, stages, gone }: { waitMs: number; stages: readonly Stage[]; gone: AbortSignal },
-): Promise<Pick<NextAnswer, 'cancel' | 'grants'> & { readonly tests: readonly SelfTest[] }> {
+): Promise<Pick<NextAnswer, 'cancel' | 'grants'> & { readonly tests: readonly SelfTest[]; readonly checks: readonly StoredCheck[] }> {
   const over = new AbortController();
   const stop = AbortSignal.any([over.signal, parts.ending, gone]);
   const waited = parts.sleep(waitMs, stop).then(() => over.abort('over'));
@@ -165,16 +177,22 @@ async function grantOrWait(
         const lost = gone.aborted || parts.ending.aborted || runner.bootId !== request.bootId;
         const slots = lost ? 0 : request.freeSlots;
         const plans = grantStages(ctx, runner, slots);
-        return { cancel: cancelledOf(ctx, runner, request.running), plans, tests: slots === 0 ? [] : dueTests(ctx, runner) };
+        return {
+          cancel: cancelledOf(ctx, runner, request.running),
+          plans,
+          tests: slots === 0 ? [] : dueTests(ctx, runner),
+          checks: lost ? [] : dueChecks(ctx, runner),
+        };
       });
       // What this one does not take may fit another one that waits.
-      const { cancel, plans, tests } = await looked.finally(() => void parts.door.passOn(woken));
+      const { cancel, plans, tests, checks } = await looked.finally(() => void parts.door.passOn(woken));
       const grants = await openGrants(parts, plans);
       if (grants.length > 0 && gone.aborted) {
         await giveBack(parts, plans, 'the runner hung up before it got the grant');
-        return { cancel, grants: [], tests: [] };
+        return { cancel, grants: [], tests: [], checks: [] };
       }
-      if (grants.length > 0 || cancel.length > 0 || tests.length > 0 || waitMs === 0 || stop.aborted) return { cancel, grants, tests };
+      const some = [grants, cancel, tests, checks].some(({ length }) => length > 0);
+      if (some || waitMs === 0 || stop.aborted) return { cancel, grants, tests, checks };
     }
   } finally {
     over.abort('over');

@@ -228,6 +228,9 @@ export const KEYS = {
   /** Program and arguments; it gets JSON on its standard input. */
   'storage.command': z.array(z.string()).min(1).max(50).optional(),
   'storage.command_timeout_ms': ms(60_000),
+  /** How often stored files are read against their hashes, and how many bytes a second of each path. */
+  'storage.scrub_every_ms': ms(30 * 24 * 3_600_000),
+  'storage.scrub_bytes_per_s': z.number().int().min(1).default(20_000_000),
 
   /** How often one API token, one runner, and one address without a secret may ask; how many wrong secrets an address may send. */
   'rate_limits.token': rate(USUAL_RATES.token),

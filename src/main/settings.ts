@@ -28,6 +28,7 @@ export function settingsOf(config: Config): Settings {
     maxStrikes: config['scheduler.max_strikes'],
     selfTest: config['scheduler.self_test'],
     canaryEveryMs: config['scheduler.canary_every_ms'],
+    scrub: { everyMs: config['storage.scrub_every_ms'], bytesPerS: config['storage.scrub_bytes_per_s'] },
     declares: config['storage.declare'] !== 'none',
     miners: minersOf(config),
     threads: threadsOf(config),

@@ -4,7 +4,7 @@
  * the next poll, or on their own while one is held open), and heartbeats on a timer of their own.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { ApiError } from '../api/client.ts';
 import type { AttemptId } from '../schema/ids.ts';
 import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
@@ -20,7 +20,8 @@ import { register } from './registration.ts';
 import { NetworkWatch } from './network-speed.ts';
 import { type Hardware, findHardware, measureResources } from './resources.ts';
 import { SelfTests } from './self-tests.ts';
-import { StorageWatch } from './storage-paths.ts';
+import { StoredChecks } from './stored-checks.ts';
+import { StorageWatch, checkStorage } from './storage-paths.ts';
 import { clearLeftovers, lockData } from './work-folders.ts';
 
 /** Why an agent ended: it was stopped, or it has finished what it had and is to start anew with other files. */
@@ -78,17 +79,6 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
   }
 }
 
-/** One path that is away is told of and waited for; with none there at all the configuration is wrong. */
-async function checkStorage({ storage, log }: AgentOptions): Promise<void> {
-  const away = [];
-  for (const root of storage) if (!(await stat(root.path).catch(() => undefined))?.isDirectory()) away.push(root);
-  for (const { id, path } of away) {
-    const message = `storage ${id}: ${path} is not a folder; make or mount it`;
-    if (away.length === storage.length) throw new Error(`${message}, then start the runner again`);
-    log('warn', `${message}; until then nothing is stored there`);
-  }
-}
-
 class AgentLoop {
   identity!: Identity;
   readonly #options: AgentOptions;
@@ -99,6 +89,7 @@ class AgentLoop {
   readonly #controlPlane: ControlPlane;
   #context: AttemptContext;
   readonly #tests: SelfTests;
+  readonly #checks: StoredChecks;
   readonly #active = new Map<AttemptId, RunningAttempt>();
   /** Reports on their way: not to be sent a second time meanwhile. */
   readonly #sending = new Set<AttemptId>();
@@ -130,10 +121,9 @@ class AgentLoop {
       patienceMs: options.patienceMs ?? 120_000,
       log: options.log,
     };
-    this.#tests = new SelfTests(
-      () => this.#context,
-      () => this.#reportSoon(),
-    );
+    const soon = (): void => this.#reportSoon();
+    this.#tests = new SelfTests(() => this.#context, soon);
+    this.#checks = new StoredChecks(options.storage, this.#context.watch, soon);
   }
 
   async identify(): Promise<void> {
@@ -158,7 +148,7 @@ class AgentLoop {
         if (this.#upgrading && this.#active.size === 0) break;
         await this.#measureNetwork();
         const reports = this.#unsent();
-        const telling = reports.length > 0 || this.#tests.unsent().length > 0;
+        const telling = reports.length > 0 || this.#untold();
         if (this.#freeSlots() === 0 && !telling) {
           await this.#sleep(60_000);
           continue;
@@ -174,6 +164,7 @@ class AgentLoop {
     } finally {
       clearInterval(heartbeats);
       await this.#tests.stop();
+      await this.#checks.stop();
       await this.#context.processors?.stop();
     }
     if (this.#refused !== undefined) throw this.#refused;
@@ -186,6 +177,10 @@ class AgentLoop {
     return Math.max(0, (this.#options.slots ?? DEFAULT_SLOTS) - this.#active.size);
   }
 
+  #untold(): boolean {
+    return this.#tests.unsent().length + this.#checks.unsent().length > 0;
+  }
+
   #unsent(): RunningAttempt[] {
     return [...this.#active.values()].filter(({ report, grant }) => report !== undefined && !this.#sending.has(grant.attempt)).slice(0, 64);
   }
@@ -195,11 +190,17 @@ class AgentLoop {
     const { credential } = this.identity;
     for (const { grant } of reporting) this.#sending.add(grant.attempt);
     const tests = this.#tests.unsent();
+    const checked = this.#checks.unsent();
     try {
       const asked = await this.#request(reporting, freeSlots, waitMs);
-      const answer = await this.#controlPlane.next(tests.length === 0 ? asked : { ...asked, tests }, signal);
+      const answer = await this.#controlPlane.next(
+        { ...asked, ...(tests.length === 0 ? {} : { tests }), ...(checked.length === 0 ? {} : { checked }) },
+        signal,
+      );
       this.#settleReports(reporting, answer);
       this.#tests.sent(tests);
+      this.#checks.sent(checked);
+      this.#checks.begin(answer.checks ?? []);
       this.#tests.begin(answer.tests ?? []);
       for (const attempt of answer.cancel) this.#cancel(attempt, 'the control plane took it away');
       for (const grant of answer.grants) this.#begin(grant);
@@ -285,7 +286,7 @@ class AgentLoop {
     this.#wake.abort();
     if (this.#stopping.signal.aborted || !this.#polling) return;
     const reports = this.#unsent();
-    if (reports.length === 0 && this.#tests.unsent().length === 0) return;
+    if (reports.length === 0 && !this.#untold()) return;
     void this.#next(reports, 0, 0).then(async (ok) => {
       if (ok) return;
       await pause(RETRY_LATER_MS, this.#stopping.signal);

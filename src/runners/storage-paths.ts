@@ -3,9 +3,10 @@ import { access, constants, mkdir, open, readFile, readdir, rename, stat, statfs
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { StoragePath } from '../schema/miner-storage.ts';
+import { META_FILE, storeRefusal } from '../schema/sector-store.ts';
 import { errnoOf } from './failure.ts';
-import type { StorageRoot } from './options.ts';
-import { META_FILE, readSectorStore, storeRefusal } from './sectorstore.ts';
+import type { AgentOptions, StorageRoot } from './options.ts';
+import { readSectorStore } from './sectorstore.ts';
 
 /** A disk that does not answer for so long (a dead network mount) counts as away. */
 const ANSWERS_WITHIN_MS = 5_000;
@@ -15,6 +16,17 @@ const USED_EVERY_MS = 60_000;
 const SEEN_FILE = 'storage-seen.json';
 
 const Seen = z.record(z.string(), z.string());
+
+/** One path that is away is told of and waited for; with none there at all the configuration is wrong. */
+export async function checkStorage({ storage, log }: Pick<AgentOptions, 'storage' | 'log'>): Promise<void> {
+  const away = [];
+  for (const root of storage) if (!(await stat(root.path).catch(() => undefined))?.isDirectory()) away.push(root);
+  for (const { id, path } of away) {
+    const message = `storage ${id}: ${path} is not a folder; make or mount it`;
+    if (away.length === storage.length) throw new Error(`${message}, then start the runner again`);
+    log('warn', `${message}; until then nothing is stored there`);
+  }
+}
 
 /** Looks at paths of miner storage; one for each agent. */
 export class StorageWatch {

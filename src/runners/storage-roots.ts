@@ -51,7 +51,7 @@ export async function rootForSector(
   let preferred: { id: string; present: number } | undefined;
   for (const root of roots) {
     const path = await watch.look(root);
-    standing.push([path, { reservedBytes: 0, draining: false }]);
+    standing.push([path, { reservedBytes: 0, cordoned: false }]);
     if (path.problem !== null) continue;
     let present = 0;
     for (const sector of sectors)
@@ -66,7 +66,7 @@ export async function rootForSector(
 
 /** Throws `storage_full` with the reason unless so many bytes can be written there now. */
 export async function checkRoom(watch: StorageWatch, root: StorageRoot, sizeBytes: number): Promise<void> {
-  const refusal = refusalOf(await watch.look(root), { reservedBytes: 0, draining: false }, null, sizeBytes);
+  const refusal = refusalOf(await watch.look(root), { reservedBytes: 0, cordoned: false }, null, sizeBytes);
   if (refusal !== undefined) throw new StageFailure('storage_full', `storage ${root.id}: ${refusal}`);
 }
 

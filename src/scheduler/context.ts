@@ -88,6 +88,8 @@ export type Settings = {
   readonly selfTest?: SelfTestPolicy | undefined;
   /** How often an idle runner that is held to self-tests is tested again. */
   readonly canaryEveryMs?: number | undefined;
+  /** How often stored files are read against their hashes, and how fast at most of each path; undefined: never. */
+  readonly scrub?: { readonly everyMs: number; readonly bytesPerS: number } | undefined;
   /** Whether somebody is told where stored files are. */
   readonly declares?: boolean | undefined;
   readonly miners: Readonly<Record<string, MinerSettings>>;

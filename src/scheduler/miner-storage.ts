@@ -9,18 +9,18 @@ import type { RunnerRow } from './ports.ts';
 
 /** Room for `sector.json`, for folders, and for what file systems need per file. */
 const BESIDE_BYTES = 2 ** 20;
-/** The small fact that an operator empties a storage. */
-const drainKey = (storage: string): string => `draining:${storage}`;
+/** The small fact that an operator keeps new sectors out of a storage. */
+const cordonKey = (storage: string): string => `cordoned:${storage}`;
 
-export function isDraining(ctx: Pick<Context, 'tx'>, storage: string): boolean {
-  return (ctx.tx.meta(drainKey(storage)) ?? '') !== '';
+export function isCordoned(ctx: Pick<Context, 'tx'>, storage: string): boolean {
+  return (ctx.tx.meta(cordonKey(storage)) ?? '') !== '';
 }
 
-/** Nothing new goes into a storage that is drained, or it may again. */
-export function setDraining(ctx: Context, storage: string, draining: boolean, who: Who): void {
-  if (isDraining(ctx, storage) === draining) return;
-  ctx.tx.setMeta(drainKey(storage), draining ? String(ctx.nowMs) : '');
-  audit(ctx, who, draining ? 'storage.draining' : 'storage.undrained', { storage });
+/** Keeps new sectors out of a storage, or lets them in again. */
+export function setCordoned(ctx: Context, storage: string, cordoned: boolean, who: Who): void {
+  if (isCordoned(ctx, storage) === cordoned) return;
+  ctx.tx.setMeta(cordonKey(storage), cordoned ? String(ctx.nowMs) : '');
+  audit(ctx, who, cordoned ? 'storage.cordoned' : 'storage.uncordoned', { storage });
   ctx.signals.add('runners');
 }
 
@@ -68,7 +68,7 @@ export function placeStored(ctx: Context, runner: RunnerRow, job: Job, given: St
   const told = ctx.tx.storagePaths(runner.id);
   if (told.length === 0) return { placed: 'free' };
   const reserved = ctx.tx.storageReserved();
-  const standing = (id: string): Standing => ({ reservedBytes: reserved.get(id) ?? 0, draining: isDraining(ctx, id) });
+  const standing = (id: string): Standing => ({ reservedBytes: reserved.get(id) ?? 0, cordoned: isCordoned(ctx, id) });
   const paths = told.filter(({ path }) => work.storage === null || path.id === work.storage).map(({ path }) => path);
   const sizeBytes = given.inputs.reduce((sum, { artifact }) => sum + Number(job.data.artifacts[artifact]?.sizeBytes ?? 0), BESIDE_BYTES);
   const before = ctx.tx.placesOfJob(job.id);

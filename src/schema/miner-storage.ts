@@ -32,8 +32,8 @@ export const StoragePath = z.strictObject({
 });
 export type StoragePath = z.infer<typeof StoragePath>;
 
-/** What of a path is promised to others, and whether an operator empties it. */
-export type Standing = { readonly reservedBytes: number; readonly draining: boolean };
+/** What of a path is promised to others, and whether an operator keeps new sectors out. */
+export type Standing = { readonly reservedBytes: number; readonly cordoned: boolean };
 
 /** Bytes that can still be put there; never below 0. */
 export function roomIn({ freeBytes, reserveBytes }: StoragePath, { reservedBytes }: Pick<Standing, 'reservedBytes'>): number {
@@ -53,9 +53,9 @@ export function refusalOf(path: StoragePath, standing: Standing, miner: string |
   return (miner === null ? undefined : unwanted(path, standing, miner)) ?? tooSmall(path, standing, sizeBytes);
 }
 
-function unwanted({ weight, allowMiners, denyMiners }: StoragePath, { draining }: Standing, miner: string): string | undefined {
+function unwanted({ weight, allowMiners, denyMiners }: StoragePath, { cordoned }: Standing, miner: string): string | undefined {
   if (weight === 0) return 'its weight is 0: nothing is put there';
-  if (draining) return 'it is being emptied';
+  if (cordoned) return 'new sectors are kept out of it (cordon)';
   if (allowMiners.length > 0 && !allowMiners.some((one) => sameMiner(one, miner))) return `it is for ${allowMiners.join(', ')} only`;
   return denyMiners.some((one) => sameMiner(one, miner)) ? `it takes nothing of ${miner}` : undefined;
 }

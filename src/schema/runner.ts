@@ -6,6 +6,7 @@ import { StoragePath } from './miner-storage.ts';
 import { printable } from './printable.ts';
 import { SelfTest, SelfTestAnswer } from './self-test.ts';
 import { Stage, Work } from './stage.ts';
+import { StoredCheck, StoredCheckAnswer } from './stored-check.ts';
 import { Decimal, Hash } from './units.ts';
 
 export const Trust = z.enum(['own', 'rented']);
@@ -151,6 +152,8 @@ export const NextRequest = z.strictObject({
   resources: Resources,
   /** Its paths of miner storage as they stand now; only an `own` runner has any. Absent from older agents. */
   storage: z.array(StoragePath).max(64).optional(),
+  /** What came of checks of stored files. */
+  checked: z.array(StoredCheckAnswer).max(64).optional(),
   /** How long the answer may be held back when there is nothing to grant. */
   waitMs: z.number().int().min(0).max(60_000),
   /** Absent from agents of a checkout's own. */
@@ -207,6 +210,8 @@ export const NextAnswer = z.object({
   cancel: z.array(AttemptId),
   /** Self-tests to run now; agents that know none of them read over it. */
   tests: z.array(SelfTest).optional(),
+  /** Stored files to read against their hashes, beside everything else. */
+  checks: z.array(StoredCheck).optional(),
   /** The control plane hands out other files than the runner runs: it is to finish what it has and start anew with them. */
   upgrade: z.object({ agent: Hash, prover: Hash }).optional(),
   probe: Probe.optional(),

@@ -4,7 +4,9 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { StorageRoot } from '../../src/runners/options.ts';
-import { META_FILE, initSectorStore, readSectorStore } from '../../src/runners/sectorstore.ts';
+import { initSectorStore } from '../../src/cli/commands/storage-attach.ts';
+import { readSectorStore } from '../../src/runners/sectorstore.ts';
+import { META_FILE } from '../../src/schema/sector-store.ts';
 import { StorageWatch } from '../../src/runners/storage-paths.ts';
 import { bytesOf } from '../objects/conformance.ts';
 import { canMount } from '../objects/local-server.ts';

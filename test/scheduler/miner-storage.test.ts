@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { explain } from '../../src/scheduler/explain.ts';
-import { isDraining, noteStorage, setDraining } from '../../src/scheduler/miner-storage.ts';
+import { isCordoned, noteStorage, setCordoned } from '../../src/scheduler/miner-storage.ts';
 import type { JobId } from '../../src/schema/ids.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { type StoragePath, choosePath, refusalOf, roomIn } from '../../src/schema/miner-storage.ts';
@@ -40,7 +40,7 @@ const anyPath = (id: string) =>
 
 test('what is chosen is allowed, fits, and nothing else ranks higher; nothing is chosen only when nothing fits', () => {
   const some = fc.tuple(
-    ...['a', 'b', 'c', 'd'].map((id) => fc.tuple(anyPath(id), fc.record({ reservedBytes: SMALL, draining: fc.boolean() }))),
+    ...['a', 'b', 'c', 'd'].map((id) => fc.tuple(anyPath(id), fc.record({ reservedBytes: SMALL, cordoned: fc.boolean() }))),
   );
   const ids = fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined });
   fc.assert(
@@ -48,14 +48,14 @@ test('what is chosen is allowed, fits, and nothing else ranks higher; nothing is
       const failed = new Set(failing);
       const chosen = choosePath(paths, 't01000', size, { preferred, failed });
       // By brute force, in other words than the choice itself.
-      const fitting = paths.filter(([one, { reservedBytes, draining }]) => {
+      const fitting = paths.filter(([one, { reservedBytes, cordoned }]) => {
         const numbers = [one.allowMiners, one.denyMiners].map((list) => list.map((miner) => miner.slice(2)));
         const listed = (numbers[0]?.length === 0 || numbers[0]?.includes('1000') === true) && numbers[1]?.includes('1000') !== true;
         return (
           one.problem === null &&
           !one.readOnly &&
           one.weight > 0 &&
-          !draining &&
+          !cordoned &&
           listed &&
           Math.max(0, one.freeBytes - one.reserveBytes - reservedBytes) >= size
         );
@@ -78,7 +78,7 @@ test('what is chosen is allowed, fits, and nothing else ranks higher; nothing is
 });
 
 test('a sector that is there already is bound by the disk alone', () => {
-  const standing = { reservedBytes: 0, draining: true };
+  const standing = { reservedBytes: 0, cordoned: true };
   const bound = path('a', { weight: 0, denyMiners: ['t01000'] });
   expect(refusalOf(bound, standing, null, 1)).toBeUndefined();
   expect(refusalOf({ ...bound, readOnly: true }, standing, null, 1)).toBe('it is read-only');
@@ -160,17 +160,17 @@ test('a path that failed goes last, also while it tells of much room', async () 
   expect((await world.grant(runner)).map(storageOf)).toEqual(['big']);
 });
 
-test('nothing goes into a storage that is emptied, until it may again; both are told', async () => {
+test('nothing new goes into a storage that is cordoned, until it may again; both are told', async () => {
   const { world, runner, tell, why } = await atPersist(1);
   await tell(path('main'));
-  await world.run((ctx) => setDraining(ctx, 'main', true, 'operator:test'));
+  await world.run((ctx) => setCordoned(ctx, 'main', true, 'operator:test'));
   expect(await world.grant(runner)).toEqual([]);
-  expect(await why()).toContain('main: it is being emptied');
-  await world.run((ctx) => setDraining(ctx, 'main', false, 'operator:test'));
-  expect(await world.run((ctx) => isDraining(ctx, 'main'))).toBe(false);
+  expect(await why()).toContain('main: new sectors are kept out of it (cordon)');
+  await world.run((ctx) => setCordoned(ctx, 'main', false, 'operator:test'));
+  expect(await world.run((ctx) => isCordoned(ctx, 'main'))).toBe(false);
   expect((await world.grant(runner)).map(storageOf)).toEqual(['main']);
   const told = await world.run((ctx) => ctx.tx.eventsAfter(0, 10_000, { kinds: ['audit'] }).map(({ detail }) => detail['action']));
-  expect(told).toEqual(['storage.draining', 'storage.undrained']);
+  expect(told).toEqual(['storage.cordoned', 'storage.uncordoned']);
 });
 
 test('a name that two runners have for two disks is told of; what is told no more is gone; a rented runner has none', async () => {
