@@ -15,7 +15,8 @@ GENERATE = answer=$$(bin/sealpool-prover params generate $(1)) || { echo "$$answ
 help:
 	@echo "make demo     seal one 2 KiB sector for real, from nothing to Finished (FILE=path puts a file into it;"
 	@echo "              FLOW=all then snaps the file into it, loses and rebuilds its files, and unseals it;"
-	@echo "              TOPOLOGY=three seals on three runners, each in a network namespace of its own; needs root)"
+	@echo "              TOPOLOGY=three seals on three runners, each in a network namespace of its own; needs root;"
+	@echo "              STORE=s3, with either topology, sends files through an S3 server (SeaweedFS) by signed URLs)"
 	@echo "make test     run all tests, Rust and TypeScript; the last line sums them up"
 	@echo "make soak     run what takes too long for make test"
 	@echo "make sim      play the simulator's faults (SEEDS=1..2000); make sim-mutants plants bugs and shows that it finds them"
@@ -28,9 +29,10 @@ help:
 	@echo "make clean    remove what was installed or built in this folder; caches in $(CACHE) stay"
 
 demo: $(READY) prover
+	@$(if $(filter s3,$(STORE)),scripts/python-packages.sh,true)
 	@echo "== proof parameters of the dev network (made once, a few minutes)"
 	@$(call GENERATE,$(if $(filter all,$(FLOW)),,--set porep))
-	@node=$$($(NODE)) && exec "$$node" scripts/demo.ts $(if $(FLOW),"--flow=$(FLOW)") $(if $(FILE),"--file=$(FILE)") $(if $(TOPOLOGY),"--topology=$(TOPOLOGY)")
+	@node=$$($(NODE)) && exec "$$node" scripts/demo.ts $(if $(FLOW),"--flow=$(FLOW)") $(if $(FILE),"--file=$(FILE)") $(if $(TOPOLOGY),"--topology=$(TOPOLOGY)") $(if $(STORE),"--store=$(STORE)")
 
 test: $(READY) prover packages params
 	@node=$$($(NODE)) && exec "$$node" scripts/test.ts

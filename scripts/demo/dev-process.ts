@@ -17,12 +17,17 @@ export interface DevProcess extends DevReady {
   end(): Promise<void>;
   /** Rejects when it ends by itself. */
   readonly died: Promise<never>;
+  /** What is to be shown once the sector is done. */
+  show?(): void;
 }
 
 /** Rejects with what it printed when it ends before it serves. */
-export async function startDev(root: string, dataDir: string): Promise<DevProcess> {
+export async function startDev(root: string, dataDir: string, environment: Readonly<Record<string, string>> = {}): Promise<DevProcess> {
   // The channel ends it with us, even after a kill -9.
-  const child = spawn(join(root, 'bin/sealpool'), ['dev', '--data', dataDir, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const child = spawn(join(root, 'bin/sealpool'), ['dev', '--data', dataDir, '--port', '0'], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
   const errors: string[] = [];
   createInterface({ input: child.stderr as Readable }).on('line', (line) => {
     errors.push(line);

@@ -7,9 +7,10 @@ import type { Readable } from 'node:stream';
 import { createClient } from '../../src/api/client.ts';
 import type { DevProcess } from './dev-process.ts';
 import { HUB_ADDRESS, addressOf, connect, inside, openHub, spawnApart } from './namespaces.ts';
+import { type Machine, showNoKey, showS3Only, tried } from './three-s3.ts';
+import { type S3Store, startS3 } from './s3-store.ts';
 import { printLine } from './progress-line.ts';
 
-const TRY = join(import.meta.dirname, 'try-connect.ts');
 const MACHINES = [
   { name: 'pc1-box', trust: 'own', stages: ['AddPiece', 'BuildTreeD', 'PC1', 'C1'], storage: false },
   { name: 'gpu-box', trust: 'rented', stages: ['PC2', 'C2'], storage: false },
@@ -17,15 +18,23 @@ const MACHINES = [
 ] as const;
 
 type Ready = { readonly url: string; readonly tokenFile: string };
-type Machine = { readonly name: string; readonly pid: string; readonly address: string; readonly healthPort: string };
 
-/** Starts everything and shows that the runners are apart. `prover`: a stand-in for tests, whose proofs the chain then takes. */
-export async function startThree(root: string, dataDir: string, prover: string | undefined): Promise<DevProcess> {
+export interface ThreeOptions {
+  /** A stand-in for tests, whose proofs the chain then takes. */
+  readonly prover: string | undefined;
+  /** Files go through an S3 server, and not through the control plane. */
+  readonly s3: boolean;
+}
+
+/** Starts everything and shows that the runners are apart. */
+export async function startThree(root: string, dataDir: string, { prover, s3: wantsS3 }: ThreeOptions): Promise<DevProcess> {
   const children: ChildProcess[] = [];
+  let s3: S3Store | undefined;
   const program = join(root, 'bin/sealpool');
   const end = async (): Promise<void> => {
     // The runners first: their last reports need the control plane, whose messages need the chain.
     for (const child of children.toReversed()) await ended(child);
+    await s3?.end();
   };
   mkdirSync(join(dataDir, 'logs'), { recursive: true });
   openHub();
@@ -36,6 +45,7 @@ export async function startThree(root: string, dataDir: string, prover: string |
     };
     const here = (args: string[], env: Record<string, string>): ChildProcess =>
       spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (wantsS3) s3 = await startS3(dataDir, HUB_ADDRESS);
     const replay = prover === undefined ? [] : ['--accept-replay'];
     const chain = await start(here(['devnet', '--data', join(dataDir, 'devnet'), '--port', '0', ...replay], {}), 'devnet');
     const plane = await start(
@@ -43,6 +53,7 @@ export async function startThree(root: string, dataDir: string, prover: string |
         SEALPOOL_LISTEN: HUB_ADDRESS,
         SEALPOOL_CHAIN_URL: `${chain.url}/rpc/v1`,
         SEALPOOL_CHAIN_TOKEN_FILE: chain.tokenFile,
+        ...s3?.environment,
       }),
       'serve',
     );
@@ -65,11 +76,16 @@ export async function startThree(root: string, dataDir: string, prover: string |
       machines.push({ name, pid: String(child.pid), address: addressOf(at + 1), healthPort: new URL(url).port });
     }
     showApart(machines, new URL(plane.url).port);
+    if (s3 !== undefined) showS3Only(machines, s3);
     const died = Promise.race(children.map((child) => gone(child))).then((): never => {
       throw new Error(`a process of the demo ended by itself; its log is in ${join(dataDir, 'logs')}`);
     });
     died.catch(() => undefined);
-    return { url: plane.url, tokenFile: plane.tokenFile, chainUrl: chain.url, died, end };
+    const show = (): void => {
+      // The second process that was started.
+      if (s3 !== undefined) showNoKey(machines, s3, dataDir, String(children[1]?.pid));
+    };
+    return { url: plane.url, tokenFile: plane.tokenFile, chainUrl: chain.url, died, end, show };
   } catch (error) {
     await end();
     throw error;
@@ -78,8 +94,6 @@ export async function startThree(root: string, dataDir: string, prover: string |
 
 /** Tries every way from one machine to another, and what listens on each. Throws where something is open. */
 function showApart(machines: readonly Machine[], port: string): void {
-  const tried = ({ pid }: Machine, host: string, to: string): string =>
-    inside(pid, process.execPath, '--disable-warning=ExperimentalWarning', TRY, host, to);
   for (const from of machines) {
     const out = tried(from, HUB_ADDRESS, port);
     printLine(`${from.name} (${from.address}) → control plane: ${out}`);

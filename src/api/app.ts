@@ -16,6 +16,7 @@ import { eventRoutes } from './routes/events.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { healthRoutes } from './routes/health.ts';
 import { inventoryRoutes } from './routes/inventory.ts';
+import { objectGarbageRoutes } from './routes/objects.ts';
 import { pieceDataRoutes } from './routes/piece-data.ts';
 import { pieceRoutes } from './routes/pieces.ts';
 import { planRoutes } from './routes/plans.ts';
@@ -50,6 +51,7 @@ const ROUTES = [
   pieceDataRoutes,
   tokenRoutes,
   backupRoutes,
+  objectGarbageRoutes,
   webhookRoutes,
   deliveryRoutes,
 ];

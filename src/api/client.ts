@@ -5,6 +5,7 @@
 import type { Problem } from '../schema/problem.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../schema/runner.ts';
 import type { Event } from '../schema/event.ts';
+import type { Collected } from '../schema/garbage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import { type FollowOptions, followed } from './follow.ts';
 import type { ImportAnswer, SectorRecordPage } from './inventory.ts';
@@ -23,6 +24,7 @@ import type {
   ActedView,
   Explanation,
   JoinToken,
+  JoinTokenView,
   NewToken,
   PieceView,
   RunnerLog,
@@ -40,6 +42,7 @@ import type { DeliveryPage, DeliveryView, NewWebhook, WebhookPatch, WebhookReque
 
 export type * from './views.ts';
 export type { Event, EventType } from '../schema/event.ts';
+export type { Collected } from '../schema/garbage.ts';
 export type { FollowOptions } from './follow.ts';
 export type * from './webhook-views.ts';
 export type * from './storage-views.ts';
@@ -203,6 +206,9 @@ export function createClient(options: ClientOptions) {
     setSettings: (body: SettingsPatch) => call<SettingsView>('PATCH', '/v1/settings', { body }),
     createJoinToken: (body: JoinTokenRequest, creating: Creating = {}) =>
       call<JoinToken>('POST', '/v1/runners/tokens', { ...creating, body }),
+    /** Those that may still be used. */
+    joinTokens: () => call<{ items: JoinTokenView[] }>('GET', '/v1/runners/tokens'),
+    revokeJoinToken: (id: string) => call<JoinTokenView>('DELETE', `/v1/runners/tokens/${at(id)}`),
     runners: () => call<{ items: RunnerView[] }>('GET', '/v1/runners'),
     runner: (id: string) => call<RunnerView>('GET', `/v1/runners/${at(id)}`),
     /** Its attempts, newest first, each with the end of its log. */
@@ -263,6 +269,10 @@ export function createClient(options: ClientOptions) {
       if (answer.body === null) throw new Unreachable(base, 'the backup has no body');
       return { sizeBytes: Number(answer.headers.get('content-length')), hash: answer.headers.get(BACKUP_HASH) ?? '', body: answer.body };
     },
+    /** What no job needs of object storage. `unknown`: with what the database knows nothing of. */
+    garbage: (unknown = false) => call<Collected>('GET', '/v1/objects/garbage', { query: unknown ? { unknown } : {} }),
+    /** Removes it: written down at once, deleted soon after. */
+    collectGarbage: (unknown = false) => call<Collected>('POST', '/v1/objects/garbage/collect', { body: unknown ? { unknown } : {} }),
     createWebhook: (body: WebhookRequest) => call<NewWebhook>('POST', '/v1/webhooks', { body }),
     webhooks: () => call<{ items: WebhookView[] }>('GET', '/v1/webhooks'),
     webhook: (id: string) => call<WebhookView>('GET', `/v1/webhooks/${at(id)}`),

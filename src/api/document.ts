@@ -28,6 +28,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   tokens: 'API tokens and their roles.',
   backup: 'The database as one file.',
   webhooks: 'Where events are posted to, and what became of each delivery.',
+  objects: 'What object storage holds that no job needs.',
   operations: 'Whether it lives and can serve.',
 };
 

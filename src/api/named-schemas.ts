@@ -6,12 +6,13 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { Event } from '../schema/event.ts';
+import { Collected, Garbage } from '../schema/garbage.ts';
 import { Problem } from '../schema/problem.ts';
 import * as inventory from './inventory.ts';
 import * as requests from './requests.ts';
 import * as views from './views.ts';
 
-const NAMED: Readonly<Record<string, unknown>> = { ...views, ...requests, ...inventory, Event, Problem };
+const NAMED: Readonly<Record<string, unknown>> = { ...views, ...requests, ...inventory, Collected, Event, Garbage, Problem };
 
 type Json = Record<string, unknown>;
 const TYPE = 'application/json';

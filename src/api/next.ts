@@ -18,10 +18,8 @@ import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
 import type { Stage } from '../schema/stage.ts';
 import { runnerOf } from './auth.ts';
 import type { ApiParts } from './parts.ts';
+import { urlTtlMs } from './urls.ts';
 import type { Woken } from './waiting.ts';
-
-/** URLs of a grant live this long: a stage's transfers at either end, and the stage. */
-const URL_TTL_MS = 24 * 60 * 60 * 1000;
 
 type Output = Extract<Report, { outcome: 'done' }>['outputs'][number];
 type Checked = {
@@ -55,7 +53,9 @@ async function takeReports(
   request: NextRequest,
 ): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[] }> {
   const { checked, stages } = await parts.door.run((ctx) => {
-    const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources);
+    // Stages whose reports come along are counted among the running ones by some agents.
+    const slots = request.reports.length > 0 ? 0 : request.freeSlots + request.running.length;
+    const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources, slots > 0 ? slots : undefined);
     const known = takeTestAnswers(ctx, noteSoftware(ctx, spoke, request.software), request.tests ?? []);
     // Of an earlier process nothing counts.
     const runner = known.bootId === request.bootId ? noteStorage(ctx, known, request.storage) : known;
@@ -221,12 +221,14 @@ async function openGrants(parts: ApiParts, plans: readonly GrantPlan[]): Promise
 
 async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
   const { attempt, epoch, stage, work, leaseMs, request, sector } = plan;
+  const ttlMs = urlTtlMs(parts);
   const inputs = await Promise.all(
-    plan.inputs.map(async ({ name, key, sizeBytes, hash }) => ({
+    plan.inputs.map(async ({ name, key, sizeBytes, hash, manifest }) => ({
       name,
-      url: await parts.objects.getUrl(key, URL_TTL_MS),
+      url: await parts.objects.getUrl(key, ttlMs),
       sizeBytes,
       hash,
+      ...(manifest === undefined ? {} : { manifest }),
     })),
   );
   const slots = await Promise.all(
@@ -235,7 +237,7 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
       key,
       maxSizeBytes,
       required,
-      upload: await parts.objects.createUpload(key, maxSizeBytes, URL_TTL_MS, exactly),
+      upload: await parts.objects.createUpload(key, maxSizeBytes, ttlMs, exactly),
     })),
   );
   if (slots.length > 0) {
@@ -259,7 +261,7 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
     required,
   }));
   const about = { ...(request === null ? {} : { requestId: request }), ...(sector === null ? {} : { sector }) };
-  return { attempt, epoch, stage, work, leaseMs, ...about, inputs, outputs };
+  return { attempt, epoch, stage, work, leaseMs, urlTtlMs: ttlMs, ...about, inputs, outputs };
 }
 
 async function giveBack(parts: ApiParts, plans: readonly GrantPlan[], reason: string): Promise<void> {

@@ -7,6 +7,7 @@ import type { Principal } from './auth.ts';
 import type { Door } from './door.ts';
 import type { Keyed } from './idempotency.ts';
 import type { Limiter, RateLimits } from './rate-limit.ts';
+import type { Collected } from '../schema/garbage.ts';
 import type { RunnerOffer } from '../schema/runner-offer.ts';
 import type { WorkerAddresses } from './worker-address.ts';
 
@@ -39,6 +40,9 @@ export type RunnerFiles = {
   open(hash: string): Promise<{ readonly sizeBytes: number; readonly body: () => Promise<ReadableStream<Uint8Array>> } | undefined>;
 };
 
+/** Looks through object storage for what no job needs; `remove` takes it away. */
+export type Collect = (options: { readonly remove: boolean; readonly unknown: boolean }) => Promise<Collected>;
+
 export type ApiParts = {
   readonly door: Door;
   readonly objects: ObjectStore;
@@ -47,6 +51,8 @@ export type ApiParts = {
   readonly workerAddresses?: WorkerAddresses;
   /** Makes a copy of the database; absent where the platform keeps the database. */
   readonly backup?: () => Promise<Backup>;
+  /** Absent where nothing collects garbage. */
+  readonly collector?: Collect;
   /** How often who may ask; absent: as often as they like. */
   readonly rateLimits?: RateLimits | undefined;
   /** The program's version, for the API's description. */

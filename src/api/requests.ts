@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { EVENT_TYPES, EventType } from '../schema/event.ts';
 import { MinerId, PieceId, RunnerId, SectorName, SectorRef } from '../schema/ids.ts';
 import { Trust } from '../schema/runner.ts';
+import { RunnerLabel } from '../schema/runner-label.ts';
 import { Decimal, UnixMs } from '../schema/units.ts';
 import { Role } from './views.ts';
 
@@ -45,7 +46,7 @@ export type SettingsPatch = z.infer<typeof SettingsPatch>;
 
 export const JoinTokenRequest = z.strictObject({
   trust: Trust,
-  labels: z.array(z.string().min(1).max(60)).max(32).default([]),
+  labels: z.array(RunnerLabel).max(32).default([]),
   /** How long it may wait to be used. */
   ttlMs: z
     .number()
@@ -133,6 +134,10 @@ export const EventQuery = z.strictObject({
   runner: RunnerId.optional(),
   limit: count(1_000, 200),
 });
+
+/** `unknown`: with what the database knows nothing of. */
+export const GarbageQuery = z.strictObject({ unknown: flag.default(false) });
+export const CollectRequest = z.strictObject({ unknown: z.boolean().optional() });
 
 /** `reserved`: only a request that names the piece takes it. */
 export const PieceQuery = z.strictObject({ miner: MinerId, reserved: flag.optional() });

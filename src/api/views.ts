@@ -1,7 +1,7 @@
 /** What the API shows: rows of the database without their secrets. Client, CLI and page share these types. */
 import { z } from 'zod';
 import { Artifact } from '../schema/artifact.ts';
-import { JobId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
+import { JobId, JoinTokenId, MinerId, PieceId, RunnerId, TokenId } from '../schema/ids.ts';
 import { JobEvent } from '../schema/event.ts';
 import { Attempt, Job, PlanName } from '../schema/job.ts';
 import { Resources, Trust } from '../schema/runner.ts';
@@ -53,10 +53,39 @@ export const SectorDetail = z.object({
 });
 export type SectorDetail = z.infer<typeof SectorDetail>;
 
+const seconds = z.number().nonnegative();
+/** Rent, and the hours until the stage has ended at `scheduler.waiting_usd_per_hour`. */
+export const StageCost = z.object({
+  /** Inputs that the runner has to fetch, and how long that takes. */
+  lacksBytes: z.number().nonnegative(),
+  transferS: seconds,
+  stageS: seconds,
+  /** `stageS` was measured on this runner. */
+  measured: z.boolean(),
+  /** Until it has a free place. */
+  queueS: seconds,
+  /** For which it must be kept after the stage. */
+  keptS: seconds,
+  rentUsd: z.number().nonnegative(),
+  totalUsd: z.number().nonnegative(),
+});
+export type StageCost = z.infer<typeof StageCost>;
+
 export const Explanation = z.object({
   waitsFor: z.string(),
   sentence: z.string(),
-  candidates: z.array(z.object({ runner: z.string(), name: z.string(), fits: z.boolean(), why: z.string() })),
+  candidates: z.array(
+    z.object({
+      runner: z.string(),
+      name: z.string(),
+      fits: z.boolean(),
+      why: z.string(),
+      /** The stage would go to this one. */
+      gets: z.boolean(),
+      /** What the stage would cost there; null where it does not fit. */
+      cost: StageCost.nullable(),
+    }),
+  ),
 });
 export type Explanation = z.infer<typeof Explanation>;
 
@@ -180,5 +209,10 @@ export type TokenView = z.infer<typeof TokenView>;
 export const NewToken = TokenView.extend({ token: z.string() });
 export type NewToken = z.infer<typeof NewToken>;
 
-export const JoinToken = z.object({ token: z.string(), trust: Trust, labels: z.array(z.string()), expiresMs: UnixMs });
+/** A join token that nobody has used yet. */
+export const JoinTokenView = z.object({ id: JoinTokenId, trust: Trust, labels: z.array(z.string()), expiresMs: UnixMs });
+export type JoinTokenView = z.infer<typeof JoinTokenView>;
+
+/** The secret is answered once, here. */
+export const JoinToken = JoinTokenView.extend({ token: z.string() });
 export type JoinToken = z.infer<typeof JoinToken>;

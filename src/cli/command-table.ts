@@ -6,6 +6,7 @@ import { DAMOCLES_COMMANDS } from './commands/damocles.ts';
 import { EVENT_COMMANDS } from './commands/events.ts';
 import { FETCH_COMMANDS } from './commands/fetch.ts';
 import { PIECE_COMMANDS, RUNNER_COMMANDS, TOKEN_COMMANDS } from './commands/fleet.ts';
+import { GC_COMMANDS } from './commands/gc.ts';
 import { INVENTORY_COMMANDS } from './commands/inventory.ts';
 import { PLEDGE_COMMANDS } from './commands/pledge.ts';
 import { SECTOR_COMMANDS } from './commands/sectors.ts';
@@ -22,7 +23,7 @@ export const COMMAND_GROUPS: readonly (readonly [title: string, commands: readon
   ['Workers and their sealing_threads', [...WORKER_COMMANDS, LIMIT_COMMAND]],
   ['Runners', RUNNER_COMMANDS],
   ['Miner storage', STORAGE_COMMANDS],
-  ['Settings, tokens and backups', [...SETTINGS_COMMANDS, ...TOKEN_COMMANDS, ...BACKUP_COMMANDS]],
+  ['Settings, tokens and backups', [...SETTINGS_COMMANDS, ...TOKEN_COMMANDS, ...BACKUP_COMMANDS, ...GC_COMMANDS]],
   ['Shell', COMPLETION_COMMANDS],
   ["As damocles' manager spells it", DAMOCLES_COMMANDS],
 ];

@@ -44,6 +44,8 @@ const Miner = z.strictObject({
   auto_fallback: z.boolean().default(false),
   /** Epochs that the steps between ticket and pre-commit take here, instead of the usual ones of the sector size. */
   expected_epochs: z.partialRecord(z.enum(['PC1', 'PC2', 'C1', 'Verify', 'SubmitPC']), z.number().int().nonnegative()).optional(),
+  /** Hours that its stages are put before those of other miners in the queue; negative: behind them. */
+  priority: z.number().int().min(-24).max(24).default(0),
 });
 
 /** What one sealing_thread takes. */
@@ -187,6 +189,14 @@ export const KEYS = {
   /** Which runners get a stage only once they passed a self-test of it, and how often an idle one is tested again. */
   'scheduler.self_test': SelfTestPolicy.default('rented'),
   'scheduler.canary_every_ms': ms(CANARY_EVERY_MS),
+  /** What an hour until a stage has ended is worth beside rent, and the longest that a stage is left to a better runner. */
+  'scheduler.waiting_usd_per_hour': z.number().min(0).max(10_000).default(DEFAULTS.waitingUsdPerHour),
+  'scheduler.patience_ms': z
+    .number()
+    .int()
+    .min(0)
+    .max(7 * 24 * 3_600_000)
+    .default(DEFAULTS.patienceMs),
 
   /** Writes that would leave less free than this are refused, since the database needs room. */
   'objects.min_free_bytes': z
@@ -194,6 +204,8 @@ export const KEYS = {
     .int()
     .min(0)
     .default(16 * 2 ** 20),
+  /** How long the URLs of an attempt are good for; new ones come with heartbeats. */
+  'objects.url_ttl_ms': ms(DEFAULTS.urlTtlMs),
   /** Set: objects are kept in a bucket there, and not in the data folder. */
   'objects.s3.endpoint': z.url({ protocol: /^https?$/ }).optional(),
   'objects.s3.bucket': z
@@ -231,6 +243,16 @@ export const KEYS = {
   /** How often stored files are read against their hashes, and how many bytes a second of each path. */
   'storage.scrub_every_ms': ms(30 * 24 * 3_600_000),
   'storage.scrub_bytes_per_s': z.number().int().min(1).default(20_000_000),
+  /** How often object storage is looked through for what no job needs; 0: never by itself. */
+  'gc.every_ms': z
+    .number()
+    .int()
+    .min(0)
+    .default(6 * 3_600_000),
+  /** Younger objects stay whatever they are. */
+  'gc.grace_ms': z.number().int().min(0).default(3_600_000),
+  /** Uploads that nobody finished go at this age. */
+  'gc.upload_age_ms': ms(24 * 3_600_000),
 
   /** How often one API token, one runner, and one address without a secret may ask; how many wrong secrets an address may send. */
   'rate_limits.token': rate(USUAL_RATES.token),

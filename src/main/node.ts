@@ -5,10 +5,12 @@ import { getConnInfo } from '@hono/node-server/conninfo';
 import { createApp } from '../api/app.ts';
 import { openDoor } from '../api/door.ts';
 import { LotusChain } from '../chain/lotus-chain.ts';
+import { openCollector } from '../effects/collector.ts';
 import { performEffects } from '../effects/performer.ts';
 import { objectRoutes } from '../objects/routes.ts';
 import type { Money } from '../metrics/standing.ts';
 import { SealpoolError } from '../schema/problem.ts';
+import { collect, collectingHeld, judge } from '../scheduler/garbage.ts';
 import { effectDone, effectSigned } from '../scheduler/outbox.ts';
 import { ALIVE, restarted } from '../scheduler/tick.ts';
 import { openBackups } from '../store/backup.ts';
@@ -30,7 +32,7 @@ import { ratesOf, settingsOf } from './settings.ts';
 import { runnerFiles } from './runner-files.ts';
 import { steadyClock } from './steady-clock.ts';
 import { callBack } from './webhooks.ts';
-import { runForgetting, runSweeps, runTicks } from './timers.ts';
+import { runCollections, runForgetting, runSweeps, runTicks } from './timers.ts';
 
 /** Answers under way may take this long when the process is asked to end. */
 const CLOSE_MS = 5_000;
@@ -74,11 +76,18 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     let money: readonly Money[] = [];
     const metrics = metricsOf(door, () => money);
     const addressOf = remoteAddress(config.trusted_proxies);
+    const collector = openCollector({
+      door,
+      objects,
+      engine: { judge, collect, collectingHeld },
+      rules: { graceMs: config['gc.grace_ms'], uploadAgeMs: config['gc.upload_age_ms'] },
+    });
     const app = createApp({
       door,
       objects,
       settings,
       backup: backups.make,
+      collector,
       workerAddresses: Object.fromEntries(config.workers.flatMap(({ name, address }) => (address === undefined ? [] : [[name, address]]))),
       rateLimits: {
         rates: ratesOf(config),
@@ -121,6 +130,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       runTicks(door, log, ending.signal),
       ...(local === undefined ? [] : [runSweeps(local, log, ending.signal)]),
       runForgetting(door, log, ending.signal),
+      runCollections(collector, config['gc.every_ms'], log, ending.signal),
       effects,
       told,
       webhooks,

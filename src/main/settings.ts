@@ -26,10 +26,14 @@ export function settingsOf(config: Config): Settings {
     stageMs: { ...DEFAULTS.stageMs, ...config['scheduler.stage_ms'] },
     credentialMs: config['scheduler.credential_ms'],
     maxStrikes: config['scheduler.max_strikes'],
+    // What the bucket allows at most binds as well.
+    urlTtlMs: Math.min(config['objects.url_ttl_ms'], config['objects.s3.url_ttl_ms']),
     selfTest: config['scheduler.self_test'],
     canaryEveryMs: config['scheduler.canary_every_ms'],
     scrub: { everyMs: config['storage.scrub_every_ms'], bytesPerS: config['storage.scrub_bytes_per_s'] },
     declares: config['storage.declare'] !== 'none',
+    waitingUsdPerHour: config['scheduler.waiting_usd_per_hour'],
+    patienceMs: config['scheduler.patience_ms'],
     miners: minersOf(config),
     threads: threadsOf(config),
   };
@@ -56,6 +60,7 @@ function minersOf(config: Config): Settings['miners'] {
         allowCc: miner.allow_cc,
         autoFallback: miner.auto_fallback,
         expectedEpochs: miner.expected_epochs,
+        priority: miner.priority,
       },
     ]),
   );

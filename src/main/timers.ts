@@ -1,6 +1,7 @@
 /** The control plane's clockwork on Node: one loop for what time brings about. */
 import type { Logger } from 'pino';
 import type { Door } from '../api/door.ts';
+import type { Collector } from '../effects/collector.ts';
 import { forgetAnswers } from '../scheduler/answers.ts';
 import { tick } from '../scheduler/tick.ts';
 import { sleep } from './machine.ts';
@@ -31,6 +32,23 @@ export async function runSweeps(objects: { sweep(): Promise<void> }, log: Logger
     await sleep(SWEEP_EVERY_MS, ending);
     if (ending.aborted) return;
     await objects.sweep().catch((error: unknown) => log.error({ err: error }, 'sweeping dead uploads failed'));
+  }
+}
+
+/** A process that is started anew every hour still gets to it. */
+const FIRST_COLLECTION_MS = 10 * 60 * 1000;
+
+/** Removes what no job needs from object storage, every `everyMs` until `ending`; 0: never. */
+export async function runCollections(collector: Collector, everyMs: number, log: Logger, ending: AbortSignal): Promise<void> {
+  for (let waitMs = Math.min(everyMs, FIRST_COLLECTION_MS); everyMs > 0; waitMs = everyMs) {
+    await sleep(waitMs, ending);
+    if (ending.aborted) return;
+    try {
+      const { objects, uploads, unknown, listed, held } = await collector({ remove: true, unknown: false, resume: true });
+      log.info({ objects, uploads, unknown, listed, held }, 'object storage was looked through for what no job needs');
+    } catch (error) {
+      log.error({ err: error }, 'object storage could not be looked through; it is done again later');
+    }
   }
 }
 

@@ -37,6 +37,8 @@ export function countedMetrics(registry: Registry) {
     'status',
   ]);
   const tries = counter('sealpool_webhook_tries_total', 'Tries of webhook deliveries by what came of them.', ['outcome']);
+  const removed = counter('sealpool_garbage_removed_total', 'Objects and unfinished uploads that no job needed and that were removed.', []);
+  const removedBytes = counter('sealpool_garbage_removed_bytes_total', 'Bytes of them.', []);
   const requests = counter('sealpool_http_requests_total', 'Answered HTTP requests.', ['route', 'method', 'status']);
   const seconds = new Histogram({
     name: 'sealpool_http_request_seconds',
@@ -53,6 +55,10 @@ export function countedMetrics(registry: Registry) {
         const labels = { category: text(detail['category'], 'temporary'), code: text(detail['code'], 'unknown') };
         errors.inc(labels);
         if (detail['pauses'] === false) retries.inc(labels);
+      }
+      if (detail['action'] === 'objects.remove') {
+        removed.inc(number(detail['objects']) + number(detail['uploads']));
+        removedBytes.inc(number(detail['sizeBytes']));
       }
       if (kind !== 'attempt' || attempt === undefined || detail['status'] === 'running') return;
       const endedMs = attempt.endedMs ?? atMs;
@@ -73,6 +79,10 @@ export function countedMetrics(registry: Registry) {
       seconds.observe({ route, method }, durationMs / 1000);
     },
   };
+}
+
+function number(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
 }
 
 function text(value: unknown, otherwise: string): string {

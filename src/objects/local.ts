@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ObjectStore, Upload } from '../scheduler/ports.ts';
+import type { ListedObject, ListedUpload, ObjectStore, OpenedUpload, Upload } from '../scheduler/ports.ts';
 import type { UploadedPart } from '../schema/runner.ts';
 import { Completions } from './completions.ts';
 import { fsyncFolder, linkNew, writeNew } from './durable.ts';
@@ -72,6 +72,17 @@ export class LocalObjects implements ObjectStore {
     const parts = Math.max(1, Math.ceil(maxSizeBytes / partSizeBytes));
     const partUrls = Array.from({ length: parts }, (_, at) => this.#url('PUT', `/objects/-/uploads/${uploadId}/${at + 1}`, ttlMs));
     return { uploadId, partSizeBytes, partUrls };
+  }
+
+  async partUrls({ key, uploadId }: OpenedUpload, numbers: readonly number[], ttlMs: number): Promise<{ number: number; url: string }[]> {
+    const found = await this.uploads.find(uploadId);
+    if (found === undefined || found.done || found.record.key !== key) throw noSuchUpload();
+    const { maxSizeBytes, partSizeBytes } = found.record;
+    await this.uploads.prolong(uploadId, this.#options.now() + ttlMs);
+    const count = Math.max(1, Math.ceil(maxSizeBytes / partSizeBytes));
+    return numbers
+      .filter((number) => Number.isInteger(number) && number >= 1 && number <= count)
+      .map((number) => ({ number, url: this.#url('PUT', `/objects/-/uploads/${uploadId}/${number}`, ttlMs) }));
   }
 
   /** As the port says; a call while another completes the same upload waits for that one, then finds it done. */
@@ -157,8 +168,12 @@ export class LocalObjects implements ObjectStore {
     }
   }
 
-  async *list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }> {
-    yield* walk(this.#root, '', prefix);
+  async *list(prefix: string, after = ''): AsyncIterable<ListedObject> {
+    yield* walk(this.#root, '', prefix, after);
+  }
+
+  async *listUploads(prefix: string, beforeMs: number): AsyncIterable<ListedUpload> {
+    for await (const upload of this.uploads.open()) if (upload.key.startsWith(prefix) && upload.begunMs < beforeMs) yield upload;
   }
 
   /** Opens an object for a GET. Throws `no_such_object` (404). */
@@ -233,16 +248,21 @@ async function sameFile(one: string, other: string): Promise<boolean> {
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
-async function* walk(root: string, below: string, prefix: string): AsyncIterable<{ key: string; sizeBytes: number }> {
+/** A folder's name with its slash sorts where its files do among all keys. */
+async function* walk(root: string, below: string, prefix: string, after: string): AsyncIterable<ListedObject> {
   const entries = await readdir(join(root, below), { withFileTypes: true }).catch(ifAbsent);
-  for (const entry of (entries ?? []).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const key = below === '' ? entry.name : `${below}/${entry.name}`;
-    if (entry.isDirectory()) {
-      // A folder is entered when the prefix may go on below it.
-      if (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`)) yield* walk(root, key, prefix);
-    } else if (key.startsWith(prefix)) {
+  const named = (entries ?? []).map((entry) => ({
+    key: `${below}${entry.name}${entry.isDirectory() ? '/' : ''}`,
+    folder: entry.isDirectory(),
+  }));
+  for (const { key, folder } of named.sort((a, b) => (a.key < b.key ? -1 : 1))) {
+    if (folder) {
+      // A folder is entered when the prefix may go on below it, and when not all of it comes before `after`.
+      const under = key.startsWith(prefix) || prefix.startsWith(key);
+      if (under && (key > after || after.startsWith(key))) yield* walk(root, key, prefix, after);
+    } else if (key.startsWith(prefix) && key > after) {
       const found = await stat(join(root, key)).catch(ifAbsent);
-      if (found !== undefined) yield { key, sizeBytes: found.size };
+      if (found !== undefined) yield { key, sizeBytes: found.size, madeMs: found.mtimeMs };
     }
   }
 }

@@ -9,6 +9,26 @@ export type ListedParts = ReadonlyMap<string, number>;
 
 type UploadAddress = { readonly Bucket: string; readonly Key: string; readonly UploadId: string };
 
+/** Waits before a list or look-up that seems to lag behind is asked for again; a second and a half in all. */
+const AGAIN_MS = [100, 400, 1_000];
+
+/** What `look` answers, asked again while it is not `settled`: some endpoints answer from before the last change for a moment. */
+export async function lookedFor<T>(look: () => Promise<T>, settled: (found: T) => boolean): Promise<T> {
+  let found = await look();
+  for (const ms of AGAIN_MS) {
+    if (settled(found)) break;
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    found = await look();
+  }
+  return found;
+}
+
+/** Whether the report's parts are all there, in order, and make this size. */
+export function hasParts(listed: ListedParts, parts: readonly UploadedPart[], sizeBytes: number): boolean {
+  const sizes = parts.map(({ number, etag }) => listed.get(slot(number, etag)) ?? NaN);
+  return sizes.length > 0 && sizes.reduce((sum, size) => sum + size, 0) === sizeBytes;
+}
+
 /** All parts, page by page. Throws the SDK's error. */
 export async function listedParts(client: S3Client, upload: UploadAddress): Promise<ListedParts> {
   const sizes = new Map<string, number>();

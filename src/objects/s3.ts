@@ -10,16 +10,17 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   HeadObjectCommand,
-  ListObjectsV2Command,
   S3Client,
 } from '@aws-sdk/client-s3';
-import type { ObjectStore, Upload } from '../scheduler/ports.ts';
+import type { ListedObject, ListedUpload, ObjectStore, OpenedUpload, Upload } from '../scheduler/ports.ts';
+import { partCount } from '../schema/manifest.ts';
 import type { UploadedPart } from '../schema/runner.ts';
 import { Completions } from './completions.ts';
 import { noSuchUpload, objectExists } from './errors.ts';
 import { checkedKey } from './keys.ts';
 import { isNoSuchObject, isNoSuchUpload, isTaken, s3Error } from './s3-errors.ts';
-import { checkParts, listedParts } from './s3-parts.ts';
+import { listedObjects, listedUploads } from './s3-list.ts';
+import { type ListedParts, checkParts, hasParts, listedParts, lookedFor } from './s3-parts.ts';
 import { S3Puts } from './s3-put.ts';
 import { CALL_MS, COMPLETE_MS, MARK, type S3Options, clientOf, limited } from './s3-options.ts';
 import { S3Urls } from './s3-sign.ts';
@@ -57,16 +58,29 @@ export class S3Objects implements ObjectStore {
     const command = new CreateMultipartUploadCommand({ Bucket: this.#options.bucket, Key, Metadata: { [MARK]: mark } });
     const { UploadId } = await this.#client.send(command, limited(CALL_MS)).catch(rethrow(doing));
     if (UploadId === undefined) throw s3Error(new Error('no upload id'), doing);
-    const partSizeBytes = Math.max(this.#options.partSizeBytes ?? DEFAULT_PART_BYTES, Math.ceil(maxSizeBytes / MAX_PARTS));
-    const count = Math.max(1, Math.ceil(maxSizeBytes / partSizeBytes));
-    const partUrls: string[] = [];
-    for (let at = 0; at < count; at++) {
-      const query = { partNumber: String(at + 1), uploadId: UploadId, 'x-id': 'UploadPart' };
-      const length = exactly ? { sizeBytes: Math.min(partSizeBytes, maxSizeBytes - at * partSizeBytes) } : {};
-      partUrls.push(await this.#urls.sign({ method: 'PUT', key: Key, query, ttlMs: this.#ttl(ttlMs), ...length }));
-    }
+    const uploadId = `${mark}${SEPARATOR}${UploadId}`;
+    const partSizeBytes = this.#partSize(maxSizeBytes);
+    const count = partCount(maxSizeBytes, partSizeBytes);
+    const numbers = Array.from({ length: count }, (_, at) => at + 1);
+    const partUrls = (await this.partUrls({ key, uploadId, maxSizeBytes, exactly }, numbers, ttlMs)).map(({ url }) => url);
     // A checksum header of S3's own must be signed with its value, which nobody knows yet; this one need not be signed.
-    return { uploadId: `${mark}${SEPARATOR}${UploadId}`, partSizeBytes, partUrls, checksum: 'md5' };
+    return { uploadId, partSizeBytes, partUrls, checksum: 'md5' };
+  }
+
+  /** As the port says. Nobody is asked: of an upload that is gone they are good for nothing. */
+  async partUrls(upload: OpenedUpload, numbers: readonly number[], ttlMs: number): Promise<{ number: number; url: string }[]> {
+    const { maxSizeBytes, exactly } = upload;
+    const key = this.#key(upload.key);
+    const partSizeBytes = this.#partSize(maxSizeBytes);
+    const count = partCount(maxSizeBytes, partSizeBytes);
+    const urls: { number: number; url: string }[] = [];
+    for (const number of numbers) {
+      if (!Number.isInteger(number) || number < 1 || number > count) continue;
+      const query = { partNumber: String(number), uploadId: idOf(upload.uploadId).id, 'x-id': 'UploadPart' };
+      const length = exactly ? { sizeBytes: Math.min(partSizeBytes, maxSizeBytes - (number - 1) * partSizeBytes) } : {};
+      urls.push({ number, url: await this.#urls.sign({ method: 'PUT', key, query, ttlMs: this.#ttl(ttlMs), ...length }) });
+    }
+    return urls;
   }
 
   /** As the port says; a call while another completes the same upload waits for that one, then finds it done. */
@@ -78,10 +92,12 @@ export class S3Objects implements ObjectStore {
     const Key = this.#key(key);
     const { mark, id } = idOf(uploadId);
     const about = { Bucket: this.#options.bucket, Key, UploadId: id };
-    const listed = await listedParts(this.#client, about).catch((error: unknown) => {
-      if (isNoSuchUpload(error)) return undefined;
-      throw s3Error(error, 'listing the parts of an upload');
-    });
+    const list = (): Promise<ListedParts | undefined> =>
+      listedParts(this.#client, about).catch((error: unknown) => {
+        if (isNoSuchUpload(error)) return undefined;
+        throw s3Error(error, 'listing the parts of an upload');
+      });
+    const listed = await lookedFor(list, (found) => found === undefined || hasParts(found, parts, sizeBytes));
     if (listed === undefined) return this.#isMade(key, mark, sizeBytes, noSuchUpload());
     checkParts(listed, parts, sizeBytes);
     const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }));
@@ -93,12 +109,16 @@ export class S3Objects implements ObjectStore {
       const lost = isNoSuchUpload(error) ? noSuchUpload() : isTaken(error) ? objectExists(key) : s3Error(error, 'completing an upload');
       return this.#isMade(key, mark, sizeBytes, lost);
     }
-    return this.#isMade(key, mark, sizeBytes, noSuchUpload());
+    // That it is not seen yet is nothing a runner did.
+    return this.#isMade(key, mark, sizeBytes, s3Error(new Error('not seen yet'), 'showing the completed object'));
   }
 
   /** Looks whether the object is there, made by this upload and of this size; throws `otherwise` where there is none. */
   async #isMade(key: string, mark: string, sizeBytes: number, otherwise: Error): Promise<void> {
-    const found = await this.#find(this.#key(key));
+    const found = await lookedFor(
+      () => this.#find(this.#key(key)),
+      (seen) => seen !== undefined,
+    );
     if (found === undefined) throw otherwise;
     if (found.mark !== mark || found.sizeBytes !== sizeBytes) throw objectExists(key);
   }
@@ -132,22 +152,14 @@ export class S3Objects implements ObjectStore {
     });
   }
 
-  async *list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }> {
-    let ContinuationToken: string | undefined;
-    do {
-      const command = new ListObjectsV2Command({
-        Bucket: this.#options.bucket,
-        Prefix: `${this.#options.prefix}${prefix}`,
-        ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
-      });
-      const page = await this.#client.send(command, limited(CALL_MS)).catch(rethrow('listing objects'));
-      for (const { Key, Size } of page.Contents ?? []) {
-        // A name that ends in a slash is a folder that some tool made.
-        if (Key === undefined || Key.endsWith('/')) continue;
-        yield { key: Key.slice(this.#options.prefix.length), sizeBytes: Size ?? 0 };
-      }
-      ContinuationToken = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-    } while (ContinuationToken !== undefined);
+  async *list(prefix: string, after = ''): AsyncIterable<ListedObject> {
+    yield* listedObjects(this.#client, { bucket: this.#options.bucket, root: this.#options.prefix, prefix }, after);
+  }
+
+  async *listUploads(prefix: string, beforeMs: number): AsyncIterable<ListedUpload> {
+    const where = { bucket: this.#options.bucket, root: this.#options.prefix, prefix };
+    // The mark counts for completing only, and whoever lists completes nothing.
+    for await (const { id, ...upload } of listedUploads(this.#client, where, beforeMs)) yield { ...upload, uploadId: `${SEPARATOR}${id}` };
   }
 
   /** Closes idle connections. */
@@ -157,6 +169,10 @@ export class S3Objects implements ObjectStore {
 
   #key(key: string): string {
     return `${this.#options.prefix}${checkedKey(key)}`;
+  }
+
+  #partSize(maxSizeBytes: number): number {
+    return Math.max(this.#options.partSizeBytes ?? DEFAULT_PART_BYTES, Math.ceil(maxSizeBytes / MAX_PARTS));
   }
 
   #ttl(ttlMs: number): number {

@@ -66,6 +66,16 @@ export class Uploads {
     return undefined;
   }
 
+  /** Its URLs end at `expiresMs` now, so that nobody sweeps it away before. */
+  async prolong(id: string, expiresMs: number): Promise<void> {
+    const file = join(this.folder(id), RECORD);
+    const record = await readRecord(file);
+    if (record === undefined || record.expiresMs >= expiresMs) return;
+    const draft = `${file}.${randomBytes(6).toString('hex')}`;
+    await writeFile(draft, JSON.stringify({ ...record, expiresMs }), { flush: true });
+    await rename(draft, file);
+  }
+
   folder(id: string, done = false): string {
     return join(this.#root, done ? `${id}${DONE}` : id);
   }
@@ -155,6 +165,22 @@ export class Uploads {
       bytes.destroy(noSuchUpload());
     }
     await rm(this.folder(id), { recursive: true, force: true });
+  }
+
+  /** Uploads that were neither completed nor aborted, with what of them is on the disk. */
+  async *open(): AsyncIterable<{ key: string; uploadId: string; sizeBytes: number; begunMs: number }> {
+    for (const uploadId of await readdir(this.#root)) {
+      const folder = join(this.#root, uploadId);
+      if (!isUploadId(uploadId)) continue;
+      // One that ends while it is looked at is none any more.
+      const record = await readRecord(join(folder, RECORD));
+      const begunMs = (await stat(join(folder, RECORD)).catch(() => undefined))?.mtimeMs;
+      if (record === undefined || begunMs === undefined) continue;
+      let sizeBytes = 0;
+      for (const name of await readdir(folder).catch(() => []))
+        if (name !== RECORD) sizeBytes += (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0;
+      yield { key: record.key, uploadId, sizeBytes, begunMs };
+    }
   }
 
   /**

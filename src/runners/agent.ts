@@ -11,6 +11,7 @@ import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts
 import { type AttemptContext, RunningAttempt, aboutGrant } from './attempt.ts';
 import { ControlPlane } from './control-plane.ts';
 import { type Identity, keepIdentity, readIdentity } from './identity.ts';
+import { KeptDownloads } from './kept-downloads.ts';
 import { Backoff, Turnstile, pause } from './lanes.ts';
 import type { AgentOptions } from './options.ts';
 import type { OpenExecutor } from './executor.ts';
@@ -19,10 +20,9 @@ import { ProcessorPool } from './processors/pool.ts';
 import { register } from './registration.ts';
 import { NetworkWatch } from './network-speed.ts';
 import { type Hardware, findHardware, measureResources } from './resources.ts';
-import { SelfTests } from './self-tests.ts';
-import { StoredChecks } from './stored-checks.ts';
+import { SideWork } from './side-work.ts';
 import { StorageWatch, checkStorage } from './storage-paths.ts';
-import { clearLeftovers, lockData } from './work-folders.ts';
+import { clearLeftovers, keepSwept, lockData } from './work-folders.ts';
 
 /** Why an agent ended: it was stopped, or it has finished what it had and is to start anew with other files. */
 export type AgentEnd = 'stopped' | 'upgrade';
@@ -88,8 +88,7 @@ class AgentLoop {
   readonly #bootId = randomUUID();
   readonly #controlPlane: ControlPlane;
   #context: AttemptContext;
-  readonly #tests: SelfTests;
-  readonly #checks: StoredChecks;
+  readonly #side: SideWork;
   readonly #active = new Map<AttemptId, RunningAttempt>();
   /** Reports on their way: not to be sent a second time meanwhile. */
   readonly #sending = new Set<AttemptId>();
@@ -98,6 +97,8 @@ class AgentLoop {
   #wake = new AbortController();
   #polling = false;
   #beating = false;
+  /** Something came up while a heartbeat was on its way: another one follows. */
+  #beatAgain = false;
   /** Takes nothing new: other files wait. */
   #upgrading = false;
   #toldOfUpgrade = false;
@@ -120,10 +121,13 @@ class AgentLoop {
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
       log: options.log,
+      downloads: new KeptDownloads({ dataDir: options.dataDir }),
+      beatSoon: () => void this.#beat(),
     };
-    const soon = (): void => this.#reportSoon();
-    this.#tests = new SelfTests(() => this.#context, soon);
-    this.#checks = new StoredChecks(options.storage, this.#context.watch, soon);
+    this.#side = new SideWork(
+      () => this.#context,
+      () => this.#reportSoon(),
+    );
   }
 
   async identify(): Promise<void> {
@@ -142,13 +146,14 @@ class AgentLoop {
 
   async run(): Promise<AgentEnd> {
     const heartbeats = setInterval(() => void this.#beat(), this.identity.heartbeatMs);
+    const stopSweeping = keepSwept(this.#options);
     try {
       const backoff = new Backoff(250, 5_000);
       while (!this.#stopping.signal.aborted) {
         if (this.#upgrading && this.#active.size === 0) break;
         await this.#measureNetwork();
         const reports = this.#unsent();
-        const telling = reports.length > 0 || this.#untold();
+        const telling = reports.length > 0 || this.#side.untold;
         if (this.#freeSlots() === 0 && !telling) {
           await this.#sleep(60_000);
           continue;
@@ -163,8 +168,8 @@ class AgentLoop {
       await this.#windUp();
     } finally {
       clearInterval(heartbeats);
-      await this.#tests.stop();
-      await this.#checks.stop();
+      stopSweeping();
+      await this.#side.stop();
       await this.#context.processors?.stop();
     }
     if (this.#refused !== undefined) throw this.#refused;
@@ -177,10 +182,6 @@ class AgentLoop {
     return Math.max(0, (this.#options.slots ?? DEFAULT_SLOTS) - this.#active.size);
   }
 
-  #untold(): boolean {
-    return this.#tests.unsent().length + this.#checks.unsent().length > 0;
-  }
-
   #unsent(): RunningAttempt[] {
     return [...this.#active.values()].filter(({ report, grant }) => report !== undefined && !this.#sending.has(grant.attempt)).slice(0, 64);
   }
@@ -189,19 +190,12 @@ class AgentLoop {
   async #next(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number, signal = this.#stopping.signal): Promise<boolean> {
     const { credential } = this.identity;
     for (const { grant } of reporting) this.#sending.add(grant.attempt);
-    const tests = this.#tests.unsent();
-    const checked = this.#checks.unsent();
+    const beside = this.#side.unsent();
     try {
       const asked = await this.#request(reporting, freeSlots, waitMs);
-      const answer = await this.#controlPlane.next(
-        { ...asked, ...(tests.length === 0 ? {} : { tests }), ...(checked.length === 0 ? {} : { checked }) },
-        signal,
-      );
+      const answer = await this.#controlPlane.next({ ...asked, ...beside }, signal);
       this.#settleReports(reporting, answer);
-      this.#tests.sent(tests);
-      this.#checks.sent(checked);
-      this.#checks.begin(answer.checks ?? []);
-      this.#tests.begin(answer.tests ?? []);
+      this.#side.settle(beside, answer);
       for (const attempt of answer.cancel) this.#cancel(attempt, 'the control plane took it away');
       for (const grant of answer.grants) this.#begin(grant);
       if (answer.upgrade !== undefined) this.#upgrade(answer.upgrade);
@@ -215,7 +209,7 @@ class AgentLoop {
 
   async #request(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number): Promise<NextRequest> {
     const { software, dataDir } = this.#options;
-    const { speeds } = this.#tests;
+    const { speeds } = this.#side;
     return {
       bootId: this.#bootId,
       freeSlots,
@@ -286,7 +280,7 @@ class AgentLoop {
     this.#wake.abort();
     if (this.#stopping.signal.aborted || !this.#polling) return;
     const reports = this.#unsent();
-    if (reports.length === 0 && !this.#untold()) return;
+    if (reports.length === 0 && !this.#side.untold) return;
     void this.#next(reports, 0, 0).then(async (ok) => {
       if (ok) return;
       await pause(RETRY_LATER_MS, this.#stopping.signal);
@@ -300,22 +294,26 @@ class AgentLoop {
   }
 
   async #beat(): Promise<void> {
+    this.#beatAgain = this.#beating;
     if (this.#beating) return;
     this.#beating = true;
     const { credential } = this.identity;
     try {
-      const attempts = [...this.#active.values()].map(({ grant, progress }) => ({
-        attempt: grant.attempt,
-        epoch: grant.epoch,
-        ...progress.beat(),
-      }));
+      const attempts = [...this.#active.values()].map(({ grant, progress, urls }) => {
+        const wanted = urls.wanted();
+        return { attempt: grant.attempt, epoch: grant.epoch, ...progress.beat(), ...(wanted === undefined ? {} : { urls: wanted }) };
+      });
       const answer = await this.#controlPlane.heartbeat({ bootId: this.#bootId, attempts });
-      for (const { attempt, order, message } of answer.attempts) if (order === 'cancel') this.#cancel(attempt, message);
+      for (const { attempt, order, message, urls } of answer.attempts) {
+        if (order === 'cancel') this.#cancel(attempt, message);
+        else this.#active.get(attempt)?.urls.take(urls);
+      }
       if (answer.credential !== undefined) await this.#renew(credential, answer.credential);
     } catch (error) {
       await this.#failedCall(error, credential);
     } finally {
       this.#beating = false;
+      if (this.#beatAgain) void this.#beat();
     }
   }
 

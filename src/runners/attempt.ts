@@ -1,10 +1,12 @@
 /** One grant from its inputs to its report. */
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { partCount } from '../schema/manifest.ts';
 import type { Grant, Report, ReportedOutput } from '../schema/runner.ts';
 import { checkStored } from './check-stored.ts';
-import { download } from './download.ts';
 import { StageFailure, asFailure } from './failure.ts';
+import { FreshUrls } from './fresh-urls.ts';
+import type { KeptDownloads } from './kept-downloads.ts';
 import { inLanes } from './lanes.ts';
 import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
@@ -12,10 +14,12 @@ import { Progress } from './progress.ts';
 import { type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
 import type { StorageWatch } from './storage-paths.ts';
+import type { TransferOptions } from './transfer-errors.ts';
 import { upload } from './upload.ts';
 import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
-const DOWNLOAD_LANES = 4;
+/** Inputs fetched at a time; large ones have lanes of their own. */
+const INPUTS_AT_ONCE = 2;
 const MAX_MESSAGE_CHARS = 1_900;
 
 /** What an attempt needs of its agent. */
@@ -25,6 +29,9 @@ export type AttemptContext = Provers & {
   readonly watch: StorageWatch;
   readonly patienceMs: number;
   readonly log: Log;
+  readonly downloads: KeptDownloads;
+  /** Sends a heartbeat as soon as it can: an attempt needs an answer. */
+  readonly beatSoon: () => void;
 };
 
 /** Why an attempt is stopped: it was taken away (no report), or the agent ends (reported `interrupted`). */
@@ -47,6 +54,7 @@ export class RunningAttempt {
   readonly grant: Grant;
   readonly progress = new Progress();
   readonly ended: Promise<void>;
+  readonly urls: FreshUrls;
   /** What to tell the control plane, kept until it has answered. */
   report: Report | undefined;
   /** The stage program has ended well, and its outputs are on their way. */
@@ -55,6 +63,11 @@ export class RunningAttempt {
 
   constructor(grant: Grant, context: AttemptContext) {
     this.grant = grant;
+    const partsOf = (name: string): number => {
+      const slot = grant.outputs.find((one) => one.name === name);
+      return slot === undefined ? 0 : partCount(Number(slot.maxSizeBytes), slot.partSizeBytes);
+    };
+    this.urls = new FreshUrls(grant.urlTtlMs, context.beatSoon, partsOf);
     this.ended = this.#run(context);
   }
 
@@ -107,10 +120,10 @@ export class RunningAttempt {
     const { grant, progress } = this;
     const onMoved = (bytes: number): void => progress.moved(bytes);
     const { signal } = this.#stop;
-    const { patienceMs } = context;
-    await inLanes(grant.inputs, DOWNLOAD_LANES, signal, async (input, laneSignal) => {
+    const transfer: TransferOptions = { signal, patienceMs: context.patienceMs, onMoved, urls: this.urls };
+    await inLanes(grant.inputs, INPUTS_AT_ONCE, signal, async (input, laneSignal) => {
       progress.note(`fetching ${input.name}`);
-      await download(input, join(workDir, 'in', input.name), { signal: laneSignal, patienceMs, onMoved });
+      await context.downloads.fetch(input, join(workDir, 'in', input.name), { ...transfer, signal: laneSignal });
     });
     const about = aboutGrant(grant);
     if (grant.inputs.length > 0) context.log('info', 'inputs fetched', { ...about, files: grant.inputs.length });
@@ -123,10 +136,8 @@ export class RunningAttempt {
         };
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
-      case 'publish': {
-        const transfer = { signal, patienceMs, onMoved };
+      case 'publish':
         return { outputs: await publish({ grant, work, roots: context.storage, progress, transfer }), result: {} };
-      }
       case 'prover': {
         const { outputs: made, result, processor } = await prove(context, { grant, work, workDir, progress, signal });
         context.log('info', 'the stage program ended well', processor === undefined ? about : { ...about, processor });
@@ -138,7 +149,7 @@ export class RunningAttempt {
             name: slot.name,
             sizeBytes: String(sizeBytes),
             hash,
-            parts: await upload(slot, { path, sizeBytes, changedMs }, { signal, patienceMs, onMoved }),
+            ...(await upload(slot, { path, sizeBytes, changedMs }, transfer)),
           });
           context.log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
         }

@@ -1,73 +1,111 @@
-/** Fetches an input by its URL: resumed by range where it broke off, cut off above its size. */
-import { mkdir, open } from 'node:fs/promises';
+/**
+ * Fetches an input by its URL in parts, several side by side, each checked against the manifest as it arrives; what broke is
+ * fetched again, and nothing else. Beside the file stands a journal of its parts, with which a later call goes on.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { sumsOf } from '../schema/manifest.ts';
 import type { InputFile } from '../schema/runner.ts';
+import { DownloadJournal, type Subject, journaledParts, sumOnDisk } from './download-journal.ts';
 import { StageFailure, errnoOf } from './failure.ts';
-import { checkStatus, type TransferOptions, withRetries } from './transfer-errors.ts';
+import { InputParts } from './input-parts.ts';
+import { inLanes } from './lanes.ts';
+import { RangeLane } from './range-lane.ts';
+import type { TransferOptions } from './transfer-errors.ts';
 
+/** Parts under way at a time, each over a connection and with a buffer of its own. */
+const LANES = 4;
+/** Of files without a manifest. */
+const PART_BYTES = 64 * 2 ** 20;
 /** A connection that gives no byte for so long is broken off and resumed. */
 const STALL_MS = 30_000;
 
-/** Writes the input to `path`, which must not exist. Its hash is checked by whoever reads it. */
+/** What an earlier call that broke off may have left, and a later one goes on with. */
+export function partialFiles(path: string): { readonly draft: string; readonly journal: string } {
+  return { draft: `${path}.part`, journal: `${path}.journal` };
+}
+
+/**
+ * Makes the file at `path`, which appears when it is whole, in place of an older one. Its hash is checked by whoever reads it, its
+ * parts are here, where the input has a manifest. After a failure what was fetched stays beside it, and the next call for the same
+ * input goes on from there; not for two calls at once. Throws `StageFailure`: `input_missing`, `input_differs`, `out_of_disk`,
+ * `transfer_failed`.
+ */
 export async function download(input: InputFile, path: string, options: TransferOptions): Promise<void> {
   const sizeBytes = Number(input.sizeBytes);
-  await mkdir(dirname(path), { recursive: true });
-  const handle = await open(path, 'wx', 0o600);
-  let have = 0;
-  let etag: string | null = null;
+  const sums = input.manifest === undefined ? undefined : sumsOf(input.manifest, sizeBytes);
+  const partSizeBytes = (sums === undefined ? undefined : input.manifest?.partSizeBytes) ?? PART_BYTES;
+  const subject: Subject = { sizeBytes: input.sizeBytes, hash: input.hash, partSizeBytes };
+  const { draft, journal } = partialFiles(path);
   try {
-    await withRetries(options, `fetching ${input.name}`, async (progress) => {
-      while (have < sizeBytes) {
-        const stall = new AbortController();
-        const timer = setTimeout(() => stall.abort(new Error(`no byte for ${STALL_MS / 1000} s`)), STALL_MS);
+    await mkdir(dirname(path), { recursive: true });
+    const handle = await open(draft, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    try {
+      const parts = new InputParts({ input, handle, sums, partSizeBytes, stallMs: STALL_MS });
+      // Of a file of one part nothing is kept.
+      if (parts.count === 1) {
+        await handle.truncate(0);
+        await fetchParts(parts, new Set(), options);
+      } else {
+        const resumed = await partsOnDisk(parts, handle, await journaledParts(journal, subject), options.signal);
+        if (resumed === undefined) await handle.truncate(0);
+        const kept = resumed === undefined ? await DownloadJournal.begin(journal, subject) : await DownloadJournal.reopen(journal);
         try {
-          const answer = await fetch(input.url, {
-            redirect: 'error',
-            signal: AbortSignal.any([options.signal, stall.signal]),
-            headers: have === 0 ? {} : { range: `bytes=${have}-`, ...(etag === null ? {} : { 'if-match': etag }) },
-          });
-          if (answer.status === 412 || answer.status === 416) throw differs(input, 'it changed or is shorter than promised');
-          if (answer.status === 404 || answer.status === 410) throw missing(input, answer.status);
-          await checkStatus(answer, have === 0 ? [200] : [200, 206], `fetching ${input.name}`);
-          if (answer.status === 200) have = 0;
-          etag = answer.headers.get('etag');
-          const left = answer.headers.get('content-length');
-          if (left !== null && have + Number(left) !== sizeBytes) throw differs(input, `it has ${have + Number(left)} bytes`);
-          for await (const bytes of answer.body ?? []) {
-            if (have + bytes.length > sizeBytes) throw differs(input, 'it is longer');
-            for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at, bytes.length - at, have + at)).bytesWritten;
-            have += bytes.length;
-            progress();
-            options.onMoved?.(bytes.length);
-            timer.refresh();
-          }
-        } catch (error) {
-          if (errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT') {
-            throw new StageFailure('out_of_disk', `the runner's work disk is full while fetching ${input.name}; free space there`);
-          }
-          throw error;
+          await fetchParts(parts, resumed ?? new Set(), options, kept);
         } finally {
-          clearTimeout(timer);
+          await kept.close();
         }
       }
-    });
-  } finally {
-    await handle.close();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, path);
+    await rm(journal, { force: true });
+  } catch (error) {
+    if (errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT') {
+      throw new StageFailure('out_of_disk', `the runner's work disk is full while fetching ${input.name}; free space there`);
+    }
+    throw error;
   }
 }
 
-function differs(input: InputFile, how: string): StageFailure {
-  return new StageFailure(
-    'input_differs',
-    `input ${input.name} is not the file of ${input.sizeBytes} bytes that was granted: ${how}; it has to be made again`,
-    input.name,
-  );
+async function fetchParts(
+  parts: InputParts,
+  have: ReadonlySet<number>,
+  options: TransferOptions,
+  journal?: DownloadJournal,
+): Promise<void> {
+  const missing = Array.from({ length: parts.count }, (_, at) => at).filter((at) => !have.has(at));
+  const idle: RangeLane[] = [];
+  try {
+    await inLanes(missing, LANES, options.signal, async (at, signal) => {
+      const lane = idle.pop() ?? new RangeLane(STALL_MS);
+      try {
+        const sum = await parts.fetch(at, lane, { ...options, signal });
+        await journal?.add(at, sum);
+      } finally {
+        idle.push(lane);
+      }
+    });
+  } finally {
+    for (const lane of idle) lane.close();
+  }
 }
 
-function missing(input: InputFile, status: number): StageFailure {
-  return new StageFailure(
-    'input_missing',
-    `input ${input.name} is not in the object store (status ${status}); it has to be made again`,
-    input.name,
-  );
+/** Parts of the journal that are on the disk as it says, and as the manifest says; undefined without a journal. */
+async function partsOnDisk(
+  parts: InputParts,
+  handle: FileHandle,
+  journaled: ReadonlyMap<number, number> | undefined,
+  signal: AbortSignal,
+): Promise<Set<number> | undefined> {
+  if (journaled === undefined) return undefined;
+  const have = new Set<number>();
+  for (const [at, sum] of journaled) {
+    const { from, sizeBytes, wanted } = parts.part(at);
+    if (wanted !== undefined && wanted !== sum) continue;
+    if ((await sumOnDisk(handle, from, sizeBytes, signal)) === sum) have.add(at);
+  }
+  return have;
 }

@@ -53,6 +53,8 @@ export type AgentOptions = {
   readonly software?: Software | undefined;
   /** Measures the way to the object store, once and then at long intervals. */
   readonly measureNetwork?: boolean | undefined;
+  /** How often folders that nothing works in are looked for; 10 minutes by default. */
+  readonly sweepMs?: number | undefined;
   /** Stops the agent, also while it still waits for its control plane. */
   readonly signal?: AbortSignal | undefined;
 };

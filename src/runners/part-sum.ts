@@ -1,4 +1,4 @@
-/** The checksum of a part, taken while it is read, as the header that the object store compares it by. */
+/** The checksums of a part, taken while it is read: the header that the object store compares it by, and the manifest's. */
 import { type Hash, createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { OutputSlot } from '../schema/runner.ts';
@@ -15,8 +15,13 @@ export class PartSum {
   }
 
   update(bytes: Uint8Array): void {
-    if (this.#md5 === undefined) this.#crc32 = crc32(bytes, this.#crc32);
-    else this.#md5.update(bytes);
+    this.#crc32 = crc32(bytes, this.#crc32);
+    this.#md5?.update(bytes);
+  }
+
+  /** CRC-32 so far. */
+  get crc32(): number {
+    return this.#crc32;
   }
 
   /** Name and value; the sum takes no more bytes after that. */

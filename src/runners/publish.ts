@@ -35,14 +35,14 @@ export async function publish(run: PublishRun): Promise<Output[]> {
   for (const { slot, path, hash, file } of files) {
     run.progress.note(`sending ${path}`);
     const read = createHash('sha256');
-    const parts = await upload(slot, { ...file, onBytes: (bytes) => read.update(bytes) }, run.transfer).catch((error: unknown) => {
+    const sent = await upload(slot, { ...file, onBytes: (bytes) => read.update(bytes) }, run.transfer).catch((error: unknown) => {
       run.transfer.signal.throwIfAborted();
       if (error instanceof StageFailure) throw error;
       throw unusable(root, path, `cannot be read (${error instanceof Error ? error.message : String(error)}); check its disk`);
     });
     const found = `sha256:${read.digest('hex')}`;
     if (hash !== null && found !== hash) throw unusable(root, path, `has hash ${found} and was stored with ${hash}`);
-    outputs.push({ name: slot.name, sizeBytes: String(file.sizeBytes), hash: found, parts });
+    outputs.push({ name: slot.name, sizeBytes: String(file.sizeBytes), hash: found, ...sent });
   }
   return outputs;
 }

@@ -1,4 +1,5 @@
 /** Which answers of an object store end a transfer, and which are tried again. */
+import type { UrlPlace, Urls } from './fresh-urls.ts';
 import { Backoff, pause } from './lanes.ts';
 import { StageFailure } from './failure.ts';
 
@@ -12,10 +13,19 @@ export type TransferOptions = {
   readonly patienceMs: number;
   /** Told of bytes that were moved. */
   readonly onMoved?: ((bytes: number) => void) | undefined;
+  /** Where new URLs come from when these end; without it, those given are all there are. */
+  readonly urls?: Urls | undefined;
 };
 
 /** A refusal that another try will not change. */
-class Refused extends Error {}
+class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
 
 /** What S3 says with a status of its own choice about a part that arrived damaged or not whole: it is sent again. */
 const S3_AGAIN: ReadonlySet<string> = new Set([
@@ -31,14 +41,19 @@ const S3_AGAIN: ReadonlySet<string> = new Set([
 /** Throws for every status but the wanted ones; the URL's query is a secret and is not repeated. */
 export async function checkStatus(answer: Response, wanted: readonly number[], what: string): Promise<void> {
   if (wanted.includes(answer.status)) return;
-  const text = (await answer.text().catch(() => '')).slice(0, 2000);
+  throw refusal(answer.status, await answer.text().catch(() => ''), what);
+}
+
+/** The error for an answer with this status and body. */
+export function refusal(status: number, body: string, what: string): Error {
+  const text = body.slice(0, 2000);
   const s3Code = /<Code>([A-Za-z0-9.]{1,60})<\/Code>/.exec(text)?.[1];
   // S3's sentences repeat the request with its signature; its code says enough.
-  const detail = s3Code ?? problemDetail(text) ?? `status ${answer.status}`;
-  const again = [408, 409, 422, 425, 429].includes(answer.status) || (s3Code !== undefined && S3_AGAIN.has(s3Code));
-  const lasting = answer.status >= 400 && answer.status < 500 && !again;
-  const message = `${what}: the object store answered ${answer.status} (${detail})`;
-  throw lasting ? new Refused(message) : new Error(message);
+  const detail = s3Code ?? problemDetail(text) ?? `status ${status}`;
+  const again = [408, 409, 422, 425, 429].includes(status) || (s3Code !== undefined && S3_AGAIN.has(s3Code));
+  const lasting = status >= 400 && status < 500 && !again;
+  const message = `${what}: the object store answered ${status} (${detail})`;
+  return lasting ? new Refused(status, message) : new Error(message);
 }
 
 /**
@@ -69,6 +84,34 @@ export async function withRetries<T>(options: TransferOptions, what: string, ste
     }
     await pause(backoff.nextMs(), options.signal);
     options.signal.throwIfAborted();
+  }
+}
+
+/** A control plane that stays away ends the transfer like an object store that does. */
+async function urlWithin(options: TransferOptions, urls: Urls, place: UrlPlace, given: string | undefined): Promise<string> {
+  const limit = AbortSignal.timeout(options.patienceMs);
+  try {
+    return await urls.urlFor(place, given, AbortSignal.any([options.signal, limit]));
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw limit.aborted ? new Error(`the control plane gave no new URL for ${place.name}; check whether it runs`) : error;
+  }
+}
+
+/** Calls `step` with the URL to use now. A URL that is refused is replaced, and the error says to try again. */
+export async function withUrl<T>(
+  options: TransferOptions,
+  place: UrlPlace,
+  given: string | undefined,
+  step: (url: string) => Promise<T>,
+): Promise<T> {
+  const url = options.urls === undefined ? given : await urlWithin(options, options.urls, place, given);
+  if (url === undefined) throw new StageFailure('transfer_failed', `there is no URL for ${place.name}; a new attempt gets new URLs`);
+  try {
+    return await step(url);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 403 || options.urls?.refused(place, url) !== true) throw error;
+    throw new Error(`${error.message}; a new URL is asked for`);
   }
 }
 

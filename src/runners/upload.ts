@@ -1,16 +1,21 @@
-/** Sends a file to its slot's URLs, part by part, each with the checksum that the object store wants. */
+/** Sends a file to its slot's URLs, part by part, each with the checksum that the object store wants; what broke is sent again, and nothing else. */
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import { Agent, type AgentOptions } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
+import { crc32 } from 'node:zlib';
+import { type Manifest, manifestOf, partCount } from '../schema/manifest.ts';
 import type { OutputSlot, UploadedPart } from '../schema/runner.ts';
 import { StageFailure } from './failure.ts';
 import { inLanes } from './lanes.ts';
+import { putPart } from './part-put.ts';
 import { PartSum } from './part-sum.ts';
-import { checkStatus, type TransferOptions, withRetries } from './transfer-errors.ts';
+import { type TransferOptions, refusal, withRetries, withUrl } from './transfer-errors.ts';
 
-/** Parts under way at a time; each lane keeps one part in memory. */
+/** Parts under way at a time. */
 const LANES = 4;
-/** Read at a time: whoever hashes must not keep heartbeats waiting for a whole part. */
-const READ_BYTES = 2 ** 22;
+/** Each lane's buffer. A part is read once for its checksum, which goes before it, and again as it is sent: never is it whole in memory. */
+const SLICE_BYTES = 4 * 2 ** 20;
 /** Slower than this and the PUT is broken off and tried again: 64 KiB/s, and at least a minute. */
 const MIN_BYTES_PER_S = 64 * 1024;
 
@@ -24,73 +29,133 @@ export type UploadSource = {
   readonly changedMs?: number;
 };
 
-/** Uploads a file; answers the parts for the report, in order. Throws `StageFailure`, or a plain error when the file cannot be read. */
-export async function upload(slot: OutputSlot, source: UploadSource, options: TransferOptions): Promise<UploadedPart[]> {
+/** For the report: the parts in order, and what readers check them by. */
+export type Uploaded = { readonly parts: UploadedPart[]; readonly manifest: Manifest };
+
+/** Uploads a file. Throws `StageFailure`, or a plain error when the file cannot be read. */
+export async function upload(slot: OutputSlot, source: UploadSource, options: TransferOptions): Promise<Uploaded> {
   const { sizeBytes } = source;
-  const count = Math.max(1, Math.ceil(sizeBytes / slot.partSizeBytes));
-  if (count > slot.partUrls.length) {
+  if (sizeBytes > Number(slot.maxSizeBytes)) {
     throw new StageFailure(
       'internal',
       `output ${slot.name} has ${sizeBytes} bytes, more than its upload takes; it is not what the stage should make`,
     );
   }
-  const parts: UploadedPart[] = [];
+  const count = partCount(sizeBytes, slot.partSizeBytes);
   const handle = await open(source.path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  const unchanged = async (): Promise<void> => {
-    if (source.changedMs === undefined || (await handle.stat()).ctimeMs === source.changedMs) return;
-    throw new StageFailure('internal', `output ${slot.name} was changed after its hash was computed; nothing else may write to it`);
-  };
-  const read = async (bytes: Buffer, from: number, sum: PartSum): Promise<void> => {
-    for (let have = 0; have < bytes.length;) {
-      const { bytesRead } = await handle.read(bytes, have, Math.min(READ_BYTES, bytes.length - have), from + have);
-      if (bytesRead === 0) throw new Error(`${slot.name} became shorter while it was sent; nothing else may write to it`);
-      const chunk = bytes.subarray(have, have + bytesRead);
-      source.onBytes?.(chunk);
-      sum.update(chunk);
-      have += bytesRead;
-    }
-  };
+  const sending = new Sending(slot, source, handle);
+  const sums: number[] = [];
+  const parts: UploadedPart[] = [];
   // One part is read after the other, in the order in which lanes take them, so that `onBytes` sees the file as it is.
   let before = Promise.resolve();
+  const buffers: Buffer[] = [];
   try {
-    await unchanged();
+    await sending.checkUnchanged();
     await inLanes(
       Array.from({ length: count }, (_, at) => at),
       LANES,
       options.signal,
       async (at, signal) => {
-        const from = at * slot.partSizeBytes;
-        const bytes = Buffer.allocUnsafe(Math.min(slot.partSizeBytes, sizeBytes - from));
+        const buffer = buffers.pop() ?? Buffer.allocUnsafe(Math.max(1, Math.min(SLICE_BYTES, sizeBytes)));
         const sum = new PartSum(slot.checksum ?? 'crc32');
-        before = before.then(() => read(bytes, from, sum));
+        before = before.then(() => sending.sum(at, buffer, sum));
         await before;
-        parts[at] = { number: at + 1, etag: await putPart(slot, at, bytes, sum.header(), { ...options, signal }) };
+        sums[at] = sum.crc32;
+        const etag = await sending.put(at, buffer, { crc32: sum.crc32, headers: sum.header() }, { ...options, signal });
+        parts[at] = { number: at + 1, etag };
+        buffers.push(buffer);
       },
     );
-    await unchanged();
+    await sending.checkUnchanged();
   } finally {
+    sending.close();
     await handle.close();
   }
-  return parts;
+  return { parts, manifest: manifestOf(slot.partSizeBytes, sums) };
 }
 
-async function putPart(
-  slot: OutputSlot,
-  at: number,
-  bytes: Buffer<ArrayBuffer>,
-  headers: Record<string, string>,
-  options: TransferOptions,
-): Promise<string> {
-  const what = `sending part ${at + 1} of ${slot.name}`;
-  const limitMs = 60_000 + Math.ceil(bytes.length / MIN_BYTES_PER_S) * 1000;
-  return withRetries(options, what, async () => {
-    const signal = AbortSignal.any([options.signal, AbortSignal.timeout(limitMs)]);
-    const answer = await fetch(slot.partUrls[at] as string, { method: 'PUT', body: bytes, headers, redirect: 'error', signal });
-    await checkStatus(answer, [200, 201, 204], what);
-    await answer.body?.cancel();
-    const etag = answer.headers.get('etag');
-    if (etag === null) throw new Error(`${what}: the object store answered without an ETag`);
-    options.onMoved?.(bytes.length);
-    return etag;
-  });
+class Sending {
+  readonly #slot: OutputSlot;
+  readonly #source: UploadSource;
+  readonly #handle: FileHandle;
+  readonly #agents = agents({ keepAlive: true, maxSockets: LANES });
+
+  constructor(slot: OutputSlot, source: UploadSource, handle: FileHandle) {
+    this.#slot = slot;
+    this.#source = source;
+    this.#handle = handle;
+  }
+
+  /** Throws when the file was changed after its hash was computed. */
+  async checkUnchanged(): Promise<void> {
+    const { changedMs } = this.#source;
+    if (changedMs !== undefined && (await this.#handle.stat()).ctimeMs !== changedMs) throw this.#changed();
+  }
+
+  /** Reads part `at` for its checksums. */
+  async sum(at: number, buffer: Buffer, sum: PartSum): Promise<void> {
+    const { from, sizeBytes } = this.#part(at);
+    for (let have = 0; have < sizeBytes;) {
+      const bytes = await this.#read(buffer, from + have, sizeBytes - have);
+      this.#source.onBytes?.(bytes);
+      sum.update(bytes);
+      have += bytes.length;
+    }
+  }
+
+  /** Sends part `at` until it is there; answers its ETag. */
+  async put(
+    at: number,
+    buffer: Buffer,
+    sum: { readonly crc32: number; readonly headers: Record<string, string> },
+    options: TransferOptions,
+  ): Promise<string> {
+    const { name, partUrls } = this.#slot;
+    const { from, sizeBytes } = this.#part(at);
+    const what = `sending part ${at + 1} of ${name}`;
+    const limitMs = 60_000 + Math.ceil(sizeBytes / MIN_BYTES_PER_S) * 1000;
+    const once = async (url: string): Promise<string> => {
+      let sent = 0;
+      const next = async (have: number): Promise<Buffer> => {
+        const bytes = await this.#read(buffer, from + have, sizeBytes - have);
+        sent = crc32(bytes, sent);
+        // Found before its last byte goes: a part that is not what its checksum says is never whole over there.
+        if (have + bytes.length === sizeBytes && sent !== sum.crc32) throw this.#changed();
+        return bytes;
+      };
+      const agent = url.startsWith('https:') ? this.#agents.tls : this.#agents.plain;
+      const signal = AbortSignal.any([options.signal, AbortSignal.timeout(limitMs)]);
+      const answer = await putPart(url, sum.headers, sizeBytes, next, { agent, signal });
+      if (![200, 201, 204].includes(answer.status)) throw refusal(answer.status, answer.body, what);
+      if (answer.etag === undefined) throw new Error(`${what}: the object store answered without an ETag`);
+      options.onMoved?.(sizeBytes);
+      return answer.etag;
+    };
+    return withRetries(options, what, () => withUrl(options, { name, part: at + 1 }, partUrls[at], once));
+  }
+
+  close(): void {
+    this.#agents.plain.destroy();
+    this.#agents.tls.destroy();
+  }
+
+  #part(at: number): { readonly from: number; readonly sizeBytes: number } {
+    const from = at * this.#slot.partSizeBytes;
+    return { from, sizeBytes: Math.min(this.#slot.partSizeBytes, this.#source.sizeBytes - from) };
+  }
+
+  /** As many of the `most` bytes from `from` on as one read gives, at the buffer's beginning. */
+  async #read(buffer: Buffer, from: number, most: number): Promise<Buffer> {
+    const { bytesRead } = await this.#handle.read(buffer, 0, Math.min(buffer.length, most), from);
+    if (bytesRead === 0) throw new Error(`${this.#slot.name} became shorter while it was sent; nothing else may write to it`);
+    return buffer.subarray(0, bytesRead);
+  }
+
+  #changed(): StageFailure {
+    return new StageFailure('internal', `output ${this.#slot.name} was changed after its hash was computed; nothing else may write to it`);
+  }
+}
+
+function agents(options: AgentOptions): { readonly plain: Agent; readonly tls: TlsAgent } {
+  return { plain: new Agent(options), tls: new TlsAgent(options) };
 }

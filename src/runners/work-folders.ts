@@ -3,9 +3,11 @@ import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { errnoOf } from './failure.ts';
-import type { Log } from './options.ts';
+import type { AgentOptions, Log } from './options.ts';
 import { DRAFTS_FILE } from './persist.ts';
 import { killMarked, startTicks } from './processes.ts';
+
+const SWEEP_MS = 10 * 60_000;
 
 const work = (dataDir: string): string => resolve(dataDir, 'work');
 
@@ -14,13 +16,21 @@ export function workFolder(dataDir: string, attempt: string): string {
   return join(work(dataDir), attempt);
 }
 
+/** Of an attempt or a self-test; processors that stay have folders of other names. */
+const OF_AN_ATTEMPT = /^[a-z]-[0-9a-z]+$/;
+/** Folders of what runs in this process. */
+const inUse = new Set<string>();
+
 /** Makes it, with `in/`. Throws when it exists. */
 export async function makeWorkFolder(folder: string): Promise<void> {
+  inUse.add(folder);
   await mkdir(folder);
   await mkdir(join(folder, 'in'));
 }
 
 export async function dropWorkFolder(folder: string): Promise<void> {
+  // Also when it cannot be removed now: then the next sweep tries.
+  inUse.delete(folder);
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 
@@ -29,11 +39,33 @@ export async function clearLeftovers(dataDir: string, log: Log): Promise<void> {
   await mkdir(work(dataDir), { recursive: true });
   const killed = await killMarked(work(dataDir));
   const folders = await readdir(work(dataDir));
-  for (const name of folders) {
-    for (const draft of await drafts(join(work(dataDir), name))) await rm(draft, { recursive: true, force: true });
-    await dropWorkFolder(join(work(dataDir), name));
-  }
+  for (const name of folders) await clear(join(work(dataDir), name));
   if (killed > 0 || folders.length > 0) log('warn', 'cleared what an agent before this one left', { processes: killed, attempts: folders });
+}
+
+/** Removes what nothing that runs here works in: an attempt's folder that could not be removed when it ended. */
+export async function sweepWorkFolders(dataDir: string, log: Log): Promise<void> {
+  const named = (await readdir(work(dataDir))).filter((name) => OF_AN_ATTEMPT.test(name));
+  const folders = named.map((name) => join(work(dataDir), name)).filter((folder) => !inUse.has(folder));
+  for (const folder of folders) {
+    await clear(folder).then(
+      () => log('warn', 'removed what an attempt that has ended had left', { folder }),
+      (error: unknown) => log('error', `cannot remove ${folder}: ${String(error)}; it is tried again later`),
+    );
+  }
+}
+
+/** Sweeps again and again; answers how to stop. */
+export function keepSwept({ dataDir, log, sweepMs = SWEEP_MS }: Pick<AgentOptions, 'dataDir' | 'log' | 'sweepMs'>): () => void {
+  const sweep = (): void => void sweepWorkFolders(dataDir, log).catch((error: unknown) => log('error', String(error)));
+  const timer = setInterval(sweep, sweepMs);
+  return () => clearInterval(timer);
+}
+
+/** With the files that it had begun in miner storage. */
+async function clear(folder: string): Promise<void> {
+  for (const draft of await drafts(folder)) await rm(draft, { recursive: true, force: true });
+  await dropWorkFolder(folder);
 }
 
 async function drafts(folder: string): Promise<string[]> {

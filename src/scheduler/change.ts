@@ -61,6 +61,7 @@ export function want(ctx: Context, job: Job, step: string, effect: EffectWant, d
 
 /** Objects that no state of the job needs any more are deleted by an effect of the same transaction. */
 export function discard(ctx: Context, job: Job, keys: readonly string[]): void {
+  for (const key of keys) ctx.tx.dropManifest(key);
   if (keys.length > 0) want(ctx, job, 'Delete', { kind: 'delete', keys });
 }
 

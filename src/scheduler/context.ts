@@ -25,6 +25,8 @@ export type MinerSettings = {
   readonly autoFallback?: boolean | undefined;
   /** Epochs that steps take here, transfers included, instead of the usual ones. */
   readonly expectedEpochs?: Partial<Readonly<Record<TicketStep, number>>> | undefined;
+  /** Hours that its stages are put before those of others in the queue; negative: behind them. */
+  readonly priority?: number | undefined;
 };
 
 export type ThreadSettings = {
@@ -92,6 +94,12 @@ export type Settings = {
   readonly scrub?: { readonly everyMs: number; readonly bytesPerS: number } | undefined;
   /** Whether somebody is told where stored files are. */
   readonly declares?: boolean | undefined;
+  /** What an hour until a stage has ended is worth, in dollars, beside the rent of its machine. */
+  readonly waitingUsdPerHour?: number | undefined;
+  /** The longest that a stage is left to a better runner than the one that asks. */
+  readonly patienceMs?: number | undefined;
+  /** How long the URLs of an attempt are good for; an hour where it is not given. */
+  readonly urlTtlMs?: number | undefined;
   readonly miners: Readonly<Record<string, MinerSettings>>;
   readonly threads: readonly ThreadSettings[];
 };
@@ -158,4 +166,7 @@ export const DEFAULTS = {
     Unseal: 48 * HOUR_MS,
   },
   credentialMs: 24 * HOUR_MS,
+  waitingUsdPerHour: 1,
+  patienceMs: HOUR_MS,
+  urlTtlMs: HOUR_MS,
 } as const satisfies Partial<Settings>;

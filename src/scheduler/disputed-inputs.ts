@@ -6,6 +6,7 @@ import type { Artifact } from '../schema/artifact.ts';
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Report } from '../schema/runner.ts';
 import type { Context } from './context.ts';
+import { taken } from './evidence.ts';
 import { strike } from './fleet.ts';
 import { pieceInput } from './piece-input.ts';
 import type { Verdict } from './plan.ts';
@@ -71,7 +72,9 @@ export function readDispute(ctx: Context, runner: RunnerRow, job: Job, attempt: 
   // Two say so: they may be in league, hence it costs them something too.
   for (const id of new Set(before.filter((other) => other !== runner.id))) {
     const teller = ctx.tx.runner(id);
-    if (teller?.trust === 'rented') strike(ctx, teller, `${attempt.stage} of ${job.id}: ${report.message}`, false);
+    const said = sameStage(ctx, job, attempt).find((other) => other.runner === id && other.failure?.startsWith(word) === true);
+    if (teller?.trust === 'rented')
+      strike(ctx, teller, `${attempt.stage} of ${job.id}: ${report.message}`, false, said && taken(job, said));
   }
   if (verdict.verdict !== 'bad_results' || before.some((other) => other !== runner.id)) return { verdict, strikes: true };
   return { verdict: { ...verdict, blame: 'fault', ...(saidInVain(ctx, job, attempt, word) ? { counted: true } : {}) }, strikes: true };
@@ -146,9 +149,9 @@ export function strikeDoubters(ctx: Context, job: Job, done: Attempt): void {
   const words = sameStage(ctx, job, done).filter(
     ({ status, failure }) => status === 'failed' && /^(input_differs in |input_invalid: |proof_invalid: )/.test(failure ?? ''),
   );
-  for (const id of new Set(words.map(({ runner }) => runner))) {
-    const teller = ctx.tx.runner(id);
-    if (teller?.trust !== 'rented' || id === done.runner) continue;
-    strike(ctx, teller, `${done.stage} of ${job.id}: it blamed inputs that another runner worked with`, false);
+  for (const said of new Map(words.map((attempt) => [attempt.runner, attempt])).values()) {
+    const teller = ctx.tx.runner(said.runner);
+    if (teller?.trust !== 'rented' || said.runner === done.runner) continue;
+    strike(ctx, teller, `${done.stage} of ${job.id}: it blamed inputs that another runner worked with`, false, taken(job, said));
   }
 }

@@ -10,6 +10,7 @@ import { acquirePieces, allocateNumber, allowsCc, threadSettings } from './alloc
 import { pickSector } from './existing.ts';
 import { isFinal } from './machine.ts';
 import { Invariant, type Todo } from './plan.ts';
+import { runnerWanted } from './placement/rank.ts';
 import { planOf } from './plans/all.ts';
 import { heldForReconcile, numbersHeld } from './restored.ts';
 import { jitterOf, retryOf, waitMs } from './retry.ts';
@@ -130,7 +131,7 @@ function await_(ctx: Context, job: Job, todo: Todo): Job {
     case 'stage':
     case 'reserve':
       ctx.signals.add(`stage:${todo.stage}`);
-      return change(ctx, job, { waiting: { for: 'runner', stage: todo.stage, sinceMs: ctx.nowMs } });
+      return change(ctx, job, { waiting: runnerWanted(ctx, job, todo.stage, todo, ctx.nowMs) });
     case 'acquire':
       return waitFor(
         ctx,

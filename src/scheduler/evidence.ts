@@ -44,7 +44,7 @@ export function reported(job: Job, attempt: Attempt, report: Report): Evidence {
   return { ...about(job, attempt, report.outputs), result: printable(JSON.stringify(report.result)).slice(0, MOST_RESULT_CHARS) };
 }
 
-/** Of a result that was taken, and refuted later: what the job has of it. */
+/** Of an attempt that has ended, its result taken and refuted later or its failure a lie: what is kept of it. */
 export function taken(job: Job, attempt: Attempt): Evidence {
   const own = Object.entries(job.data.artifacts).filter(([, { key }]) => key.includes(`/${attempt.id}/`));
   const { commD, commR, snapCommR, proof, snapProof } = job.data;
@@ -56,5 +56,6 @@ export function taken(job: Job, attempt: Attempt): Evidence {
       own.map(([name, { sizeBytes, hash }]) => ({ name, sizeBytes, hash })),
     ),
     result: said,
+    ...(attempt.failure === null ? {} : { message: printable(attempt.failure) }),
   };
 }

@@ -1,16 +1,17 @@
 /** Why a job waits, in a sentence, and which runner its stage would go to. */
 import type { Job } from '../schema/job.ts';
+import type { Stage } from '../schema/stage.ts';
 import type { Context } from './context.ts';
-import { RESERVING, failedOn, misfit } from './feasible.ts';
 import { LimitGate } from './limits.ts';
-import { noRoom } from './miner-storage.ts';
+import { type Candidate, candidatesFor } from './placement/candidates.ts';
+import { RESERVING } from './placement/feasible.ts';
+import { patienceOf } from './placement/gate.ts';
 import { planOf } from './plans/all.ts';
-import { untested } from './self-test/standing.ts';
 
 export type Explanation = {
   readonly waitsFor: string;
   readonly sentence: string;
-  readonly candidates: readonly { readonly runner: string; readonly name: string; readonly fits: boolean; readonly why: string }[];
+  readonly candidates: readonly Candidate[];
 };
 
 /** See `GET /v1/sectors/{id}/explain`. */
@@ -51,28 +52,27 @@ function threadWanted(ctx: Context, job: Job): string {
     : `it waits for a free sealing_thread with the ${job.plan} plan; ${on} ${on === 1 ? 'is' : 'are'} at work.`;
 }
 
-function runnerWanted(ctx: Context, job: Job, stage: Parameters<typeof misfit>[1], because: string): Explanation {
+function runnerWanted(ctx: Context, job: Job, stage: Stage, because: string): Explanation {
   const todo = planOf(job.plan).todo(job);
   const work = todo.do === 'stage' ? planOf(job.plan).work(job, stage) : RESERVING;
-  const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, stage);
-  const goneMs = ctx.settings.pollMs + ctx.settings.leaseMs;
-  const candidates = ctx.tx.runners().map((runner) => {
-    const away = ctx.nowMs - runner.lastSeenMs > goneMs ? 'it has not been heard of lately' : undefined;
-    const why =
-      misfit(runner, stage, work, job, ctx.nowMs) ??
-      untested(ctx.settings, runner, stage) ??
-      away ??
-      noRoom(ctx, runner, job, work) ??
-      (failed.has(runner.id) ? 'it failed this stage before: others go first' : 'it fits and gets the stage when it has a free place');
-    return { runner: runner.id, name: runner.name, fits: why.startsWith('it fits'), why };
-  });
+  const candidates = candidatesFor(ctx, job, stage, work);
   const fitting = candidates.filter(({ fits }) => fits).length;
   const limited = new LimitGate(ctx).against(job, stage);
   const sentence =
     limited !== undefined
       ? `${stage} waits although a runner may be free: ${limited.why}.`
       : fitting > 0
-        ? `${stage} waits for a free place on ${fitting === 1 ? 'the one runner that fits' : `one of ${fitting} runners that fit`}.`
+        ? `${stage} waits for a free place on ${fitting === 1 ? 'the one runner that fits' : `one of ${fitting} runners that fit`}.${goesTo(ctx, job, candidates)}`
         : `${stage} waits for a runner: ${candidates.length === 0 ? 'none is registered (sealpool runners token makes a join token)' : 'none that is registered fits'}.`;
   return { waitsFor: 'runner', sentence: sentence + because, candidates };
+}
+
+/** Which one, at what cost, and until when it is kept for it. */
+function goesTo(ctx: Context, { waiting }: Job, candidates: readonly Candidate[]): string {
+  const found = candidates.find(({ gets }) => gets);
+  if (found === undefined || found.cost === null) return '';
+  const when = found.cost.queueS > 0 ? `, which is expected to be free in ${Math.ceil(found.cost.queueS / 60)} min` : '';
+  const untilMs = waiting.for === 'runner' ? waiting.sinceMs + patienceOf(ctx).patienceMs : 0;
+  const over = untilMs <= ctx.nowMs ? ' It has waited so long that the first one that asks gets it.' : '';
+  return ` It would go to ${found.name}${when}.${over}`;
 }

@@ -62,7 +62,7 @@ export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash
  * The runner spoke. A new boot id means its process started anew: what it was working on is gone and is granted again at once,
  * without waiting for the lease to run out. Of an earlier process nothing counts, and the row's boot id is not the one that spoke.
  */
-export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?: Resources): RunnerRow {
+export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?: Resources, slots?: number): RunnerRow {
   const heard = heardFrom(runner, bootId, ctx.nowMs, ctx.settings.leaseMs);
   if (heard.process === 'earlier') return heard.stolen === undefined ? runner : quarantine(ctx, runner, heard.stolen);
   const anew = heard.process === 'new';
@@ -72,6 +72,7 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
     lastSeenMs: ctx.nowMs,
     ...(anew ? { earlierBoots: heard.earlier } : {}),
     ...(resources === undefined ? {} : { resources }),
+    ...(slots === undefined ? {} : { slots }),
   };
   if (anew) for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner started anew');
   if (anew || resources !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.updateRunner(changed);
@@ -106,11 +107,11 @@ export function lose(ctx: Context, attempt: Attempt, reason: string): void {
 
 /** A fault of the runner. A lie quarantines a rented one at once, faults in a row after `maxStrikes`; the evidence is kept. */
 export function strike(ctx: Context, runner: RunnerRow, reason: string, lied: boolean, evidence?: Evidence): void {
-  const strikes = runner.strikes + 1;
-  const out = runner.trust === 'rented' && (lied || strikes >= ctx.settings.maxStrikes);
-  ctx.tx.updateRunner({ ...runner, strikes, ...(out ? { status: 'quarantined' as const, reason } : {}) });
+  const struck = { ...runner, strikes: runner.strikes + 1 };
+  ctx.tx.updateRunner(struck);
+  const { strikes } = struck;
   noteRunner(ctx, runner.id, 'runner_struck', 'engine', { reason, lied, strikes, ...(evidence === undefined ? {} : { evidence }) });
-  if (out) noteRunner(ctx, runner.id, 'runner_status', 'engine', { from: runner.status, to: 'quarantined', reason });
+  if (runner.trust === 'rented' && (lied || strikes >= ctx.settings.maxStrikes)) quarantine(ctx, struck, reason);
 }
 
 /** Extends leases of the attempts the runner works on, keeps their progress, and says which to stop. */

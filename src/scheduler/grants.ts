@@ -1,18 +1,20 @@
 /** Grants: which stages a runner gets when it asks. A grant never moves; a new attempt has a higher lease epoch. */
 import { exactSizeBytes, maxSizeBytes } from '../schema/artifact.ts';
 import { type AttemptId, type JobId, sectorName } from '../schema/ids.ts';
-import type { Attempt, Job } from '../schema/job.ts';
+import type { Attempt, Expected, Job } from '../schema/job.ts';
+import type { Manifest } from '../schema/manifest.ts';
 import type { Stage, Work } from '../schema/stage.ts';
 import { change, goBack, note, want } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, fail, settle } from './engine.ts';
-import { RESERVING, failedOn, misfit } from './feasible.ts';
 import { LimitGate, placeFreed, wakeRunnersAt } from './limits.ts';
 import { type Placed, noRoom, placeStored, takePlace } from './miner-storage.ts';
 import { Invariant, type StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
 import { pieceInput } from './piece-input.ts';
+import { RESERVING, failedOn, misfit } from './placement/feasible.ts';
+import { MOST_LEFT, PlacementGate, aliveSinceMs } from './placement/gate.ts';
 import type { RunnerRow } from './ports.ts';
 import { dueOf } from './progress.ts';
 import { untested } from './self-test/standing.ts';
@@ -37,7 +39,13 @@ export type GrantPlan = {
   readonly request: string | null;
   /** `s-t01000-7`; null before it has a number. */
   readonly sector: string | null;
-  readonly inputs: readonly { readonly name: string; readonly key: string; readonly sizeBytes: string; readonly hash: string }[];
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly key: string;
+    readonly sizeBytes: string;
+    readonly hash: string;
+    readonly manifest?: Manifest | undefined;
+  }[];
   readonly outputs: readonly {
     readonly name: string;
     readonly key: string;
@@ -53,11 +61,11 @@ export function leaseMs(ctx: Context, stage: Stage): number {
   return ctx.settings.leaseMs + (ctx.settings.graceMs[stage] ?? 0);
 }
 
-/** Stages for up to `freeSlots` places of this runner, longest waiting first. */
+/** Stages for up to `freeSlots` places of this runner, in the order of their ranks; what a better runner should have is left to it. */
 export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number): GrantPlan[] {
   if (runner.status !== 'ready' || freeSlots <= 0) return [];
   const grants: GrantPlan[] = [];
-  const gate = new LimitGate(ctx);
+  const gates = { limits: new LimitGate(ctx), placement: new PlacementGate(ctx, runner) };
   const reserved = new Set<string>(ctx.tx.reservedOn(runner.id, ctx.nowMs));
   // Whether a job that a place is held for may be in the queue: most wait for their ticket.
   const comes = [...reserved].some((id) => ctx.tx.job(id as JobId)?.waiting.for === 'runner');
@@ -65,13 +73,13 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
     // Places held for tickets that are being drawn count as taken, except for the job they are held for.
     const held = [...reserved].filter((id) => id !== job.id).length;
     const free = freeSlots - grants.length;
-    if (free <= 0) break;
+    if (free <= 0 || gates.placement.left >= MOST_LEFT) break;
     if (free - held <= 0) {
       if (!comes) break;
       continue;
     }
     alone(ctx, job, () => {
-      const given = offer(ctx, runner, job, gate);
+      const given = offer(ctx, runner, job, gates, held);
       if (given === 'reserved') reserved.add(job.id);
       if (typeof given === 'string') return;
       grants.push(given);
@@ -82,7 +90,7 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
   return grants;
 }
 
-/** Jobs that wait for a stage this runner does, longest waiting first, read as far as they are asked for. */
+/** Jobs that wait for a stage this runner does, by their ranks, read as far as they are asked for. */
 function* queued(ctx: Context, runner: RunnerRow): Generator<Job> {
   let looked = 0;
   let stay = 0;
@@ -98,8 +106,10 @@ function* queued(ctx: Context, runner: RunnerRow): Generator<Job> {
   }
 }
 
-/** Gives this job's stage to the runner if it fits, or holds a place for it. */
-function offer(ctx: Context, runner: RunnerRow, job: Job, gate: LimitGate): GrantPlan | 'reserved' | 'passed' {
+type Gates = { readonly limits: LimitGate; readonly placement: PlacementGate };
+
+/** Gives this job's stage to the runner if it fits, or holds a place for it. `held`: places held on it for others. */
+function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: number): GrantPlan | 'reserved' | 'passed' {
   const plan = planOf(job.plan);
   const todo = plan.todo(job);
   if ((todo.do !== 'stage' && todo.do !== 'reserve') || ticketTooOld(ctx, job, todo) !== undefined) {
@@ -108,20 +118,26 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gate: LimitGate): Gran
   }
   const work = todo.do === 'reserve' ? RESERVING : plan.work(job, todo.stage);
   if (untested(ctx.settings, runner, todo.stage) !== undefined) return 'passed';
-  if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined || avoided(ctx, runner, job, todo.stage, work)) return 'passed';
-  const placed = placeStored(ctx, runner, job, work);
-  if (placed.placed === 'nowhere') return 'passed';
-  const passed = gate.against(job, todo.stage);
-  if (passed !== undefined) {
-    if (passed.freeMs !== undefined) wakeRunnersAt(ctx, passed.freeMs);
+  if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined) return 'passed';
+  const stored = placeStored(ctx, runner, job, work);
+  if (stored.placed === 'nowhere') return 'passed';
+  const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, todo.stage);
+  if (avoided(ctx, runner, job, todo.stage, work, failed)) return 'passed';
+  const limited = gates.limits.against(job, todo.stage);
+  const placed = limited === undefined ? gates.placement.judge(job, todo.stage, work, failed, held) : { left: limited };
+  if ('left' in placed) {
+    if (placed.left.freeMs !== undefined) wakeRunnersAt(ctx, placed.left.freeMs);
     return 'passed';
   }
   const aged = agedTicket(ctx, job, todo);
   const given = aged === undefined ? job : goBack(ctx, job, 'TreeDBuilt', 'engine', aged);
   const next = aged === undefined ? todo : plan.todo(given);
   if (next.do !== 'stage' && next.do !== 'reserve') throw new Invariant(`job ${job.id} went back to ${given.state} and asks for no runner`);
-  gate.started(given, next.stage);
-  if (next.do === 'stage') return grant(ctx, runner, given, next.stage, work, placed);
+  gates.limits.started(given, next.stage);
+  if (next.do === 'stage') {
+    gates.placement.granted(placed.take);
+    return grant(ctx, runner, given, next.stage, { asked: work, stored, expected: placed.take });
+  }
   reserve(ctx, given, runner, next);
   return 'reserved';
 }
@@ -133,10 +149,9 @@ function reserve(ctx: Context, job: Job, runner: RunnerRow, todo: { step: string
 }
 
 /** True when this runner failed the stage before and another ready one that did not would take it. */
-function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork): boolean {
-  const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, stage);
+function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork, failed: ReadonlySet<string>): boolean {
   if (!failed.has(runner.id)) return false;
-  const aliveSince = ctx.nowMs - ctx.settings.pollMs - ctx.settings.leaseMs;
+  const aliveSince = aliveSinceMs(ctx);
   // Read as far as it takes to find one: of thousands the first few will do.
   for (let skip = 0; ; skip += RUNNERS_READ) {
     const page = ctx.tx.readyRunners(stage, aliveSince, RUNNERS_READ, skip);
@@ -149,8 +164,10 @@ function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: 
   }
 }
 
-function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, asked: StageWork, placed: Placed): GrantPlan {
-  const work = placed.placed === 'named' ? placed.work : asked;
+type Choice = { readonly asked: StageWork; readonly stored: Placed; readonly expected: Expected };
+
+function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, { asked, stored, expected }: Choice): GrantPlan {
+  const work = stored.placed === 'named' ? stored.work : asked;
   const id = ctx.ids.next('a') as AttemptId;
   const epoch = ctx.tx.lastEpoch(job.id, stage) + 1;
   const lease = leaseMs(ctx, stage);
@@ -174,9 +191,10 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, asked: S
     request: ctx.request ?? null,
     progressMs: null,
     dueMs: dueOf(ctx.settings, stage, ctx.nowMs, ctx.nowMs),
+    expected,
   };
   ctx.tx.insertAttempt(attempt);
-  takePlace(ctx, job, id, placed);
+  takePlace(ctx, job, id, stored);
   const running = change(ctx, job, { waiting: { for: 'stage', stage, attempt: id }, ...(stage === 'PC1' ? { reserved: null } : {}) });
   note(ctx, running, {
     actor: `runner:${runner.id}`,
@@ -191,17 +209,26 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, asked: S
     leaseMs: lease,
     request: attempt.request,
     sector: job.number === null ? null : sectorName(job.miner, job.number),
-    inputs: inputsOf(job, work),
+    inputs: inputsOf(ctx, job, work),
     outputs: outputsOf(job, work, id),
   };
 }
 
-function inputsOf(job: Job, work: StageWork): GrantPlan['inputs'] {
+/** The files that a stage reads: artifacts, then pieces. */
+export function inputsOf(ctx: Context, job: Job, work: StageWork): GrantPlan['inputs'] {
   const files = work.inputs.map(({ name, artifact }) => {
     const { key, sizeBytes, hash } = made(job, job.data.artifacts[artifact], `artifact ${artifact}`);
-    return { name, key, sizeBytes, hash };
+    return { name, key, sizeBytes, hash, manifest: ctx.tx.manifest(key) };
   });
-  const pieces = work.pieces ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({ name: pieceInput(at), key, sizeBytes, hash })) : [];
+  const pieces = work.pieces
+    ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({
+        name: pieceInput(at),
+        key,
+        sizeBytes,
+        hash,
+        manifest: ctx.tx.manifest(key),
+      }))
+    : [];
   return [...files, ...pieces];
 }
 
@@ -210,7 +237,8 @@ export function outputKey(job: Job, attempt: AttemptId, artifact: string): strin
   return `jobs/${job.id}/${attempt}/${artifact}`;
 }
 
-function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['outputs'] {
+/** The files that a stage may make, each with the key it gets. */
+export function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['outputs'] {
   return work.outputs.map(({ name, artifact, required }) => {
     const exact = exactSizeBytes(name, job.data.sealProof);
     return {

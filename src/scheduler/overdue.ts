@@ -8,6 +8,8 @@ const minutes = (ms: number): string => (ms < 60_000 ? `${Math.round(ms / 1000)}
 
 /** Takes an attempt away that is overdue: it costs the runner, and the stage goes elsewhere. */
 export function takeOverdue(ctx: Context, job: Job, attempt: Attempt): void {
+  // Another of the same runner may have cost it all it had.
+  if (ctx.tx.attempt(attempt.id)?.status !== 'running') return;
   const sinceMs = attempt.progressMs ?? attempt.grantedMs;
   const further = ctx.settings.progressMs?.[attempt.stage] ?? Number.POSITIVE_INFINITY;
   const silent = ctx.nowMs - sinceMs >= further;

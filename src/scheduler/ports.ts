@@ -4,8 +4,9 @@
  */
 import type { AttemptId, DeliveryId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId, WebhookId } from '../schema/ids.ts';
 import type { Event, EventKind, JobEvent, NewEvent } from '../schema/event.ts';
-import type { Attempt, Job, PlanName } from '../schema/job.ts';
-import type { Resources, Trust, UploadedPart } from '../schema/runner.ts';
+import type { Attempt, Expected, Job, PlanName } from '../schema/job.ts';
+import type { Manifest } from '../schema/manifest.ts';
+import type { Resources, Trust } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
@@ -14,6 +15,7 @@ import type { StorageTx } from './storage-rows.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
 
 export type { Chain, MessageState } from './chain-port.ts';
+export type { ListedObject, ListedUpload, ObjectStore, OpenedUpload, Upload } from './object-store-port.ts';
 
 /** Unix milliseconds now. */
 export type Clock = { now(): number };
@@ -61,6 +63,19 @@ export type RunnerRow = {
   readonly tests?: RunnerTests | undefined;
   /** As the agent said; absent while it did not. */
   readonly agentVersion?: string | undefined;
+  /** How many stages it takes at a time; absent: it never said. */
+  readonly slots?: number | undefined;
+  /** How long stages took it, by `stage/sector size in bytes`: milliseconds without fetching inputs. */
+  readonly stageMs?: Readonly<Record<string, number>> | undefined;
+};
+
+/** A running attempt, as far as it tells when its runner has room again. */
+export type RunningStage = {
+  readonly runner: RunnerId;
+  readonly grantedMs: number;
+  readonly secondsLeft: number | null;
+  readonly fraction: number | null;
+  readonly expected?: Expected | undefined;
 };
 
 export type JoinTokenRow = {
@@ -185,7 +200,7 @@ export type Tx = StorageTx & {
   jobs(filter: JobFilter, limit: number, cursor: string | null): Page<Job>;
   /** Live jobs (not final) waiting for a thread: oldest first. */
   jobsForThread(plan: PlanName, miner: MinerId | null, limit: number): readonly Job[];
-  /** Jobs waiting for a runner for one of these stages, longest waiting first; the first `skip` are left out. */
+  /** Jobs waiting for a runner for one of these stages, by their rank, then longest waiting first; the first `skip` are left out. */
   jobsForRunner(stages: readonly Stage[], limit: number, skip?: number): readonly Job[];
   /** Jobs whose retry time has come. */
   jobsDue(nowMs: number, limit: number): readonly Job[];
@@ -258,6 +273,8 @@ export type Tx = StorageTx & {
   updateAttempt(attempt: Attempt): void;
   attemptsOfJob(job: JobId): readonly Attempt[];
   runningAttempts(runner: RunnerId): readonly Attempt[];
+  /** Running attempts of all these runners, in one question. */
+  runningOn(runners: readonly RunnerId[]): readonly RunningStage[];
   /** The runner's attempts, running and ended, newest first. */
   attemptsOfRunner(runner: RunnerId, limit: number): readonly Attempt[];
   /** Running attempts by stage and by the thread (`worker/index`) of their job. */
@@ -281,6 +298,10 @@ export type Tx = StorageTx & {
   readyRunners(stage: Stage, seenSinceMs: number, limit: number, skip: number): readonly RunnerRow[];
   insertJoinToken(token: JoinTokenRow): void;
   joinToken(hash: string): JoinTokenRow | undefined;
+  /** Those that may still be used, the first to end first. */
+  openJoinTokens(nowMs: number): readonly JoinTokenRow[];
+  /** False when it is unknown or burnt; one that has ended already stays ended. */
+  revokeJoinToken(hash: string): boolean;
   /** True for exactly one caller. */
   burnJoinToken(hash: string, by: RunnerId): boolean;
 
@@ -323,6 +344,10 @@ export type Tx = StorageTx & {
   insertUpload(upload: UploadRow): void;
   uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
   deleteUploads(attempt: AttemptId): void;
+  /** Of the object under this key; undefined: nobody made one. */
+  manifest(key: string): Manifest | undefined;
+  putManifest(key: string, manifest: Manifest): void;
+  dropManifest(key: string): void;
 
   /** Open effects by kind. */
   countOpenEffects(): readonly { kind: EffectWant['kind']; count: number }[];
@@ -347,30 +372,4 @@ export type Store = {
    */
   commit<T>(fn: (tx: Tx) => T extends PromiseLike<unknown> ? never : T): Promise<T>;
   close(): void;
-};
-
-/** An upload in progress, as the control plane sees it. */
-export type Upload = {
-  readonly uploadId: string;
-  readonly partSizeBytes: number;
-  readonly partUrls: readonly string[];
-  /** Which checksum header each part carries; CRC-32 where it is left out. */
-  readonly checksum?: 'crc32' | 'md5';
-};
-
-/** Object storage: keys are the control plane's, URLs are what runners get. */
-export type ObjectStore = {
-  /** Begins a multipart upload of at most `maxSizeBytes`; URLs expire after `ttlMs`. `exactly`: of no less either, which URLs may then bind. */
-  createUpload(key: string, maxSizeBytes: number, ttlMs: number, exactly?: boolean): Promise<Upload>;
-  /** Makes the object from its parts. Idempotent: a second call with the same upload succeeds. Throws when sizes differ. */
-  completeUpload(key: string, uploadId: string, parts: readonly UploadedPart[], sizeBytes: number): Promise<void>;
-  abortUpload(key: string, uploadId: string): Promise<void>;
-  /** A URL that GETs this one object (ranges allowed) until it expires. */
-  getUrl(key: string, ttlMs: number): Promise<string>;
-  /** Stores a stream under a key that must not exist yet; answers size and `sha256:` hash. */
-  put(key: string, body: AsyncIterable<Uint8Array>, maxSizeBytes: number): Promise<{ sizeBytes: number; hash: string }>;
-  head(key: string): Promise<{ sizeBytes: number } | undefined>;
-  /** No error when it is not there. */
-  delete(key: string): Promise<void>;
-  list(prefix: string): AsyncIterable<{ key: string; sizeBytes: number }>;
 };

@@ -1,6 +1,7 @@
 /** Reports of runners. Fencing: an attempt that is not the running one of the job's generation changes nothing. */
 import { exactSizeBytes, maxSizeBytes } from '../schema/artifact.ts';
 import type { Attempt, Job } from '../schema/job.ts';
+import { sumsOf } from '../schema/manifest.ts';
 import type { Report, ReportStatus } from '../schema/runner.ts';
 import type { SealProof } from '../schema/seal-proof.ts';
 import { badResults, strikeRefuted } from './bad-results.ts';
@@ -13,6 +14,7 @@ import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
 import { placeFreed } from './limits.ts';
 import type { StageWork, Verdict } from './plan.ts';
+import { learned } from './placement/stage-times.ts';
 import { planOf } from './plans/all.ts';
 import type { RunnerRow } from './ports.ts';
 import { strike } from './fleet.ts';
@@ -76,7 +78,8 @@ function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, re
   const verdict = planOf(job.plan).applyStage(job, attempt.stage, report.result, runner.id);
   if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied, report);
   end(ctx, job, attempt, 'done', null);
-  if (runner.strikes > 0) ctx.tx.updateRunner({ ...runner, strikes: 0 });
+  const better = { ...learned(runner, attempt, job.data.sealProof, ctx.nowMs), strikes: 0 };
+  if (runner.strikes > 0 || better.stageMs !== runner.stageMs) ctx.tx.updateRunner(better);
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
   if (verdict.verdict === 'ok') strikeDoubters(ctx, job, attempt);
   const withFiles = verdict.verdict === 'ok' ? keepOutputs(ctx, job, attempt, work, report) : job;
@@ -185,7 +188,7 @@ function wrongSize(name: string, sizeBytes: bigint, proof: SealProof): string | 
 function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, report: Extract<Report, { outcome: 'done' }>): Job {
   const artifacts = { ...job.data.artifacts };
   const superseded: string[] = [];
-  for (const { name, sizeBytes, hash } of report.outputs) {
+  for (const { name, sizeBytes, hash, manifest } of report.outputs) {
     const artifact = work.outputs.find((output) => output.name === name)?.artifact ?? name;
     const key = outputKey(job, attempt.id, artifact);
     const before = artifacts[artifact];
@@ -194,6 +197,8 @@ function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, 
       continue;
     }
     if (before !== undefined) superseded.push(before.key);
+    // One that does not fit is of no use; that the file is the right one, its hash says.
+    if (manifest !== undefined && sumsOf(manifest, Number(sizeBytes)) !== undefined) ctx.tx.putManifest(key, manifest);
     artifacts[artifact] = { key, sizeBytes, hash, madeIn: attempt.state, madeBy: attempt.runner };
   }
   discard(ctx, job, superseded);
@@ -222,7 +227,7 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
 }
 
 /** A rented host may stop once; one that takes the same stage to stop it again holds the job up, and pays unless it was told to drain. */
-function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, reason: string): void {
+function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, report: Report, reason: string): void {
   const before = ctx.tx
     .attemptsOfJob(job.id)
     .some(
@@ -234,7 +239,7 @@ function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, 
         generation === attempt.generation &&
         failure?.startsWith('interrupted: ') === true,
     );
-  if (before && runner.status !== 'draining') strike(ctx, runner, reason, false);
+  if (before && runner.status !== 'draining') strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);
 }
 
@@ -246,7 +251,7 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
   discardOutputs(ctx, job, attempt);
   if (report.code === 'interrupted') {
     if (runner.trust === 'own') settle(ctx, job);
-    else brokenOff(ctx, runner, job, attempt, reason);
+    else brokenOff(ctx, runner, job, attempt, report, reason);
     return;
   }
   if (report.code === 'storage_full') {

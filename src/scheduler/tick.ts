@@ -6,6 +6,7 @@ import { lose } from './fleet.ts';
 import { holdHead } from './head.ts';
 import { limitsWakeMs } from './limits.ts';
 import { takeOverdue } from './overdue.ts';
+import { runnerWanted } from './placement/rank.ts';
 import { planOf } from './plans/all.ts';
 import { holdRestored } from './reconcile.ts';
 import { assignThreads, syncThreads } from './threads.ts';
@@ -21,8 +22,8 @@ const TICKETS = 'tickets_ms';
 /** An epoch of the main network: tickets grow no faster. */
 const TICKETS_EVERY_MS = 30_000;
 const TICKETS_LOOKED_AT = 1_000;
-/** Stages that a job may wait for between its ticket and its pre-commit. */
-const TICKET_STAGES = ['PC1', 'PC2', 'C1', 'Verify'] as const;
+/** Stages that a job may wait for between its ticket and its prove-commit. */
+const DUE_STAGES = ['PC1', 'PC2', 'C1', 'C2', 'Verify', 'Persist'] as const;
 
 /** Does what is due; answers when it should be called again (Unix milliseconds). */
 export function tick(ctx: Context): { readonly wakeAtMs: number } {
@@ -50,13 +51,24 @@ export function tick(ctx: Context): { readonly wakeAtMs: number } {
   return { wakeAtMs: Math.min(nextMs, ctx.nowMs + ALIVE_EVERY_MS) };
 }
 
-/** Tickets grow old while jobs wait for a runner: told as soon as it is too late, not when one asks at last. */
+/**
+ * Tickets grow old while jobs wait for a runner: told as soon as it is too late, not when one asks at last. Before that, one
+ * whose deadline has come near goes before others.
+ */
 function lookAtTickets(ctx: Context): void {
   if (ctx.nowMs - Number(ctx.tx.meta(TICKETS) ?? 0) < TICKETS_EVERY_MS) return;
   ctx.tx.setMeta(TICKETS, String(ctx.nowMs));
-  for (const job of ctx.tx.jobsForRunner(TICKET_STAGES, TICKETS_LOOKED_AT)) {
+  for (const job of ctx.tx.jobsForRunner(DUE_STAGES, TICKETS_LOOKED_AT)) {
     alone(ctx, job, () => {
-      if (ticketTooOld(ctx, job, planOf(job.plan).todo(job)) !== undefined) settle(ctx, job);
+      const todo = planOf(job.plan).todo(job);
+      if (ticketTooOld(ctx, job, todo) !== undefined) {
+        settle(ctx, job);
+        return;
+      }
+      if (job.waiting.for !== 'runner') return;
+      const { rankMs: before, stage, sinceMs } = job.waiting;
+      const waiting = runnerWanted(ctx, job, stage, todo, sinceMs);
+      if ((waiting.rankMs ?? sinceMs) < (before ?? sinceMs)) change(ctx, job, { waiting });
     });
   }
 }

@@ -43,6 +43,14 @@ function stepOf(job: Job, todo: Todo): TicketStep | undefined {
   return STEPS.find((step) => step === name);
 }
 
+/** Epochs that what is next may still wait for the pre-commit to land in time; undefined: it is not on that way, or nobody knows the epoch. */
+export function epochsLeft(ctx: Context, job: Job, todo: Todo): number | undefined {
+  const step = stepOf(job, todo);
+  const now = epochNow(ctx);
+  if (step === undefined || job.data.ticket === undefined || now === undefined) return undefined;
+  return job.data.ticket.epoch + TICKET_VALID_EPOCHS - now - epochsFrom(ctx, job, step);
+}
+
 /** Why the ticket is too old for what is next, as a sentence with both repairs; undefined: it is good, or nobody knows the epoch. */
 export function ticketTooOld(ctx: Context, job: Job, todo: Todo): string | undefined {
   const step = stepOf(job, todo);

@@ -43,6 +43,18 @@ export const TokenId = z
   .brand('TokenId');
 export type TokenId = z.infer<typeof TokenId>;
 
+/** A join token's public name: the beginning of its secret's hash. */
+export const JoinTokenId = z
+  .string()
+  .regex(/^jt-[0-9a-f]{16}$/)
+  .brand('JoinTokenId');
+export type JoinTokenId = z.infer<typeof JoinTokenId>;
+
+/** The public name of the join token with this hash. */
+export function joinTokenId(hash: string): JoinTokenId {
+  return JoinTokenId.parse(`jt-${hash.slice(0, 16)}`);
+}
+
 /** Where events are posted to. */
 export const WebhookId = z
   .string()

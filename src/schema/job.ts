@@ -134,7 +134,8 @@ export type JobData = z.infer<typeof JobData>;
 /** What a job waits for now. */
 export const Waiting = z.discriminatedUnion('for', [
   z.object({ for: z.literal('thread') }),
-  z.object({ for: z.literal('runner'), stage: Stage, sinceMs: UnixMs }),
+  /** `rankMs`: since when it counts as waiting, where a priority or a deadline puts it before others. */
+  z.object({ for: z.literal('runner'), stage: Stage, sinceMs: UnixMs, rankMs: z.number().int().optional() }),
   z.object({ for: z.literal('stage'), stage: Stage, attempt: AttemptId }),
   z.object({ for: z.literal('effect'), effect: EffectId }),
   z.object({ for: z.literal('retry'), untilMs: UnixMs }),
@@ -170,6 +171,10 @@ export type Job = z.infer<typeof Job>;
 export const AttemptStatus = z.enum(['running', 'done', 'failed', 'lost', 'cancelled', 'refused']);
 export type AttemptStatus = z.infer<typeof AttemptStatus>;
 
+/** What was expected of an attempt when it was granted: how long it fetches and works, and what it takes of its machine. */
+export const Expected = z.object({ fetchMs: z.number(), stageMs: z.number(), ramBytes: z.number(), diskBytes: z.number() });
+export type Expected = z.infer<typeof Expected>;
+
 export const Attempt = z.object({
   id: AttemptId,
   job: JobId,
@@ -196,5 +201,7 @@ export const Attempt = z.object({
   progressMs: UnixMs.nullable(),
   /** When it is taken away if it gets no further by then; null: never. */
   dueMs: UnixMs.nullable(),
+  /** Absent: it was granted before that was written down. */
+  expected: Expected.optional(),
 });
 export type Attempt = z.infer<typeof Attempt>;

@@ -4,6 +4,7 @@ import { ArtifactName } from './artifact.ts';
 import { AttemptId, RunnerId } from './ids.ts';
 import { StoragePath } from './miner-storage.ts';
 import { printable } from './printable.ts';
+import { Manifest } from './manifest.ts';
 import { SelfTest, SelfTestAnswer } from './self-test.ts';
 import { Stage, Work } from './stage.ts';
 import { StoredCheck, StoredCheckAnswer } from './stored-check.ts';
@@ -99,6 +100,8 @@ export const ReportedOutput = z.strictObject({
   sizeBytes: Decimal,
   hash: Hash,
   parts: z.array(UploadedPart).max(10_000),
+  /** For those who read it later; absent from older agents. */
+  manifest: Manifest.optional(),
 });
 export type ReportedOutput = z.infer<typeof ReportedOutput>;
 
@@ -164,7 +167,14 @@ export const NextRequest = z.strictObject({
 export type NextRequest = z.infer<typeof NextRequest>;
 
 /** Where an input comes from. */
-export const InputFile = z.object({ name: ArtifactName, url: z.string(), sizeBytes: Decimal, hash: Hash });
+export const InputFile = z.object({
+  name: ArtifactName,
+  url: z.string(),
+  sizeBytes: Decimal,
+  hash: Hash,
+  /** Absent where nobody made one: pieces, and what older agents made. */
+  manifest: Manifest.optional(),
+});
 export type InputFile = z.infer<typeof InputFile>;
 
 /** Where an output goes: parts of `partSizeBytes` each, the last one shorter; part n to `partUrls[n-1]`. */
@@ -188,6 +198,8 @@ export const Grant = z.object({
   inputs: z.array(InputFile),
   outputs: z.array(OutputSlot),
   leaseMs: z.number(),
+  /** How long its URLs are good for from now on; new ones come with heartbeats that ask. Absent: there are none but these. */
+  urlTtlMs: z.number().positive().optional(),
   /** Goes into every log line about this attempt; absent from older control planes. */
   requestId: z.string().max(100).optional(),
   /** `s-t01000-7`, for the log. */
@@ -218,6 +230,20 @@ export const NextAnswer = z.object({
 });
 export type NextAnswer = z.infer<typeof NextAnswer>;
 
+/** New URLs that an attempt asks for: of inputs by name, of parts (from 1 on) of outputs. */
+export const HeartbeatUrls = z.strictObject({
+  inputs: z.array(ArtifactName).max(200),
+  parts: z.array(z.strictObject({ name: ArtifactName, numbers: z.array(z.number().int().min(1).max(10_000)).max(64) })).max(64),
+});
+export type HeartbeatUrls = z.infer<typeof HeartbeatUrls>;
+
+/** New URLs, as good as those of the grant. What the attempt does not have is left out. */
+export const RenewedUrls = z.object({
+  inputs: z.array(z.object({ name: ArtifactName, url: z.string() })),
+  parts: z.array(z.object({ name: ArtifactName, part: z.number().int(), url: z.string() })),
+});
+export type RenewedUrls = z.infer<typeof RenewedUrls>;
+
 export const HeartbeatRequest = z.strictObject({
   bootId: z.string().min(8).max(64),
   attempts: z
@@ -229,6 +255,8 @@ export const HeartbeatRequest = z.strictObject({
         secondsLeft: z.number().nonnegative().optional(),
         note: printable(200).optional(),
         logTail: printable(8000).optional(),
+        /** Asked only of control planes whose grants say how long URLs are good for. */
+        urls: HeartbeatUrls.optional(),
       }),
     )
     .max(64),
@@ -236,7 +264,9 @@ export const HeartbeatRequest = z.strictObject({
 export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
 
 export const HeartbeatAnswer = z.object({
-  attempts: z.array(z.object({ attempt: AttemptId, order: z.enum(['continue', 'cancel']), message: z.string() })),
+  attempts: z.array(
+    z.object({ attempt: AttemptId, order: z.enum(['continue', 'cancel']), message: z.string(), urls: RenewedUrls.optional() }),
+  ),
   /** The next credential: the present one is good until this one is first used. Keep it durably, then use it. */
   credential: z.string().max(200).optional(),
 });

@@ -1,10 +1,10 @@
 /** Attempts, their leases, and the uploads opened for them. */
 import { and, asc, desc, eq, lt, sql } from 'drizzle-orm';
 import type { AttemptId, JobId, RunnerId } from '../schema/ids.ts';
-import type { Attempt, AttemptStatus } from '../schema/job.ts';
+import type { Attempt, AttemptStatus, Expected } from '../schema/job.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { Tx, UploadRow } from '../scheduler/ports.ts';
-import { type Db, prepareInsert, prepareUpdate } from './db.ts';
+import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { attempts, jobs, uploads } from './tables.ts';
 
 const p = sql.placeholder;
@@ -12,9 +12,10 @@ const p = sql.placeholder;
 const RUNNING = sql`${attempts.status} = 'running'`;
 
 function attemptOf(row: typeof attempts.$inferSelect): Attempt {
-  const { seq: _seq, ...rest } = row;
+  const { seq: _seq, expected, ...rest } = row;
   return {
     ...rest,
+    ...(expected === null ? {} : { expected: JSON.parse(expected) as Expected }),
     id: row.id as AttemptId,
     job: row.job as JobId,
     stage: row.stage as Stage,
@@ -22,6 +23,11 @@ function attemptOf(row: typeof attempts.$inferSelect): Attempt {
     status: row.status as AttemptStatus,
   };
 }
+
+const attemptRow = (attempt: Attempt): Written<typeof attempts> => ({
+  ...attempt,
+  expected: attempt.expected === undefined ? null : JSON.stringify(attempt.expected),
+});
 
 /** The part of `Tx` about attempts. */
 export function attemptsPart(db: Db) {
@@ -43,6 +49,17 @@ export function attemptsPart(db: Db) {
     .from(attempts)
     .where(and(RUNNING, eq(attempts.runner, p('runner'))))
     .orderBy(asc(attempts.seq))
+    .prepare();
+  const runningOn = db
+    .select({
+      runner: attempts.runner,
+      grantedMs: attempts.grantedMs,
+      secondsLeft: attempts.secondsLeft,
+      fraction: attempts.fraction,
+      expected: attempts.expected,
+    })
+    .from(attempts)
+    .where(and(RUNNING, sql`${attempts.runner} in (select value from json_each(${p('runners')}))`))
     .prepare();
   const ofRunner = db
     .select()
@@ -98,10 +115,16 @@ export function attemptsPart(db: Db) {
       const row = byId.get({ id });
       return row === undefined ? undefined : attemptOf(row);
     },
-    insertAttempt: (attempt) => insert(attempt),
-    updateAttempt: (attempt) => update(attempt),
+    insertAttempt: (attempt) => insert(attemptRow(attempt)),
+    updateAttempt: (attempt) => update(attemptRow(attempt)),
     attemptsOfJob: (job) => ofJob.all({ job }).map(attemptOf),
     runningAttempts: (runner) => running.all({ runner }).map(attemptOf),
+    runningOn: (runners) =>
+      runningOn.all({ runners: JSON.stringify(runners) }).map(({ runner, expected, ...rest }) => ({
+        ...rest,
+        runner: runner as RunnerId,
+        ...(expected === null ? {} : { expected: JSON.parse(expected) as Expected }),
+      })),
     attemptsOfRunner: (runner, limit) => ofRunner.all({ runner, limit }).map(attemptOf),
     runningByThread: () => byThread.all().map((row) => ({ ...row, stage: row.stage as Stage })),
     lastEpoch: (job, stage) => lastEpoch.get({ job, stage })?.epoch ?? 0,

@@ -5,13 +5,13 @@ import type { Stage } from '../schema/stage.ts';
 import type { Written } from './db.ts';
 import type { jobs } from './tables.ts';
 
-type WaitingColumns = Pick<Written<typeof jobs>, 'waitingFor' | 'waitingStage' | 'waitingId' | 'waitingMs'>;
+type WaitingColumns = Pick<Written<typeof jobs>, 'waitingFor' | 'waitingStage' | 'waitingId' | 'waitingMs' | 'queueMs'>;
 
 function waitingColumns(waiting: Waiting): WaitingColumns {
-  const bare = { waitingFor: waiting.for, waitingStage: null, waitingId: null, waitingMs: null };
+  const bare = { waitingFor: waiting.for, waitingStage: null, waitingId: null, waitingMs: null, queueMs: null };
   switch (waiting.for) {
     case 'runner':
-      return { ...bare, waitingStage: waiting.stage, waitingMs: waiting.sinceMs };
+      return { ...bare, waitingStage: waiting.stage, waitingMs: waiting.sinceMs, queueMs: waiting.rankMs ?? waiting.sinceMs };
     case 'stage':
       return { ...bare, waitingStage: waiting.stage, waitingId: waiting.attempt };
     case 'effect':
@@ -27,7 +27,12 @@ function waitingOf(row: WaitingColumns): Waiting {
   const kind = row.waitingFor as Waiting['for'];
   switch (kind) {
     case 'runner':
-      return { for: kind, stage: row.waitingStage as Stage, sinceMs: row.waitingMs as number };
+      return {
+        for: kind,
+        stage: row.waitingStage as Stage,
+        sinceMs: row.waitingMs as number,
+        ...(row.queueMs === null || row.queueMs === row.waitingMs ? {} : { rankMs: row.queueMs }),
+      };
     case 'stage':
       return { for: kind, stage: row.waitingStage as Stage, attempt: row.waitingId as AttemptId };
     case 'effect':

@@ -73,7 +73,7 @@ function prepareQueues(db: Db) {
       .select()
       .from(jobs)
       .where(and(queued('runner'), inList(jobs.waitingStage, p('stages'))))
-      .orderBy(asc(jobs.waitingMs), asc(jobs.seq))
+      .orderBy(asc(jobs.queueMs), asc(jobs.seq))
       .limit(p('limit'))
       .offset(p('skip'))
       .prepare(),

@@ -340,7 +340,28 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
     ],
   },
   {
-    name: '0007_storage',
+    name: '0007_placement',
+    statements: [
+      `ALTER TABLE \`attempts\` ADD \`expected\` text;`,
+      `ALTER TABLE \`jobs\` ADD \`queue_ms\` integer;`,
+      `CREATE INDEX \`jobs_queue\` ON \`jobs\` (\`waiting_for\`,\`queue_ms\`,\`seq\`,\`waiting_stage\`) WHERE waiting_for = 'runner' and paused = 0;`,
+      `ALTER TABLE \`runners\` ADD \`slots\` integer;`,
+      `ALTER TABLE \`runners\` ADD \`stage_ms\` text;`,
+      `UPDATE \`jobs\` SET \`queue_ms\` = \`waiting_ms\` WHERE \`waiting_for\` = 'runner';`,
+    ],
+  },
+  {
+    name: '0008_manifests',
+    statements: [
+      `CREATE TABLE \`manifests\` (
+  \`key\` text PRIMARY KEY NOT NULL,
+  \`part_size_bytes\` integer NOT NULL,
+  \`crc32\` text NOT NULL
+);`,
+    ],
+  },
+  {
+    name: '0009_storage',
     statements: [
       `CREATE TABLE \`storage_paths\` (
   \`runner\` text NOT NULL,

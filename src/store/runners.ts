@@ -1,5 +1,5 @@
 /** Runners and the tokens of runners and people. */
-import { and, asc, eq, isNull, or, sql } from 'drizzle-orm';
+import { and, asc, eq, gte, isNull, or, sql } from 'drizzle-orm';
 import type { MinerId, RunnerId, TokenId } from '../schema/ids.ts';
 import type { Resources, Trust } from '../schema/runner.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
@@ -20,14 +20,18 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     earlierBoots: runner.earlierBoots.length === 0 ? null : JSON.stringify(runner.earlierBoots.map(({ id, untilMs }) => [id, untilMs])),
     tests: runner.tests === undefined ? null : JSON.stringify(runner.tests),
     agentVersion: runner.agentVersion ?? null,
+    slots: runner.slots ?? null,
+    stageMs: runner.stageMs === undefined ? null : JSON.stringify(runner.stageMs),
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, tests, agentVersion, ...rest } = row;
+  const { seq: _seq, tests, agentVersion, slots, stageMs, ...rest } = row;
   return {
     ...rest,
     ...(agentVersion === null ? {} : { agentVersion }),
+    ...(slots === null ? {} : { slots }),
+    ...(stageMs === null ? {} : { stageMs: JSON.parse(stageMs) as Record<string, number> }),
     id: row.id as RunnerId,
     trust: row.trust as Trust,
     labels: JSON.parse(row.labels) as string[],
@@ -79,6 +83,18 @@ export function runnersPart(db: Db) {
     .where(and(eq(joinTokens.hash, p('hash')), isNull(joinTokens.usedBy)))
     .returning({ hash: joinTokens.hash })
     .prepare();
+  const openJoins = db
+    .select()
+    .from(joinTokens)
+    .where(and(isNull(joinTokens.usedBy), gte(joinTokens.expiresMs, p('now'))))
+    .orderBy(asc(joinTokens.expiresMs), asc(joinTokens.hash))
+    .prepare();
+  const revokeJoin = db
+    .update(joinTokens)
+    .set({ expiresMs: 0 })
+    .where(and(eq(joinTokens.hash, p('hash')), isNull(joinTokens.usedBy)))
+    .returning({ hash: joinTokens.hash })
+    .prepare();
   return {
     runner(id) {
       const row = byId.get({ id });
@@ -95,10 +111,16 @@ export function runnersPart(db: Db) {
     insertJoinToken: (token) => insertJoin({ ...token, labels: JSON.stringify(token.labels) }),
     joinToken(hash) {
       const row = joinByHash.get({ hash });
-      return row === undefined ? undefined : ({ ...row, labels: JSON.parse(row.labels) as string[] } as JoinTokenRow);
+      return row === undefined ? undefined : joinTokenOf(row);
     },
+    openJoinTokens: (now) => openJoins.all({ now }).map(joinTokenOf),
+    revokeJoinToken: (hash) => revokeJoin.all({ hash }).length === 1,
     burnJoinToken: (hash, by) => burn.all({ hash, by }).length === 1,
   } satisfies Partial<Tx>;
+}
+
+function joinTokenOf(row: typeof joinTokens.$inferSelect): JoinTokenRow {
+  return { ...row, labels: JSON.parse(row.labels) as string[] } as JoinTokenRow;
 }
 
 function apiTokenOf(row: typeof apiTokens.$inferSelect): ApiTokenRow {

@@ -6,7 +6,7 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
-export { storagePaths, storagePlaces } from './storage-tables.ts';
+export { sectorRecords, storagePaths, storagePlaces } from './storage-tables.ts';
 
 /** Small facts: fencing epoch, when the control plane was last alive. */
 export const meta = sqliteTable('meta', { key: text('key').primaryKey(), value: text('value').notNull() });
@@ -35,6 +35,8 @@ export const jobs = sqliteTable(
     waitingId: text('waiting_id'),
     /** Waiting for a runner: since; for a retry: until. */
     waitingMs: integer('waiting_ms'),
+    /** Waiting for a runner: its place in the queue, as a time. */
+    queueMs: integer('queue_ms'),
     thread: text('thread'),
     reservedRunner: text('reserved_runner'),
     reservedUntilMs: integer('reserved_until_ms'),
@@ -66,42 +68,16 @@ export const jobs = sqliteTable(
     index('jobs_waiting')
       .on(t.waitingFor, t.waitingMs, t.waitingStage)
       .where(sql`paused = 0`),
+    // The queue of the runners.
+    index('jobs_queue')
+      .on(t.waitingFor, t.queueMs, t.seq, t.waitingStage)
+      .where(sql`waiting_for = 'runner' and paused = 0`),
     index('jobs_reserved')
       .on(t.reservedRunner, t.reservedUntilMs)
       .where(sql`reserved_runner is not null`),
     index('jobs_live')
       .on(t.seq)
       .where(sql`state not in ('Finished', 'Aborted')`),
-  ],
-);
-
-/** Sectors as they are known apart from any job. */
-export const sectorRecords = sqliteTable(
-  'sector_records',
-  {
-    miner: text('miner').notNull(),
-    number: integer('number').notNull(),
-    /** 1: committed capacity that was never upgraded. */
-    cc: integer('cc').notNull(),
-    /** Name of the storage its files are in; null: nobody knows where they are. */
-    storage: text('storage'),
-    data: text('data').notNull(),
-    /** When its files were last read against their hashes; null: it is their turn. */
-    checkedMs: integer('checked_ms'),
-    /** JSON: which files were bad then, and how; null: none. */
-    damage: text('damage'),
-  },
-  (t) => [
-    primaryKey({ columns: [t.miner, t.number] }),
-    index('sector_records_snap')
-      .on(t.miner, t.number)
-      .where(sql`cc = 1 and storage is not null`),
-    index('sector_records_stored')
-      .on(t.storage, t.miner, t.number)
-      .where(sql`storage is not null`),
-    index('sector_records_checks')
-      .on(t.storage, t.checkedMs)
-      .where(sql`storage is not null`),
   ],
 );
 
@@ -166,6 +142,8 @@ export const attempts = sqliteTable(
     progressMs: integer('progress_ms'),
     /** When it is taken away if it gets no further. */
     dueMs: integer('due_ms'),
+    /** JSON: what was expected when it was granted. */
+    expected: text('expected'),
   },
   (t) => [
     uniqueIndex('attempts_epoch').on(t.job, t.stage, t.epoch),
@@ -196,6 +174,13 @@ export const uploads = sqliteTable(
   (t) => [primaryKey({ columns: [t.attempt, t.name] })],
 );
 
+/** What readers check the parts of an object by; gone with the object. */
+export const manifests = sqliteTable('manifests', {
+  key: text('key').primaryKey(),
+  partSizeBytes: integer('part_size_bytes').notNull(),
+  crc32: text('crc32').notNull(),
+});
+
 export const runners = sqliteTable('runners', {
   seq: integer('seq').primaryKey({ autoIncrement: true }),
   id: text('id').notNull().unique(),
@@ -224,6 +209,9 @@ export const runners = sqliteTable('runners', {
   /** JSON: self-tests and their outcomes. */
   tests: text('tests'),
   agentVersion: text('agent_version'),
+  slots: integer('slots'),
+  /** JSON: how long stages took it. */
+  stageMs: text('stage_ms'),
 });
 
 export const joinTokens = sqliteTable('join_tokens', {

@@ -8,6 +8,7 @@ import { effectsPart } from './effects.ts';
 import { eventsPart, metaPart } from './events.ts';
 import { jobsPart } from './jobs.ts';
 import { minerStoragePart } from './miner-storage.ts';
+import { manifestsPart } from './manifests.ts';
 import { piecesPart, threadsPart } from './pieces.ts';
 import { apiTokensPart, runnersPart } from './runners.ts';
 import { sectorRecordsPart } from './sector-records.ts';
@@ -31,6 +32,7 @@ export function makeTx(db: Db): Tx {
     ...eventsPart(db),
     ...attempts.part,
     ...uploadsPart(db),
+    ...manifestsPart(db),
     ...runnersPart(db),
     ...apiTokensPart(db),
     ...piecesPart(db),

@@ -19,6 +19,8 @@ import type { Store } from '../../src/scheduler/ports.ts';
 import { restarted } from '../../src/scheduler/tick.ts';
 import { MinerId } from '../../src/schema/ids.ts';
 import type { RegisterAnswer } from '../../src/schema/runner.ts';
+import { openCollector } from '../../src/effects/collector.ts';
+import { collect, collectingHeld, judge } from '../../src/scheduler/garbage.ts';
 import { openBackups } from '../../src/store/backup.ts';
 import { openNodeStore } from '../../src/store/node.ts';
 
@@ -70,6 +72,12 @@ export class ApiWorld {
       objects,
       settings,
       backup,
+      collector: openCollector({
+        door: this.door,
+        objects,
+        engine: { judge, collect, collectingHeld },
+        rules: { graceMs: 0, uploadAgeMs: 3_600_000 },
+      }),
       workerAddresses: { ours: '10.0.0.7', theirs: '10.0.0.8:17999' },
       version: VERSION,
       docsFile,

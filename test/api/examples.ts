@@ -220,6 +220,17 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
       own: () => ({ path: '/v1/runners/tokens', body: { trust: 'rented' } }),
     }),
     ...storageExamples(world),
+    plain('GET /v1/runners/tokens', { whole: true }),
+    {
+      route: 'DELETE /v1/runners/tokens/{id}',
+      whole: true,
+      event: 'audit',
+      own: async () => {
+        const made = await world.call('POST', '/v1/runners/tokens', { token: world.admin, body: { trust: 'rented' } });
+        return { path: `/v1/runners/tokens/${(made.json as { id: string }).id}` };
+      },
+      missing: () => ({ path: '/v1/runners/tokens/jt-0123456789abcdef' }),
+    },
     plain('GET /v1/runners', { whole: true }),
     {
       route: 'GET /v1/runners/{id}',
@@ -266,6 +277,8 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
     token('/rotate', 'POST', { graceMs: 0 }),
     token('', 'DELETE'),
     plain('POST /v1/backup', { whole: true, event: 'audit' }),
+    plain('GET /v1/objects/garbage', { whole: true }),
+    plain('POST /v1/objects/garbage/collect', { whole: true, event: 'audit' }),
     runnerAction('drain'),
     runnerAction('cordon'),
     runnerAction('uncordon'),

@@ -94,6 +94,25 @@ test('the history keeps why a runner was struck: the attempt, its sector, what i
   expect(JSON.stringify(detail)).not.toContain(runner.credential.slice('sp-run-'.length));
 });
 
+test('labels that placement reads are refused where they say nothing', async () => {
+  const make = async (label: string) => {
+    const body = { trust: 'rented', labels: ['gpu', label], ttlMs: 3_600_000 };
+    return (await world.call('POST', '/v1/runners/tokens', { token: world.admin, body })).status;
+  };
+  for (const label of [
+    'usd_per_hour=NaN',
+    'usd_per_hour=-1',
+    'usd_per_hour=1e9',
+    'usd_per_hour=99999',
+    'stages=PC2+PC3',
+    'stages=',
+    'hardware=fine',
+  ])
+    expect(await make(label), label).toBe(400);
+  for (const label of ['usd_per_hour=0', 'usd_per_hour=0.425', 'stages=PC2+C2', 'hardware=unchecked', 'price=high'])
+    expect(await make(label), label).toBe(200);
+});
+
 test('a join token fits into an environment value of 256 characters, carries its labels, and ends after its time', async () => {
   const body = { trust: 'rented', labels: ['gpu', 'eu'], ttlMs: 3_600_000 };
   const { token } = (await world.call('POST', '/v1/runners/tokens', { token: world.admin, body })).json as { token: string };
@@ -107,4 +126,25 @@ test('a join token fits into an environment value of 256 characters, carries its
   const id = (json as RegisterAnswer).runnerId;
   const { items } = (await world.call('GET', '/v1/runners', { token: world.admin })).json as { items: { id: string; labels: string[] }[] };
   expect(items.find((one) => one.id === id)?.labels).toEqual(['gpu', 'eu']);
+});
+
+test('join tokens that nobody used are listed without their secrets, and one is ended before it is used', async () => {
+  const make = async (label: string): Promise<{ token: string; id: string }> =>
+    (await world.call('POST', '/v1/runners/tokens', { token: world.admin, body: { trust: 'rented', labels: [label], ttlMs: 60_000 } }))
+      .json as { token: string; id: string };
+  const [ended, kept] = [await make('ended'), await make('kept')];
+  const open = async (): Promise<{ id: string }[]> => {
+    const { json, text } = await world.call('GET', '/v1/runners/tokens', { token: world.admin });
+    expect(text).not.toMatch(/sp-join-|hash/);
+    return (json as { items: { id: string }[] }).items;
+  };
+  expect((await open()).map(({ id }) => id)).toEqual(expect.arrayContaining([ended.id, kept.id]));
+  expect((await world.call('DELETE', `/v1/runners/tokens/${ended.id}`, { token: world.admin })).status).toBe(200);
+  expect((await open()).map(({ id }) => id)).not.toContain(ended.id);
+  const join = { name: 'x', bootId: BOOT, agentVersion: '0', stages: ['C2'], storage: [], resources: RESOURCES };
+  expect((await world.call('POST', '/v1/runners/register', { body: { ...join, token: ended.token } })).status).toBe(401);
+  expect((await world.call('POST', '/v1/runners/register', { body: { ...join, token: kept.token } })).status).toBe(200);
+  expect((await open()).map(({ id }) => id)).not.toContain(kept.id);
+  const again = await world.call('DELETE', `/v1/runners/tokens/${kept.id}`, { token: world.admin });
+  expect(again.status).toBe(404);
 });

@@ -145,7 +145,7 @@ test('tokens and runners: secrets are shown once, to whoever asked', { timeout: 
     status: 4,
     stderr: expect.stringMatching(/refused \(unauthorized\)/),
   });
-  expect(sealpool('runners', 'token', '--trust', 'own').stdout).toMatch(/^sp-join-[0-9a-f]{64}\nfor one own runner/);
+  expect(sealpool('runners', 'token', '--trust', 'own').stdout).toMatch(/^sp-join-[0-9a-f]{64}\njt-[0-9a-f]{16}, for one own runner/);
   expect(sealpool('runners', 'list').stdout).toMatch(/no runners/);
 });
 

@@ -36,6 +36,7 @@ seal_proof = "StackedDrg2KiBV1_1"
 ranges = ["5000-5999", { first = 0, last = 99 }]
 auto_fallback = true
 expected_epochs = { PC1 = 400 }
+priority = -3
 [[workers]]
 name = "a"
 concurrent = { PC1 = 1 }
@@ -44,12 +45,16 @@ sealing_threads = [
   { plan = "snapup", auto = true, ignore_proof_check = true },
 ]
 [scheduler]
+waiting_usd_per_hour = 0.25
+patience_ms = 60000
 concurrent = { C2 = 2 }
 staggered_ms = { PC1 = 300000 }
 retry = { PC1 = { max_retries = 1 }, SubmitPC = { first_ms = 5 } }
 `;
   const settings = settingsOf(load(toml));
   expect(settings).toMatchObject({
+    waitingUsdPerHour: 0.25,
+    patienceMs: 60_000,
     miners: {
       t01000: {
         ranges: [
@@ -58,6 +63,7 @@ retry = { PC1 = { max_retries = 1 }, SubmitPC = { first_ms = 5 } }
         ],
         autoFallback: true,
         expectedEpochs: { PC1: 400 },
+        priority: -3,
       },
     },
     threads: [

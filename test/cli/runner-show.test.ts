@@ -37,8 +37,20 @@ test('cards of a kind are counted; what was not told is left out', () => {
 
 test('all of it', () => {
   const network = { downBytesPerS: 125 * 2 ** 20, upBytesPerS: 2 ** 20, measuredMs: 0 };
-  const resources = { ...RUNNER.resources, gpus: [], numaNodes: 2, hugepages: [{ sizeBytes: GIB, total: 64, free: 60 }], network };
-  const text = runnerText({ ...RUNNER, agentVersion: null, resources });
+  const isolation = { executor: 'container' as const, contains: ['network', 'memory'] };
+  const tests = {
+    PC2: { passed: true, atMs: 0, durationMs: 1_500, reason: null },
+    C2: { passed: false, atMs: 0, durationMs: 10, reason: 'another CommR' },
+  };
+  const resources = {
+    ...RUNNER.resources,
+    isolation,
+    gpus: [],
+    numaNodes: 2,
+    hugepages: [{ sizeBytes: GIB, total: 64, free: 60 }],
+    network,
+  };
+  const text = runnerText({ ...RUNNER, agentVersion: null, tests, resources });
   for (const line of [
     /version +not told/,
     /GPU +none/,
@@ -46,6 +58,9 @@ test('all of it', () => {
     /huge pages +64 of 1 GiB, 60 free/,
     /from object store +125 MiB\/s/,
     /to object store +1 MiB\/s/,
+    /stages run in +container, keeping from them: network memory/,
+    /self-test +PC2 passed in 1.5 s/,
+    /self-test +C2 failed: another CommR/,
   ])
     expect(text).toMatch(line);
 });

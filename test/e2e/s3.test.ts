@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterEach, expect, test } from 'vitest';
 import { FaultyProxy } from '../objects/faulty-proxy.ts';
 import { ACCESS_KEY, BUCKET, HAS_SEAWEEDFS, SECRET_KEY, type S3Server, startSeaweedfs } from '../objects/s3-servers.ts';
@@ -80,5 +80,56 @@ test.runIf(HAS_SEAWEEDFS)(
     // Nor is it in what the control plane writes.
     for (const path of [...filesIn(join(folder, 'data')), join(folder, 'serve.log')])
       expect([path, readFileSync(path, 'latin1').includes(SECRET_KEY)]).toEqual([path, false]);
+  },
+);
+
+test.runIf(HAS_SEAWEEDFS)(
+  'the control plane is killed in the middle of an upload, and URLs live for two seconds: every object is there once, whole',
+  { timeout: 300_000 },
+  async () => {
+    server = await startSeaweedfs();
+    proxy = await FaultyProxy.start(server.endpoint);
+    deployment = await Deployment.start({
+      settings: {
+        SEALPOOL_OBJECTS_URL_TTL_MS: '2000',
+        SEALPOOL_OBJECTS_S3_ENDPOINT: proxy.url,
+        SEALPOOL_OBJECTS_S3_BUCKET: BUCKET,
+        SEALPOOL_OBJECTS_S3_ACCESS_KEY: ACCESS_KEY,
+        SEALPOOL_OBJECTS_S3_SECRET_KEY: SECRET_KEY,
+      },
+    });
+    let release: () => void = () => undefined;
+    const until = new Promise<void>((resolve) => (release = resolve));
+    const held = new Promise<void>((resolve) => {
+      let once = true;
+      proxy.fault = ({ method, query }) => {
+        if (!once || method !== 'PUT' || !query.has('partNumber')) return undefined;
+        once = false;
+        resolve();
+        return { kind: 'hold', until };
+      };
+    });
+    await deployment.addRunner('one');
+    const [job] = await deployment.pledge();
+    await held;
+    await deployment.controlPlane.end('SIGKILL');
+    await deployment.controlPlane.start();
+    // Past the life of the URL that it was begun with: it is refused, and a heartbeat brings another one.
+    const [first] = proxy.passed.filter(({ fault }) => fault === 'hold');
+    const url = `${proxy.url}${first?.path}?${first?.query}`;
+    await expect.poll(async () => (await fetch(url, { method: 'PUT', body: 'x' })).status, { timeout: 30_000 }).toBe(403);
+    release();
+    const { job: finished } = await deployment.finished(job as string, 240_000);
+    expect(finished.data.stored).toBeDefined();
+    expect(first?.status).toBe(403);
+    // One completion of each upload made its object, and none is left open.
+    const completed = proxy.passed.filter(({ method, query, status }) => method === 'POST' && query.has('uploadId') && status === 200);
+    expect(completed.length).toBeGreaterThan(3);
+    expect(new Set(completed.map(({ path }) => path)).size).toBe(completed.length);
+    await expect
+      .poll(async () => ((await server.client.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }))).Uploads ?? []).length, {
+        timeout: 30_000,
+      })
+      .toBe(0);
   },
 );

@@ -2,7 +2,7 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ObjectStore, Upload } from '../../src/scheduler/ports.ts';
+import type { ListedUpload, ObjectStore, Upload } from '../../src/scheduler/ports.ts';
 
 export type StoreUnderTest = {
   readonly store: ObjectStore;
@@ -49,9 +49,9 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   yield bytes;
 }
 
-async function keysUnder(store: ObjectStore, prefix: string): Promise<string[]> {
+async function keysUnder(store: ObjectStore, prefix: string, after?: string): Promise<string[]> {
   const keys: string[] = [];
-  for await (const { key } of store.list(prefix)) keys.push(key);
+  for await (const { key } of store.list(prefix, after)) keys.push(key);
   return keys;
 }
 
@@ -191,6 +191,45 @@ export function objectStoreConformance(name: string, make: () => Promise<StoreUn
       await store.delete('list/a/1');
       expect(await keysUnder(store, 'list/')).toEqual(['list/a/2', 'list/ab', 'list/b']);
       expect((await fetch(await store.getUrl('list/a/1', HOUR_MS))).status).toBe(404);
+    });
+
+    test('a listing says sizes and times, and goes on after any key that it listed, also one that is gone', async () => {
+      // Some stores sort by bytes, others folder by folder.
+      const keys = ['after/a-b', 'after/a/1', 'after/a/2', 'after/a0', 'after/b/c/d'];
+      for (const key of keys) await store.put(key, once(bytesOf(key, key.length)), key.length);
+      for await (const { key, sizeBytes, madeMs } of store.list('after/')) {
+        expect({ key, sizeBytes }).toEqual({ key, sizeBytes: key.length });
+        expect(Math.abs(madeMs - Date.now())).toBeLessThan(300_000);
+      }
+      const listed = await keysUnder(store, 'after/');
+      expect(listed.toSorted()).toEqual(keys);
+      for (const [at, key] of listed.entries()) expect(await keysUnder(store, 'after/', key)).toEqual(listed.slice(at + 1));
+      for (const [at, key] of listed.entries()) {
+        await store.delete(key);
+        expect(await keysUnder(store, 'after/', key)).toEqual(listed.slice(at + 1));
+      }
+    });
+
+    test('uploads that nobody finished are listed with their sizes, and what is listed can be aborted', async () => {
+      const listed = async (beforeMs = Number.POSITIVE_INFINITY): Promise<{ key: string; uploadId: string; sizeBytes: number }[]> => {
+        const found: ListedUpload[] = [];
+        for await (const upload of store.listUploads('left/', beforeMs)) found.push(upload);
+        return found;
+      };
+      const [open, done, aborted] = [
+        await store.createUpload('left/open/1', 64, HOUR_MS),
+        await store.createUpload('left/done', 64, HOUR_MS),
+        await store.createUpload('left/aborted', 64, HOUR_MS),
+      ];
+      await putAll(open, bytesOf('open', 64));
+      await store.completeUpload('left/done', done.uploadId, await putAll(done, bytesOf('done', 64)), 64);
+      await store.abortUpload('left/aborted', aborted.uploadId);
+      const found = await listed();
+      expect(found).toMatchObject([{ key: 'left/open/1', sizeBytes: 64 }]);
+      expect(await listed(Date.now() - HOUR_MS)).toEqual([]);
+      for (const { key, uploadId } of found) await store.abortUpload(key, uploadId);
+      expect(await listed()).toEqual([]);
+      expect((await putPart(open.partUrls[0] as string, bytesOf('late', 64), open.checksum)).status).toBe(404);
     });
   });
 }

@@ -18,6 +18,8 @@ export type Fault =
   | { readonly kind: 'flip-request' | 'flip-answer'; readonly atByte: number }
   /** The server does it, and the client never hears of it. */
   | { readonly kind: 'lose-answer' }
+  /** What the server answered to the same question before, where it was asked: a list or a look-up that lags behind. */
+  | { readonly kind: 'stale' }
   /** Not passed on before this. */
   | { readonly kind: 'hold'; readonly until: Promise<unknown> };
 
@@ -29,6 +31,8 @@ export type Passed = {
   readonly ifMatch: string | undefined;
   readonly contentLength: number | undefined;
   readonly fault: Fault['kind'] | undefined;
+  /** Bytes of body that the client sent. */
+  sentBytes: number;
   /** Bytes of body that the client got. */
   answeredBytes: number;
   status: number | undefined;
@@ -39,6 +43,7 @@ export class FaultyProxy {
   readonly passed: Passed[] = [];
   /** What happens to a request; `time` counts those of the same method, path, upload and part. */
   fault: (about: Passed, time: number) => Fault | undefined = () => undefined;
+  readonly #earlier = new Map<string, { readonly status: number; readonly headers: IncomingMessage['headers']; readonly body: Buffer }>();
   readonly #target: URL;
   readonly #server: Server;
 
@@ -66,11 +71,20 @@ export class FaultyProxy {
   /** How often each part was sent. */
   partsSent(): Record<string, number> {
     const counts: Record<string, number> = {};
-    for (const { method, query } of this.passed) {
-      const part = query.get('partNumber');
-      if (method === 'PUT' && part !== null) counts[part] = (counts[part] ?? 0) + 1;
+    for (const about of this.passed) {
+      const part = partOf(about);
+      if (part !== undefined) counts[part] = (counts[part] ?? 0) + 1;
     }
     return counts;
+  }
+
+  /** Bytes of bodies that clients sent and got, of all requests that the filter lets through. */
+  bytes(of: (about: Passed) => boolean = () => true): { readonly sent: number; readonly got: number } {
+    const passed = this.passed.filter(of);
+    return {
+      sent: passed.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+      got: passed.reduce((sum, { answeredBytes }) => sum + answeredBytes, 0),
+    };
   }
 
   async close(): Promise<void> {
@@ -86,10 +100,18 @@ export class FaultyProxy {
     const { about, fault } = this.#look(request);
     if (fault?.kind === 'hold') await fault.until;
     if (fault?.kind === 'status') {
+      request.on('data', (chunk: Buffer) => (about.sentBytes += chunk.length));
       request.resume().once('end', () => {
         about.status = fault.status;
         response.writeHead(fault.status, { 'content-length': 0 }).end();
       });
+      return;
+    }
+    const earlier = fault?.kind === 'stale' ? this.#earlier.get(questionOf(about)) : undefined;
+    if (earlier !== undefined) {
+      request.resume();
+      about.status = earlier.status;
+      response.writeHead(earlier.status, earlier.headers).end(earlier.body);
       return;
     }
     const { hostname, port } = this.#target;
@@ -101,6 +123,7 @@ export class FaultyProxy {
     request.on('data', (chunk: Buffer) => {
       const from = sent;
       sent += chunk.length;
+      about.sentBytes = sent;
       if (fault?.kind === 'break-request' && sent > fault.afterBytes) {
         on.destroy();
         request.destroy();
@@ -125,6 +148,7 @@ export class FaultyProxy {
       ifMatch,
       contentLength: length === undefined ? undefined : Number(length),
       fault: undefined,
+      sentBytes: 0,
       answeredBytes: 0,
       status: undefined,
     };
@@ -138,6 +162,19 @@ export class FaultyProxy {
     return { about: kept, fault };
   }
 
+  /** Keeps the first answer to a question about a list or an object's head. */
+  #remember(about: Passed, answer: IncomingMessage): void {
+    const question = questionOf(about);
+    const small = about.method === 'HEAD' || (about.method === 'GET' && about.query.size > 1 && about.range === undefined);
+    if (!small || this.#earlier.has(question)) return;
+    const { statusCode: status = 0, headers } = answer;
+    const chunks: Buffer[] = [];
+    answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+    answer.once('end', () => {
+      if (!this.#earlier.has(question)) this.#earlier.set(question, { status, headers, body: Buffer.concat(chunks) });
+    });
+  }
+
   #answer(about: Passed, fault: Fault | undefined, answer: IncomingMessage, response: ServerResponse): void {
     about.status = answer.statusCode;
     answer.on('error', () => response.destroy());
@@ -148,6 +185,7 @@ export class FaultyProxy {
     const headers = { ...answer.headers };
     if (fault?.kind === 'truncate-answer') headers['content-length'] = String(fault.afterBytes);
     response.writeHead(answer.statusCode as number, headers);
+    this.#remember(about, answer);
     let got = 0;
     answer.on('data', (chunk: Buffer) => {
       const from = got;
@@ -167,6 +205,17 @@ export class FaultyProxy {
     });
     answer.once('end', () => response.end());
   }
+}
+
+/** The number of the part that a request sends, in either store's URLs. */
+export function partOf({ method, query, path }: Passed): string | undefined {
+  if (method !== 'PUT') return undefined;
+  return query.get('partNumber') ?? /\/uploads\/[0-9a-f]+\/([0-9]+)$/.exec(path)?.[1];
+}
+
+function questionOf({ method, path, query }: Passed): string {
+  const asked = [...query].filter(([name]) => !name.startsWith('X-Amz-')).sort();
+  return JSON.stringify([method, path, asked]);
 }
 
 function flipped(chunk: Buffer, at: number): Buffer {

@@ -78,6 +78,38 @@ describe.runIf(HAS_SEAWEEDFS)('completing', () => {
     expect((await read('anew')).equals(bytes)).toBe(true);
   });
 
+  test('a list of parts and a look-up that lag behind: asked again, and what is there counts', async () => {
+    const bytes = bytesOf('stale', LEAST_PART_BYTES + 7);
+    // The look-up before it is opened is what later ones are answered with.
+    const upload = await store.createUpload('stale', bytes.length, HOUR_MS);
+    const first = await putPart(upload.partUrls[0] as string, bytes.subarray(0, LEAST_PART_BYTES), upload.checksum);
+    const one = { number: 1, etag: first.headers.get('etag') as string };
+    // So is this list, in which the second part is not yet.
+    await expect(store.completeUpload('stale', upload.uploadId, [one], bytes.length)).rejects.toMatchObject({ code: 'size_differs' });
+    const second = await putPart(upload.partUrls[1] as string, bytes.subarray(LEAST_PART_BYTES), upload.checksum);
+    const parts = [one, { number: 2, etag: second.headers.get('etag') as string }];
+    let lists = 0;
+    let looks = 0;
+    proxy.fault = ({ method, query }) => {
+      if (method === 'GET' && query.has('uploadId')) return ++lists <= 2 ? { kind: 'stale' } : undefined;
+      if (method === 'HEAD') return ++looks <= 2 ? { kind: 'stale' } : undefined;
+      return undefined;
+    };
+    await store.completeUpload('stale', upload.uploadId, parts, bytes.length);
+    expect([lists, looks]).toEqual([3, 3]);
+    expect((await read('stale')).equals(bytes)).toBe(true);
+  });
+
+  test('an object that is not seen long after its completion is no fault of the runner: asked again later, it is there', async () => {
+    const upload = await store.createUpload('unseen', 100, HOUR_MS);
+    const parts = await putAll(upload, bytesOf('unseen', 100));
+    proxy.fault = ({ method }) => (method === 'HEAD' ? { kind: 'stale' } : undefined);
+    await expect(store.completeUpload('unseen', upload.uploadId, parts, 100)).rejects.toMatchObject({ status: 503 });
+    proxy.reset();
+    await store.completeUpload('unseen', upload.uploadId, parts, 100);
+    expect(await read('unseen')).toEqual(bytesOf('unseen', 100));
+  });
+
   test('a stranger under the key is never taken for the upload, nor replaced', async () => {
     const bytes = bytesOf('mine', 100);
     const upload = await store.createUpload('stranger', 100, HOUR_MS);

@@ -1,15 +1,15 @@
 /** Real S3 servers on loopback, each with a bucket of its own, in a folder that goes with it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, type Server, createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { HAS_WEED, WEED, WEED_PORTS, weedCommand } from '../../scripts/demo/seaweedfs.ts';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 
 const CACHE = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'sealpool');
-const WEED = join(CACHE, 'python/bin/weed');
 const VERSITYGW = join(CACHE, 'go/bin/versitygw');
-export const HAS_SEAWEEDFS = existsSync(WEED);
+export const HAS_SEAWEEDFS = HAS_WEED;
 export const HAS_VERSITYGW = existsSync(VERSITYGW);
 
 export const BUCKET = 'sealpool-test';
@@ -34,40 +34,32 @@ export type S3Server = {
   close(): Promise<void>;
 };
 
-type Command = { readonly args: readonly string[]; readonly port: number; readonly env?: Record<string, string>; cleanUp?(): void };
+type Command = {
+  readonly args: readonly string[];
+  readonly port: number;
+  readonly tls?: boolean;
+  readonly env?: Record<string, string>;
+  cleanUp?(): void;
+};
 
 /** `weed mini`: one process with all parts of SeaweedFS. */
 export function startSeaweedfs(): Promise<S3Server> {
   return startServer(WEED, async (folder) => {
-    const names = ['master', 'filer', 'volume', 's3', 'admin'] as const;
-    const ports = await freePorts(names.length * 2);
-    const portArgs = names.flatMap((name, at) => [`-${name}.port=${ports[at]}`, `-${name}.port.grpc=${ports[at + names.length]}`]);
-    const identities = join(folder, 's3.json');
-    const credentials = [{ accessKey: ACCESS_KEY, secretKey: SECRET_KEY }];
-    const actions = ['Admin', 'Read', 'Write', 'List', 'Tagging'];
-    writeFileSync(identities, JSON.stringify({ identities: [{ name: 'test', credentials, actions }] }), { mode: 0o600 });
-    const off = ['-master.telemetry=false', '-admin.ui=false', '-webdav=false', '-s3.port.iceberg=0', '-s3.port.lance=0'];
-    const args = ['mini', `-dir=${join(folder, 'data')}`, '-ip=127.0.0.1', '-ip.bind=127.0.0.1', `-s3.config=${identities}`];
-    return {
-      args: [...args, ...portArgs, ...off],
-      port: ports[3] as number,
-      // It leaves sockets behind, named by its ports.
-      cleanUp: () => {
-        for (const [at, port] of ports.entries()) {
-          const name = `${names[at % names.length]}${at < names.length ? '' : '-grpc'}`;
-          rmSync(join('/tmp', `seaweedfs-${name}-${port}.sock`), { force: true });
-        }
-      },
-    };
+    const ports = await freePorts(WEED_PORTS);
+    return weedCommand(folder, { accessKey: ACCESS_KEY, secretKey: SECRET_KEY }, ports);
   });
 }
 
+/** A certificate and its key, of which this process and its clients have to know (`NODE_EXTRA_CA_CERTS`). */
+export type TlsFiles = { readonly cert: string; readonly key: string };
+
 /** versitygw over a folder of plain files. */
-export function startVersitygw(): Promise<S3Server> {
+export function startVersitygw(tls?: TlsFiles): Promise<S3Server> {
   return startServer(VERSITYGW, async (folder) => {
     const [port = 0] = await freePorts(1);
-    const args = ['--port', `127.0.0.1:${port}`, '--region', REGION, '--keep-alive', '--quiet', 'posix', join(folder, 'data')];
-    return { args, port, env: { ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY } };
+    const secure = tls === undefined ? [] : ['--cert', tls.cert, '--key', tls.key];
+    const args = [...secure, '--port', `127.0.0.1:${port}`, '--region', REGION, '--keep-alive', '--quiet', 'posix', join(folder, 'data')];
+    return { args, port, tls: tls !== undefined, env: { ROOT_ACCESS_KEY_ID: ACCESS_KEY, ROOT_SECRET_ACCESS_KEY: SECRET_KEY } };
   });
 }
 
@@ -85,7 +77,7 @@ async function startServer(program: string, command: (folder: string) => Promise
 async function startOnce(program: string, command: (folder: string) => Promise<Command>): Promise<S3Server> {
   const folder = mkdtempSync(join(tmpdir(), 'sealpool-s3-'));
   mkdirSync(join(folder, 'data'));
-  const { args, port, env, cleanUp } = await command(folder);
+  const { args, port, tls = false, env, cleanUp } = await command(folder);
   const logFile = join(folder, 'log');
   const log = openSync(logFile, 'a');
   const child = spawn(program, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', log, log] });
@@ -94,7 +86,7 @@ async function startOnce(program: string, command: (folder: string) => Promise<C
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()).once('error', () => resolve()));
-  const endpoint = `http://127.0.0.1:${port}`;
+  const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
   const client = new S3Client({
     endpoint,
     region: REGION,

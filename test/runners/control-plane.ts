@@ -16,10 +16,12 @@ import { AttemptId } from '../../src/schema/ids.ts';
 import {
   type Grant,
   HeartbeatRequest,
+  type HeartbeatUrls,
   type NextAnswer,
   NextRequest,
   RegisterRequest,
   type Report,
+  type RenewedUrls,
   type ReportStatus,
 } from '../../src/schema/runner.ts';
 import type { Stage, Work } from '../../src/schema/stage.ts';
@@ -223,15 +225,25 @@ export class TestControlPlane {
     app.post('/v1/runners/self/heartbeat', async (c) => {
       const request = this.#parse(HeartbeatRequest, await c.req.json());
       this.heartbeats.push(request);
-      return c.json({
-        attempts: request.attempts.map(({ attempt }) => ({
-          attempt,
-          order: this.cancelled.has(attempt) ? 'cancel' : 'continue',
-          message: 'ordered by the test',
-        })),
-      });
+      const attempts = request.attempts.map(async ({ attempt, urls }) => ({
+        attempt,
+        order: this.cancelled.has(attempt) ? 'cancel' : 'continue',
+        message: 'ordered by the test',
+        ...(urls === undefined ? {} : { urls: await this.#renewed(attempt, urls) }),
+      }));
+      return c.json({ attempts: await Promise.all(attempts) });
     });
     return app;
+  }
+
+  async #renewed(attempt: string, { inputs, parts }: HeartbeatUrls): Promise<RenewedUrls> {
+    const got = inputs.map(async (name) => ({ name, url: await this.objects.getUrl(`inputs/${attempt}/${name}`, HOUR_MS) }));
+    const put = parts.map(async ({ name, numbers }) => {
+      const key = `outputs/${attempt}/${name}`;
+      const upload = { key, uploadId: this.#uploads.get(`${attempt}/${name}`) as string, maxSizeBytes: 0, exactly: false };
+      return (await this.objects.partUrls(upload, numbers, HOUR_MS)).map(({ number, url }) => ({ name, part: number, url }));
+    });
+    return { inputs: await Promise.all(got), parts: (await Promise.all(put)).flat() };
   }
 
   #held(waitMs: number, gone: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { AttemptContext } from '../../src/runners/attempt.ts';
+import { KeptDownloads } from '../../src/runners/kept-downloads.ts';
 import { Turnstile } from '../../src/runners/lanes.ts';
 import type { OpenExecutor } from '../../src/runners/executor.ts';
 import { ProcessorPool } from '../../src/runners/processors/pool.ts';
@@ -28,8 +29,18 @@ beforeEach(async () => {
   mkdirSync(join(dataDir, 'work'));
   opened = await openWish({ dataDir, id: 'self-tests' });
   const { executor } = opened;
-  const watch = new StorageWatch([], dataDir);
-  context = { dataDir, prover: REAL_PROVER, storage: [], watch, executor, heavy: new Turnstile(), patienceMs: 1_000, log: () => undefined };
+  context = {
+    dataDir,
+    prover: REAL_PROVER,
+    storage: [],
+    watch: new StorageWatch([], dataDir),
+    executor,
+    heavy: new Turnstile(),
+    patienceMs: 1_000,
+    log: () => undefined,
+    downloads: new KeptDownloads({ dataDir }),
+    beatSoon: () => undefined,
+  };
   tests = new SelfTests(
     () => context,
     () => undefined,

@@ -187,6 +187,34 @@ describe('transfers', () => {
     expect(JSON.stringify([report, fixture.log])).not.toContain('signature=');
   });
 
+  test.each([
+    ['refused', 3_600_000],
+    ['old', 1],
+  ])('URLs that are %s are replaced by an answer to a heartbeat, and the attempt goes on', async (_how, urlTtlMs) => {
+    // The beat that asks is not the next regular one.
+    fixture.plane.heartbeatMs = 60_000;
+    await fixture.start({ patienceMs: 60_000 });
+    const bytes = bytesOf('sealed', 200_000);
+    const grant = await fixture.plane.grant({
+      work: proverWork({ do: 'output', outputs: [{ name: 'sealed', size: 200_000 }] }),
+      inputs: { unsealed: bytes },
+      outputs: { sealed: 200_000 },
+      edit: (given) => ({
+        ...given,
+        urlTtlMs,
+        inputs: given.inputs.map((input) => ({ ...input, url: `${input.url}x` })),
+        outputs: given.outputs.map((slot) => ({ ...slot, partUrls: slot.partUrls.map((url) => `${url}x`) })),
+      }),
+    });
+    const report = await fixture.reported(grant.attempt);
+    expect(report).toMatchObject({ outcome: 'done' });
+    expect((await fixture.plane.output(report, 'sealed')).length).toBe(200_000);
+    const asked = fixture.plane.heartbeats.flatMap(({ attempts }) => attempts.flatMap(({ urls }) => urls ?? []));
+    expect(asked.flatMap(({ inputs }) => inputs)).toContain('unsealed');
+    expect(asked.flatMap(({ parts }) => parts.flatMap(({ numbers }) => numbers))).toEqual(expect.arrayContaining([1, 2, 3, 4]));
+    expect(JSON.stringify([report, fixture.log])).not.toContain('signature=');
+  });
+
   test('an upload that is gone fails the attempt', async () => {
     await fixture.start();
     const grant = await fixture.plane.grant({

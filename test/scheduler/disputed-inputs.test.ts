@@ -82,6 +82,8 @@ test('whose word another reader refutes is struck', async () => {
   await world.finish(await all());
   expect(await world.job(id)).toMatchObject({ state: 'Finished', generation: 1 });
   expect(await runner(liar)).toMatchObject({ status: 'ready', strikes: 1 });
+  const [struck] = await world.run((ctx) => ctx.tx.eventsAfter(0, 1_000, { runner: liar, kinds: ['runner_struck'] }));
+  expect(struck?.detail).toMatchObject({ evidence: { job: id, stage: 'PC2', message: expect.stringContaining(LAYER) } });
   expect(await runner(maker)).toMatchObject({ status: 'ready', strikes: 0 });
 });
 

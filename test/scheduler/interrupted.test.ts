@@ -28,6 +28,8 @@ test('the first time the stage is granted at once, later it waits, and each time
   const [again] = (await world.grant(rented)) as [Granted];
   await interrupted(again);
   expect(await strikes()).toBe(1);
+  const [struck] = await world.run((ctx) => ctx.tx.eventsAfter(0, 1_000, { runner: rented, kinds: ['runner_struck'] }));
+  expect(struck?.detail).toMatchObject({ evidence: { stage: 'PC2', code: 'interrupted' } });
   expect(await world.grant(rented)).toEqual([]);
   await interrupted(await world.until('PC1Done', [own, rented]));
   await interrupted(await world.until('PC1Done', [own, rented]));

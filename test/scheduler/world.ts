@@ -105,7 +105,7 @@ export class World {
     return this.run((ctx) => {
       const hash = digest(`token ${name}`);
       ctx.tx.insertJoinToken({ hash, trust, labels: [], expiresMs: this.nowMs + 1e9, usedBy: null });
-      const resources = { cores: 2, ramBytes: 1e10, diskFreeBytes: 1e12, gpus: [] };
+      const resources = { cores: 2, ramBytes: 1e12, diskFreeBytes: 1e13, gpus: [{ model: 'of a test', vramBytes: 48 * 2 ** 30 }] };
       return registerRunner(
         ctx,
         {

@@ -2,10 +2,12 @@
  * One life of the control plane: the real store, door, engine, effects performer and `next`, around faked
  * ports. A crash ends it at any call; the next life opens the same database file.
  */
-import { heartbeat } from '../../src/scheduler/fleet.ts';
-import { runnerOf } from '../../src/api/auth.ts';
+import { asRunner } from '../../src/api/auth.ts';
 import { type Door, openDoor } from '../../src/api/door.ts';
+import { answerHeartbeat } from '../../src/api/heartbeat.ts';
 import { answerNext } from '../../src/api/next.ts';
+import { hashSecret } from '../../src/api/secrets.ts';
+import { drained } from '../../src/api/upgrades.ts';
 import type { ApiParts } from '../../src/api/parts.ts';
 import { performEffects } from '../../src/effects/performer.ts';
 import type { Context, Settings } from '../../src/scheduler/context.ts';
@@ -13,9 +15,11 @@ import { deliveryTried, deliveryTurn, dropOldDeliveries } from '../../src/schedu
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import type { Chain, Ids, ObjectStore, Store } from '../../src/scheduler/ports.ts';
 import { restarted, tick } from '../../src/scheduler/tick.ts';
+import type { Collected } from '../../src/schema/garbage.ts';
 import type { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest } from '../../src/schema/runner.ts';
 import { deliver } from '../../src/webhooks/deliverer.ts';
 import type { VirtualClock } from './clock.ts';
+import { collecting, lastCollector } from './collecting.ts';
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import type { FakeReceiver } from './fake-receiver.ts';
@@ -40,6 +44,8 @@ export type PlaneParts = {
   /** Where events are posted to, if anywhere. */
   readonly receiver: FakeReceiver | undefined;
   readonly settings: () => Settings;
+  /** Version of the files that runners are to run; undefined: whatever they have. */
+  readonly offered: () => string | undefined;
   /** The life ended by itself: a fault killed it, or its database failed. */
   readonly onDeath: () => void;
 };
@@ -77,7 +83,7 @@ export class ControlPlane implements Life {
     const ending = this.#ending.signal;
     const log = { warn: () => undefined, error: () => undefined, info: () => undefined } as unknown as ApiParts['log'];
     this.#api = {
-      door: this.#door,
+      door: { ...this.#door, oneOf: this.#oneOf },
       objects,
       settings: this.settings,
       log,
@@ -105,6 +111,7 @@ export class ControlPlane implements Life {
           ending,
         });
       }
+      void collecting({ door: this.#door, objects: parts.objects, clock }, ending);
       this.#planTick(0);
     });
   }
@@ -119,12 +126,26 @@ export class ControlPlane implements Life {
     return this.#answered(() => this.#door.run(fn as Parameters<Door['run']>[0]) as Promise<T>);
   }
 
+  /** As the routes of runners answer. */
   next(credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
-    return this.#answered(() => answerNext(this.#api, credential, request, gone));
+    const hash = hashSecret(credential);
+    const offered = this.#parts.offered();
+    const upgrade = offered !== undefined && offered !== request.software?.version;
+    const asked = upgrade ? drained(request) : request;
+    return this.#answered(async () => {
+      const answer = await asRunner(this.#door, hash, request.bootId, () => answerNext(this.#api, hash, asked, gone));
+      return upgrade ? { ...answer, upgrade: { agent: hash, prover: hash } } : answer;
+    });
   }
 
   heartbeat(credential: string, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
-    return this.run((ctx) => heartbeat(ctx, runnerOf(ctx, credential), request));
+    return this.#answered(() => answerHeartbeat(this.#api, this.#door, credential, request));
+  }
+
+  /** What is left is removed, whoever made it; answers what that is. */
+  collect(remove: boolean): Promise<Collected> {
+    const { objects, clock } = this.#parts;
+    return this.#answered(() => lastCollector({ door: this.#door, objects, clock })({ remove, unknown: true }));
   }
 
   /** The process is killed: nothing in memory is left, what was committed is. */
@@ -226,6 +247,18 @@ export class ControlPlane implements Life {
       if (this.dead) await never();
     }
   }
+
+  /** The word that wakes a long poll may never come, or come without a reason. */
+  readonly #oneOf: Door['oneOf'] = async (signals, abort) => {
+    const fault = this.#parts.faults.take('wake.poll');
+    if (fault === undefined) return this.#door.oneOf(signals, abort);
+    if (fault.how !== 'lost') return undefined;
+    await new Promise<void>((resolve) => {
+      if (abort.aborted) resolve();
+      else abort.addEventListener('abort', () => resolve(), { once: true });
+    });
+    return undefined;
+  };
 
   #wrapChain(call: ReturnType<typeof faulty>): Chain {
     let lagNow = 0;

@@ -2,15 +2,22 @@
 import type { ObjectStore } from '../../src/scheduler/ports.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
 import { hashOf } from './replica.ts';
+import { TimedMap } from './stale-listing.ts';
 
 export type Stored = { readonly content: string; readonly sizeBytes: number };
 type Uploading = { readonly key: string; readonly maxSizeBytes: number; part: Stored | undefined; state: 'open' | 'done' | 'aborted' };
 
 /** Objects are small texts; a part is the whole object. */
 export class FakeObjects {
-  readonly objects = new Map<string, Stored>();
-  readonly uploads = new Map<string, Uploading>();
+  readonly objects = new TimedMap<Stored>();
+  readonly uploads = new TimedMap<Uploading>();
   #uploads = 0;
+
+  /** By which clock it says when something came. */
+  set now(now: () => number) {
+    this.objects.now = now;
+    this.uploads.now = now;
+  }
 
   /** A runner's PUT of the one part; answers its ETag. */
   receive(uploadId: string, content: string, sizeBytes = content.length): string {
@@ -36,6 +43,7 @@ export class FakeObjects {
         uploads.set(uploadId, { key, maxSizeBytes, part: undefined, state: 'open' });
         return { uploadId, partSizeBytes: Math.max(1, maxSizeBytes), partUrls: [uploadId] };
       },
+      partUrls: async ({ uploadId }, numbers) => numbers.filter((number) => number === 1).map((number) => ({ number, url: uploadId })),
       completeUpload: async (key, uploadId, parts, sizeBytes) => {
         const upload = uploads.get(uploadId);
         if (upload === undefined || upload.state === 'aborted')
@@ -73,8 +81,9 @@ export class FakeObjects {
       },
       delete: async (key) => void objects.delete(key),
       list: async function* (prefix) {
-        for (const [key, { sizeBytes }] of objects) if (key.startsWith(prefix)) yield { key, sizeBytes };
+        for (const [key, { sizeBytes }] of objects) if (key.startsWith(prefix)) yield { key, sizeBytes, madeMs: 0 };
       },
+      listUploads: async function* () {},
     };
   }
 }

@@ -1,44 +1,35 @@
 /**
  * A runner as the agent is one: a long poll for grants, reports as soon as a stage ends, heartbeats on a
- * timer, the same report again until it was answered. Its network loses, doubles and delays calls.
+ * timer, the same report again until it was answered, self-tests, the next credential kept before it is used, and stages
+ * handed back when it is told to end. Its network loses, doubles and delays calls, or is cut.
  */
 import type { AttemptId } from '../../src/schema/ids.ts';
-import type { Grant, NextAnswer, Report } from '../../src/schema/runner.ts';
+import type { Grant, HeartbeatRequest, NextAnswer, Report } from '../../src/schema/runner.ts';
+import type { SelfTest, SelfTestAnswer } from '../../src/schema/self-test.ts';
 import type { Stage } from '../../src/schema/stage.ts';
-import type { VirtualClock } from './clock.ts';
-import type { ControlPlane } from './control-plane.ts';
-import type { FakeObjects } from './fake-objects.ts';
-import type { Faults } from './faults.ts';
-import type { Rng } from './prng.ts';
 import { hashOf, sizeOf } from './replica.ts';
+import { callOver } from './runner-network.ts';
+import type { RunnerParts } from './runner-parts.ts';
 import type { StageFault } from './script.ts';
+import { answerTest } from './self-test-work.ts';
 import { fetchInputs, perform } from './stage-work.ts';
-import type { MinerStorage } from './work.ts';
 
-export type RunnerParts = {
-  readonly name: string;
-  readonly trust: 'own' | 'rented';
-  readonly slots: number;
-  readonly credential: string;
-  readonly clock: VirtualClock;
-  readonly rng: Rng;
-  readonly faults: Faults;
-  readonly objects: FakeObjects;
-  readonly storage: MinerStorage | undefined;
-  /** The control plane as the network finds it now. */
-  readonly plane: () => ControlPlane | undefined;
-  /** The fault that this attempt is to suffer, if a script says so. */
-  readonly fault: (attempt: AttemptId, trust: 'own' | 'rented') => StageFault | undefined;
-  /** The credential was refused: nothing more is possible. */
-  readonly onRefused: () => void;
+type Active = {
+  readonly grant: Grant;
+  report?: Report;
+  cancelled: boolean;
+  readonly sinceMs: number;
+  readonly workMs: number;
+  /** Shows progress that there is none of. */
+  pretends: boolean;
 };
-
-type Active = { readonly grant: Grant; report?: Report; cancelled: boolean };
 
 const HEARTBEAT_MS = 7_000;
 const POLL_MS = 25_000;
 const RETRY_MS = 1_000;
-const RESOURCES = { cores: 8, ramBytes: 1e11, diskFreeBytes: 1e12, gpus: [] };
+/** While it has nothing to do only every so many heartbeats are played. */
+const IDLE_BEATS = 4;
+const LAST_REPORTS_MS = 5_000;
 /** Longest work by stage, in virtual milliseconds. */
 const WORK_MS: Partial<Record<Stage, number>> = { PC1: 30_000, PC2: 15_000, C2: 10_000 };
 const SHORT_WORK_MS = 4_000;
@@ -57,19 +48,33 @@ const SPOILT: ReadonlySet<StageFault> = new Set(['garbage_hash', 'extra_output',
 export class FakeRunner {
   alive = true;
   frozenUntilMs = 0;
+  cutUntilMs = 0;
+  diedMs = Number.POSITIVE_INFINITY;
+  readonly bootId: string;
   readonly #parts: RunnerParts;
-  readonly #bootId: string;
+  #credential: string;
   readonly #active = new Map<AttemptId, Active>();
   readonly #sending = new Set<AttemptId>();
   readonly #gone = new AbortController();
+  readonly #answers = new Map<string, SelfTestAnswer>();
+  #testsAnswered = 0;
+  #testing: Promise<void> = Promise.resolve();
   #polling = false;
+  #beating = false;
+  #stopping = false;
+  #upgrading = false;
   #wake: () => void = () => undefined;
 
-  constructor(parts: RunnerParts, boot: number) {
+  constructor(parts: RunnerParts, bootId: string) {
     this.#parts = parts;
-    this.#bootId = `boot-${String(boot).padStart(4, '0')}`;
+    this.#credential = parts.disk.credential;
+    this.bootId = bootId;
     void this.#claim();
     void this.#beats();
+  }
+
+  get version(): string {
+    return this.#parts.version;
   }
 
   /** Grants in its hands. */
@@ -79,21 +84,59 @@ export class FakeRunner {
 
   /** The process dies, without a word. */
   die(): void {
+    if (!this.alive) return;
     this.alive = false;
+    this.diedMs = this.#parts.clock.nowMs;
     this.#gone.abort('gone');
     this.#wake();
   }
 
+  /** It is told to end (a spot notice): what it has goes back, as far as the control plane answers in time. Then it is dead. */
+  async term(): Promise<void> {
+    if (!this.alive || this.#stopping) return;
+    this.#stopping = true;
+    this.#gone.abort('stopping');
+    this.#wake();
+    const { clock } = this.#parts;
+    for (const active of this.#active.values()) this.#interrupt(active);
+    const had = [...this.#active.keys()];
+    const untilMs = clock.nowMs + LAST_REPORTS_MS;
+    while (this.alive && this.#active.size > 0 && clock.nowMs < untilMs) {
+      this.#sending.clear();
+      await this.#next(this.#unsent(), 0, 0, new AbortController().signal);
+      if (this.#active.size > 0) await clock.sleep(250);
+    }
+    if (this.#active.size === 0) this.#parts.told().handedBack(had);
+    this.die();
+  }
+
+  #interrupt(active: Active): void {
+    const { attempt, epoch } = active.grant;
+    active.report ??= {
+      outcome: 'failed',
+      attempt,
+      epoch,
+      code: 'interrupted',
+      message: 'the runner was stopped; the stage goes elsewhere',
+    };
+  }
+
   async #claim(): Promise<void> {
-    while (this.alive) {
+    while (this.alive && !this.#stopping) {
+      if (this.#upgrading && this.#active.size === 0) {
+        this.die();
+        this.#parts.onEnded();
+        return;
+      }
       const reports = this.#unsent();
-      const free = Math.max(0, this.#parts.slots - this.#active.size);
-      if (free === 0 && reports.length === 0) {
+      const free = this.#upgrading ? 0 : Math.max(0, this.#parts.slots - this.#active.size);
+      const telling = reports.length > 0 || this.#answers.size > 0;
+      if (free === 0 && !telling) {
         await new Promise<void>((resolve) => (this.#wake = resolve));
         continue;
       }
-      this.#polling = reports.length === 0;
-      const ok = await this.#next(reports, free + reports.length, this.#polling ? POLL_MS : 0);
+      this.#polling = !telling;
+      const ok = await this.#next(reports, this.#upgrading ? 0 : free + reports.length, this.#polling ? POLL_MS : 0);
       this.#polling = false;
       if (!ok) await this.#parts.clock.sleep(RETRY_MS);
     }
@@ -103,26 +146,38 @@ export class FakeRunner {
     return [...this.#active.values()].filter(({ report, grant }) => report !== undefined && !this.#sending.has(grant.attempt));
   }
 
-  async #next(reporting: readonly Active[], freeSlots: number, waitMs: number): Promise<boolean> {
+  async #next(reporting: readonly Active[], freeSlots: number, waitMs: number, gone = this.#gone.signal): Promise<boolean> {
     for (const { grant } of reporting) this.#sending.add(grant.attempt);
+    const credential = this.#credential;
+    const tests = [...this.#answers.values()].slice(0, 16);
     try {
       const request = {
-        bootId: this.#bootId,
+        bootId: this.bootId,
         freeSlots,
         running: [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch })),
         reports: reporting.map(({ report }) => report as Report),
-        resources: RESOURCES,
+        resources: this.#parts.machine.resources,
+        ...(tests.length === 0 ? {} : { tests }),
+        software: { version: this.#parts.version, arch: 'x64', upgrades: true },
         waitMs,
       };
-      const answer = await this.#call('net.next', (plane) => plane.next(this.#parts.credential, request, this.#gone.signal));
-      if (!this.alive) return true;
+      const answer = await callOver(this.#parts, this, 'net.next', credential, async (plane) => {
+        const answered = await plane.next(credential, request, gone);
+        this.#parts.told().answered(this.#parts.id, request);
+        return answered;
+      });
+      // Who hangs up hears nothing.
+      if (!this.alive || gone.aborted) return true;
       this.#settle(reporting, answer);
+      for (const { id } of tests) this.#answers.delete(id);
+      for (const test of answer.tests ?? []) this.#testing = this.#testing.then(() => this.#test(test));
+      if (answer.upgrade !== undefined) this.#upgrading = true;
       for (const id of answer.cancel) this.#cancel(id);
       for (const grant of answer.grants) void this.#work(grant);
       return true;
     } catch (error) {
       for (const { grant } of reporting) this.#sending.delete(grant.attempt);
-      this.#refused(error);
+      this.#refused(error, credential);
       return false;
     }
   }
@@ -152,9 +207,9 @@ export class FakeRunner {
 
   #reportSoon(): void {
     this.#wake();
-    if (!this.alive || !this.#polling) return;
+    if (!this.alive || this.#stopping || !this.#polling) return;
     const reports = this.#unsent();
-    if (reports.length === 0) return;
+    if (reports.length === 0 && this.#answers.size === 0) return;
     void this.#next(reports, 0, 0).then(async (ok) => {
       if (ok) return;
       await this.#parts.clock.sleep(RETRY_MS);
@@ -164,14 +219,17 @@ export class FakeRunner {
 
   async #work(grant: Grant): Promise<void> {
     if (this.#active.has(grant.attempt)) return;
-    const active: Active = { grant, cancelled: false };
-    this.#active.set(grant.attempt, active);
     const { clock, rng, objects, trust } = this.#parts;
-    await clock.sleep(rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS));
-    await this.#thaw();
+    const workMs = rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS);
+    const active: Active = { grant, cancelled: false, sinceMs: clock.nowMs, workMs, pretends: false };
+    this.#active.set(grant.attempt, active);
+    await clock.sleep(workMs);
+    await this.thaw();
+    if (active.report !== undefined) return;
     const fault = this.#parts.fault(grant.attempt, trust);
     if (fault === 'die') this.die();
-    if (fault === 'hang' || !this.alive || active.cancelled) return;
+    if (fault === 'pretends') active.pretends = true;
+    if (fault === 'hang' || fault === 'stalls' || fault === 'pretends' || !this.alive || active.cancelled) return;
     const { attempt, epoch } = grant;
     const files = fetchInputs(grant.inputs, (url) => objects.open(url));
     const lie = fault !== undefined && LIES.has(fault) ? fault : undefined;
@@ -213,54 +271,94 @@ export class FakeRunner {
   }
 
   async #beats(): Promise<void> {
-    const { clock } = this.#parts;
-    for (;;) {
+    const { clock, rotates } = this.#parts;
+    for (let turn = 1; this.alive; turn += 1) {
       await clock.sleep(HEARTBEAT_MS);
-      if (!this.alive) return;
-      await this.#thaw();
-      if (this.#active.size === 0) continue;
-      const attempts = [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch }));
-      try {
-        const answer = await this.#call('net.heartbeat', (plane) =>
-          plane.heartbeat(this.#parts.credential, { bootId: this.#bootId, attempts }),
-        );
-        for (const { attempt, order } of answer.attempts) if (order === 'cancel') this.#cancel(attempt);
-      } catch (error) {
-        this.#refused(error);
-      }
+      if (this.#active.size > 0 || (rotates && turn % IDLE_BEATS === 0)) await this.beat();
     }
   }
 
-  #refused(error: unknown): void {
+  /** One heartbeat, unless one is under way. */
+  async beat(): Promise<void> {
+    if (!this.alive || this.#beating) return;
+    this.#beating = true;
+    const credential = this.#credential;
+    try {
+      await this.thaw();
+      const attempts = [...this.#active.values()].map((active) => this.#beatOf(active));
+      const answer = await callOver(this.#parts, this, 'net.heartbeat', credential, async (plane) => {
+        const answered = await plane.heartbeat(credential, { bootId: this.bootId, attempts });
+        this.#parts.told().beatAnswered(attempts);
+        return answered;
+      });
+      for (const { attempt, order } of answer.attempts) if (order === 'cancel') this.#cancel(attempt);
+      if (answer.credential !== undefined) await this.#renew(credential, answer.credential);
+    } catch (error) {
+      this.#refused(error, credential);
+    } finally {
+      this.#beating = false;
+    }
+  }
+
+  /** An honest one shows a fraction that rises until the work is done. */
+  #beatOf(active: Active): HeartbeatRequest['attempts'][number] {
+    const { grant, sinceMs, workMs, pretends } = active;
+    const { attempt, epoch } = grant;
+    const { nowMs } = this.#parts.clock;
+    const fraction = Math.min(0.95, (nowMs - sinceMs) / (workMs + 1));
+    const { secondsLeft } = this.#parts.machine;
+    const told = { attempt, epoch, fraction, ...(secondsLeft === undefined ? {} : { secondsLeft }) };
+    return pretends ? { ...told, note: `at ${nowMs}` } : told;
+  }
+
+  /** The next credential is on the disk before it is used: with its first use the present one is dead. */
+  async #renew(present: string, next: string): Promise<void> {
+    const { disk, clock, rng, told, id } = this.#parts;
+    if (present !== this.#credential || next === present) return;
+    await clock.sleep(rng.between(1, 40));
+    if (!this.alive || present !== this.#credential) return;
+    if (disk.keepFails > 0) {
+      disk.keepFails -= 1;
+      told().trouble('the next credential cannot be kept');
+      return;
+    }
+    disk.credential = next;
+    told().kept(id, present, next);
+    if (disk.keepDies > 0) {
+      disk.keepDies -= 1;
+      told().trouble('it dies once the next credential is kept');
+      this.die();
+      this.#parts.onEnded();
+      return;
+    }
+    this.#credential = next;
+  }
+
+  async #test(test: SelfTest): Promise<void> {
+    const { clock, rng } = this.#parts;
+    const durationMs = rng.between(100, 1_500);
+    await clock.sleep(durationMs);
+    await this.thaw();
+    if (!this.alive || this.#stopping) return;
+    const how = this.#parts.testing(this.#testsAnswered);
+    this.#testsAnswered += 1;
+    const answer = answerTest(test, how === 'turns' ? 'wrong' : how, durationMs);
+    if (answer === undefined) return;
+    this.#parts.told().testAnswer(this.#parts.id, test, how);
+    this.#answers.set(test.id, answer);
+    this.#reportSoon();
+  }
+
+  #refused(error: unknown, credential: string): void {
     if ((error as { code?: unknown }).code !== 'unauthorized' || !this.alive) return;
+    // Another call of the same moment has taken the next one.
+    if (credential !== this.#credential) return;
     this.die();
     this.#parts.onRefused();
   }
 
-  async #thaw(): Promise<void> {
+  async thaw(): Promise<void> {
     const { clock } = this.#parts;
     while (this.frozenUntilMs > clock.nowMs) await clock.sleep(this.frozenUntilMs - clock.nowMs);
-  }
-
-  /** A call over a network that may lose the way there or back. */
-  async #call<T>(port: 'net.next' | 'net.heartbeat', make: (plane: ControlPlane) => Promise<T>): Promise<T> {
-    const { clock, rng, faults } = this.#parts;
-    await this.#thaw();
-    await clock.sleep(rng.between(2, 60));
-    const fault = faults.take(port);
-    const lost = (): Error => new Error('the network lost it');
-    if (fault?.how === 'delay') await clock.sleep(fault.ms);
-    const plane = this.#parts.plane();
-    if (fault?.how === 'error' || plane === undefined) throw lost();
-    if (fault?.how === 'twice')
-      void clock.sleep(rng.between(1, 30_000)).then(() => {
-        const later = this.#parts.plane();
-        if (later !== undefined) make(later).catch(() => undefined);
-      });
-    const answer = await make(plane);
-    await clock.sleep(rng.between(2, 60));
-    if (fault?.how === 'lost') throw lost();
-    await this.#thaw();
-    return answer;
   }
 }

@@ -16,6 +16,7 @@ function faultOf(port: Port, how: PortFault): Fault {
   if (how === 'full') return 'disk_full';
   if (port.startsWith('net.')) return 'network';
   if (port.startsWith('webhook.')) return 'receiver';
+  if (port.startsWith('wake.')) return 'wake_up';
   if (port.startsWith('objects.')) return 'object_error';
   return how === 'permanent' ? 'chain_refuses' : how === 'stale' ? 'chain_lags' : 'chain_error';
 }

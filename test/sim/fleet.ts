@@ -7,21 +7,36 @@ import type { RegisterRequest } from '../../src/schema/runner.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { Stage } from '../../src/schema/stage.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { hashSecret } from '../../src/api/secrets.ts';
 import { FakeRunner } from './fake-runner.ts';
+import { type MachineWords, machineOf } from './machines.ts';
+import type { RunnerDisk, RunnerParts } from './runner-parts.ts';
 import { Rng } from './prng.ts';
 import { sha } from './replica.ts';
+import type { TestFault } from './script.ts';
+import { TESTED } from './self-test-work.ts';
 import type { World } from './world.ts';
 
-type Member = {
+export type Member = {
   readonly name: string;
   readonly trust: 'own' | 'rented';
   readonly slots: number;
+  readonly machine: MachineWords;
   id: RunnerId | undefined;
   process: FakeRunner | undefined;
   boots: number;
+  readonly disk: RunnerDisk;
+  /** Version of the files on it. */
+  version: string;
+  testing: TestFault;
+  /** Processes on machines of others that have its credential. */
+  readonly thieves: FakeRunner[];
 };
 
 const REGISTER_AGAIN_MS = 2_000;
+/** A supervisor starts an agent that has ended after this. */
+const START_AGAIN_MS = 3_000;
+const LOOK_AGAIN_MS = 7_000;
 
 export class Fleet {
   readonly members: Member[] = [];
@@ -33,7 +48,20 @@ export class Fleet {
 
   /** A machine with a fresh join token. */
   join(trust: 'own' | 'rented', slots: number): Member {
-    const member: Member = { name: `${trust}-${this.members.length}`, trust, slots, id: undefined, process: undefined, boots: 0 };
+    const name = `${trust}-${this.members.length}`;
+    const member: Member = {
+      name,
+      trust,
+      slots,
+      machine: machineOf(this.#world.script.seed, name),
+      id: undefined,
+      process: undefined,
+      boots: 0,
+      disk: { credential: `sp-run-${sha(`credential ${name}`)}`, keepFails: 0, keepDies: 0 },
+      version: this.#world.offered ?? '1',
+      testing: 'right',
+      thieves: [],
+    };
     this.members.push(member);
     void this.#register(member);
     return member;
@@ -41,7 +69,7 @@ export class Fleet {
 
   /** Whether any runner still holds a grant, be it one that no longer counts. */
   working(): boolean {
-    return this.members.some(({ process }) => process?.alive === true && process.holds > 0);
+    return this.members.some(({ process, thieves }) => [process, ...thieves].some((one) => one?.alive === true && one.holds > 0));
   }
 
   leave(member: Member): void {
@@ -53,25 +81,118 @@ export class Fleet {
   boot(member: Member): void {
     this.leave(member);
     if (member.id === undefined) return;
-    const { clock, faults, objects, storage } = this.#world;
+    const { id } = member;
     member.boots += 1;
-    member.process = new FakeRunner(
-      {
-        name: member.name,
-        trust: member.trust,
-        slots: member.slots,
-        credential: credentialOf(member),
-        clock,
-        rng: Rng.named(this.#world.script.seed, `${member.name} ${member.boots}`),
-        faults,
-        objects,
-        storage: member.trust === 'own' ? storage : undefined,
-        plane: () => this.#world.plane,
-        fault: (attempt, trust) => this.#world.stageFault(attempt, trust),
-        onRefused: () => this.#world.note(`${member.name} was refused`),
+    const bootId = `boot-${String(member.boots).padStart(4, '0')}`;
+    const world = this.#world;
+    member.process = this.#process(member, id, bootId, {
+      onRefused: () => {
+        world.note(`${member.name} was refused`);
+        world.fleetOracle.died(id);
       },
-      member.boots,
-    );
+      onEnded: () => {
+        member.version = world.offered ?? member.version;
+        world.clock.at(START_AGAIN_MS, () => this.#bootDead(member));
+      },
+    });
+  }
+
+  #bootDead(member: Member): void {
+    if (member.process?.alive !== true) this.boot(member);
+  }
+
+  #process(
+    member: Member,
+    id: RunnerId,
+    bootId: string,
+    more: Pick<RunnerParts, 'onRefused' | 'onEnded'> & Partial<RunnerParts>,
+  ): FakeRunner {
+    const world = this.#world;
+    const { clock, faults, objects, storage } = world;
+    const parts: RunnerParts = {
+      id,
+      name: member.name,
+      trust: member.trust,
+      slots: member.slots,
+      machine: member.machine,
+      disk: member.disk,
+      version: member.version,
+      rotates: world.script.fleet?.credentialMs !== undefined,
+      clock,
+      rng: Rng.named(world.script.seed, `${member.name} ${bootId.startsWith('boot') ? member.boots : bootId}`),
+      faults,
+      objects,
+      storage: member.trust === 'own' ? storage : undefined,
+      plane: () => world.plane,
+      fault: (attempt, trust) => world.stageFault(attempt, trust),
+      testing: (answered) => (member.testing !== 'turns' ? member.testing : answered < TESTED.size ? 'right' : 'turns'),
+      told: () => world.fleetOracle,
+      ...more,
+    };
+    return new FakeRunner(parts, bootId);
+  }
+
+  /** Somebody else has a copy of its credential, and a process with it. `late`: that speaks once the credential was replaced. */
+  async steal(member: Member, late: boolean): Promise<void> {
+    const { id, disk } = member;
+    if (id === undefined) return;
+    const world = this.#world;
+    const copy: RunnerDisk = { credential: disk.credential, keepFails: 0, keepDies: 0 };
+    world.fleetOracle.stolen(id);
+    if (late) while (disk.credential === copy.credential && !world.healed) await world.clock.sleep(LOOK_AGAIN_MS);
+    // A lease and more after that: what comes within one may have been on its way.
+    if (late) await world.clock.sleep(LOOK_AGAIN_MS * 4);
+    if (world.healed) return;
+    world.strike('theft', `somebody has the credential of ${member.name}`);
+    const stalls = member.trust === 'own' || world.rng.chance(50);
+    const thief = this.#process(member, id, `thief-${String(member.thieves.length + 1).padStart(4, '0')}`, {
+      disk: copy,
+      storage: undefined,
+      onRefused: () => world.note(`a thief of ${member.name} was refused`),
+      onEnded: () => undefined,
+      ...(stalls ? { fault: () => 'stalls' as const } : {}),
+    });
+    member.thieves.push(thief);
+  }
+
+  /** Told to end, and started again later. */
+  async term(member: Member, awayMs: number): Promise<void> {
+    const ended = member.process;
+    if (ended?.alive !== true) return;
+    await ended.term();
+    await this.#world.clock.sleep(awayMs);
+    if (member.process === ended) this.#bootDead(member);
+  }
+
+  /** After the faults an operator lets back in whom nobody has anything against: thieves were ended. */
+  async readmit(): Promise<void> {
+    for (const member of this.members) {
+      const standing = member.id === undefined ? undefined : this.#world.fleetOracle.standing(member.id);
+      if (standing === undefined || standing.status === 'ready' || standing.status === 'banned') continue;
+      if (standing.status !== 'quarantined' || standing.stolen) await this.setStatus(member, 'ready');
+    }
+  }
+
+  /** Of a runner against which there is nothing and which would get no work all the same: why. */
+  unfit(): string | undefined {
+    const { fleetOracle, reader, script } = this.#world;
+    const rows = new Map(reader.runners().map((row) => [row.id, row]));
+    for (const { id, name, trust, process } of this.members) {
+      const row = id === undefined ? undefined : rows.get(id);
+      if (id === undefined || row === undefined || process?.alive !== true) continue;
+      const standing = fleetOracle.standing(id);
+      if (row.status !== 'ready' && row.status !== 'quarantined' && row.status !== 'banned')
+        return `${name} is ${row.status} although an operator lifted that`;
+      if (row.status !== 'ready' || standing?.stolen === true) continue;
+      if (row.boot_id !== process.bootId) return `${name} runs as ${process.bootId}, its control plane knows ${row.boot_id}`;
+      if (row.agent_version !== process.version)
+        return `${name} runs version ${process.version}, its control plane says ${row.agent_version}`;
+      const held = script.fleet?.selfTest === 'all' || (script.fleet?.selfTest === 'rented' && trust === 'rented');
+      const passed = (JSON.parse(row.tests ?? '{"stages":{}}') as { stages: Record<string, { passed: boolean }> }).stages;
+      const failed = held ? [...TESTED].find((stage) => passed[stage]?.passed !== true) : undefined;
+      if (failed !== undefined) return `${name} answers self-tests rightly, and that of ${failed} has not passed`;
+    }
+    return undefined;
   }
 
   /** As an operator does it. */
@@ -87,7 +208,7 @@ export class Fleet {
       if (ctx.tx.joinToken(hash) === undefined) insertToken(ctx, member);
     });
     try {
-      await plane.run((ctx) => void registerRunner(ctx, requestOf(member, true), hash, credentialOf(member)));
+      await plane.run((ctx) => void registerRunner(ctx, requestOf(member, true), hash, hashSecret(member.disk.credential)));
       this.#world.breach('refusal', `${member.name} is rented and offers miner storage, and was let in`);
     } catch (error) {
       if (!(error instanceof SealpoolError) || error.status >= 500) throw error;
@@ -104,11 +225,11 @@ export class Fleet {
         if (plane === undefined) throw new Error('nobody answers');
         if (member.trust === 'rented') await this.#refused(plane, member);
         const row = await plane.run((ctx) => {
-          const known = ctx.tx.runnerByCredential(credentialOf(member));
+          const known = ctx.tx.runnerByCredential(hashSecret(member.disk.credential));
           if (known !== undefined) return known;
           const hash = tokenOf(member);
           if (ctx.tx.joinToken(hash) === undefined) insertToken(ctx, member);
-          return registerRunner(ctx, requestOf(member, member.trust === 'own'), hash, credentialOf(member));
+          return registerRunner(ctx, requestOf(member, member.trust === 'own'), hash, hashSecret(member.disk.credential));
         });
         member.id = row.id;
         this.boot(member);
@@ -119,15 +240,14 @@ export class Fleet {
   }
 }
 
-const credentialOf = ({ name }: Member): string => sha(`credential ${name}`);
 const tokenOf = ({ name }: Member): string => sha(`token ${name}`);
 
 function insertToken(ctx: Context, member: Member): void {
-  const { trust } = member;
-  ctx.tx.insertJoinToken({ hash: tokenOf(member), trust, labels: [], expiresMs: ctx.nowMs + 1e9, usedBy: null });
+  const { trust, machine } = member;
+  ctx.tx.insertJoinToken({ hash: tokenOf(member), trust, labels: machine.labels, expiresMs: ctx.nowMs + 1e9, usedBy: null });
 }
 
-function requestOf({ name }: Member, withStorage: boolean): RegisterRequest {
+function requestOf({ name, machine }: Member, withStorage: boolean): RegisterRequest {
   return {
     token: 'x'.repeat(32),
     name,
@@ -135,6 +255,6 @@ function requestOf({ name }: Member, withStorage: boolean): RegisterRequest {
     agentVersion: '1',
     stages: [...Stage.options],
     storage: withStorage ? ['store'] : [],
-    resources: { cores: 8, ramBytes: 1e11, diskFreeBytes: 1e12, gpus: [] },
+    resources: machine.resources,
   };
 }

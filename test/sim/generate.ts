@@ -5,7 +5,8 @@ import type { Cell } from './coverage-table.ts';
 import { Rng } from './prng.ts';
 import { scheme } from './schemes.ts';
 import { actionsFor, holdsFor, targetOf } from './target.ts';
-import { type Action, type Existing, FAULTS, type Item, type Script, type When } from './script.ts';
+import { fleetItems, fleetSettings } from './fleet-faults.ts';
+import { type Action, type Existing, type Item, OTHER_FAULTS, type Script, type When } from './script.ts';
 
 const FAULTS_MS = 15 * 60_000;
 /** Beyond the numbers that the sealer plan takes. */
@@ -65,7 +66,7 @@ export function generate(seed: number): Script {
         [2, rng.between(300, 3_000)],
       ]),
     };
-    put(rng, items, when, aimed(rng, rng.pick(FAULTS), states));
+    put(rng, items, when, aimed(rng, rng.pick(OTHER_FAULTS), states));
   }
   put(
     rng,
@@ -74,6 +75,8 @@ export function generate(seed: number): Script {
     actionsFor(rng, target),
   );
   items.push(...scheme(rng, { states: statesOf(0), jobs: planned.length, askedMs: planned.length * 2_000 }));
+  const fleet = fleetSettings(seed, target);
+  items.push(...fleetItems(seed, target));
   return {
     seed,
     sealProof: rng.weighted([
@@ -90,6 +93,7 @@ export function generate(seed: number): Script {
     ],
     ...(sectors.length === 0 ? {} : { sectors }),
     ...(target.fault === 'receiver' || rng.chance(6) ? { webhook: true } : {}),
+    ...(fleet === undefined ? {} : { fleet }),
     items,
     faultsMs: FAULTS_MS,
   };

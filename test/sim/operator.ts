@@ -9,7 +9,7 @@ import { SealpoolError } from '../../src/schema/problem.ts';
 import { EPOCH_MS } from './fake-chain.ts';
 import { dataOf } from './existing.ts';
 import { hashOf, sha } from './replica.ts';
-import type { Action } from './script.ts';
+import type { Action, Fault } from './script.ts';
 import { ACTOR, MINER, type World } from './world.ts';
 
 /** Client data sent in, as the route of pieces does it: the object first, then the row. */
@@ -184,6 +184,13 @@ export async function act(world: World, action: Action): Promise<void> {
     case 'runner':
       await runner(world, action);
       return;
+    case 'tests': {
+      const member = fleet.members[action.runner];
+      if (member === undefined) return;
+      member.testing = action.how;
+      world.strike('self_test', `${member.name} answers self-tests: ${action.how}`);
+      return;
+    }
     case 'restart':
       await world.restart(action.awayMs, action.crash, action.change);
       return;
@@ -207,10 +214,28 @@ export async function act(world: World, action: Action): Promise<void> {
   }
 }
 
+/** As the coverage table counts what an action does to a runner. */
+const STRIKES: Partial<Record<Extract<Action, { do: 'runner' }>['act'], Fault>> = {
+  drain: 'fleet_hand',
+  cordon: 'fleet_hand',
+  ban: 'fleet_hand',
+  ready: 'fleet_hand',
+  sigterm: 'hand_back',
+  upgrade: 'hand_back',
+  cut: 'cut',
+  found_out: 'fleet_hand',
+};
+
 async function runner(world: World, action: Extract<Action, { do: 'runner' }>): Promise<void> {
   const member = world.fleet.members[action.runner];
   if (member === undefined) return;
-  world.strike('runner_lost', `${member.name}: ${action.act}`);
+  const { fleet } = world;
+  if (action.act === 'thief' || action.act === 'late_thief') {
+    await fleet.steal(member, action.act === 'late_thief');
+    return;
+  }
+  // Of the next credential something goes wrong only when it comes.
+  if (!action.act.startsWith('keep_')) world.strike(STRIKES[action.act] ?? 'runner_lost', `${member.name}: ${action.act}`);
   switch (action.act) {
     case 'leave':
       world.fleet.leave(member);
@@ -221,8 +246,31 @@ async function runner(world: World, action: Extract<Action, { do: 'runner' }>): 
     case 'freeze':
       if (member.process !== undefined) member.process.frozenUntilMs = world.clock.nowMs + action.ms;
       return;
+    case 'cut':
+      if (member.process !== undefined) member.process.cutUntilMs = world.clock.nowMs + action.ms;
+      return;
+    case 'found_out':
+      await world.clock.sleep(action.ms);
+      for (const thief of member.thieves) thief.die();
+      await fleet.setStatus(member, 'ready').catch(() => undefined);
+      return;
+    case 'sigterm':
+      await fleet.term(member, action.ms);
+      return;
+    case 'upgrade':
+      world.offered = String(Number(world.offered ?? '1') + 1);
+      return;
+    case 'keep_fails':
+      member.disk.keepFails += 1;
+      await member.process?.beat();
+      return;
+    case 'keep_dies':
+      member.disk.keepDies += 1;
+      await member.process?.beat();
+      return;
     default: {
       const status = { drain: 'draining', cordon: 'cordoned', ban: 'banned', ready: 'ready' } as const;
+      if (action.act === 'ban' && member.id !== undefined) world.fleetOracle.banning(member.id);
       await world.fleet.setStatus(member, status[action.act]).catch(() => undefined);
     }
   }

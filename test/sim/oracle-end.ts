@@ -75,7 +75,7 @@ export function alive(reader: Reader, history: HistoryOracle, broken: Broken): v
   }
 }
 
-/** After everything ended: nothing is left open, and nothing is left over. */
+/** After everything ended: nothing is left open, and nothing is left over. Answers which objects are to be there. */
 export function cleared(
   parts: {
     reader: Reader;
@@ -86,7 +86,7 @@ export function cleared(
     orphans: ReadonlySet<string>;
   },
   broken: Broken,
-): void {
+): ReadonlySet<string> {
   const { reader, objects, chain } = parts;
   for (const { id, step, last_error } of reader.effects().filter(({ status }) => status === 'open'))
     broken('liveness', `effect ${id} (${step}) is open for ever: ${last_error}`);
@@ -107,6 +107,7 @@ export function cleared(
   if (reader.uploads().length > 0) broken('objects', `uploads of ${reader.uploads()[0]?.attempt} are left in the database`);
   const stuck = chain.mempool();
   if (stuck.length > 0) broken('nonces', `message ${stuck[0]?.cid} with nonce ${stuck[0]?.nonce} is stuck in the mempool`);
+  return new Set([...wanted].filter((key) => !parts.orphans.has(key)));
 }
 
 function finished(

@@ -5,6 +5,9 @@
  */
 import type { EventRow, JobRow, Reader } from './reader.ts';
 
+/** An event of a job. */
+type JobEvent = EventRow & { readonly job: string };
+
 type Tables = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, string>>>>>>;
 
 /** A job as its events tell it. */
@@ -39,10 +42,13 @@ export class HistoryOracle {
     this.#broken = broken;
   }
 
-  /** Reads on; answers the events that are new. */
+  /** Reads on; answers the events that are new, also those of no job. */
   look(reader: Reader): EventRow[] {
-    const fresh = reader.events(this.#seq).filter(({ job }) => job !== null);
-    for (const event of fresh) this.#fold(event);
+    const fresh = reader.events(this.#seq);
+    for (const event of fresh) {
+      if (event.job === null) this.#seq = Math.max(this.#seq, event.seq);
+      else this.#fold({ ...event, job: event.job });
+    }
     const rows = reader.jobs();
     for (const row of rows) this.#compare(row);
     if (rows.length !== this.jobs.size) this.#broken('fold', `${rows.length} rows and ${this.jobs.size} jobs in the history`);
@@ -56,7 +62,7 @@ export class HistoryOracle {
     return fresh;
   }
 
-  #fold(event: EventRow): void {
+  #fold(event: JobEvent): void {
     const detail = JSON.parse(event.detail) as Record<string, unknown>;
     const fail = (promise: string, what: string): void =>
       this.#broken(promise, `event ${event.seq} (${event.kind} of ${event.job}): ${what}`);

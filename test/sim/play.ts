@@ -4,6 +4,7 @@
  * after every step and at each of these ends.
  */
 import { createHash } from 'node:crypto';
+import { nothingElse } from './collecting.ts';
 import { alive, cleared, ended, keptWhole } from './oracle-end.ts';
 import { abort, act, resume } from './operator.ts';
 import type { Item, Script } from './script.ts';
@@ -14,6 +15,8 @@ import { BrokenPromise, World } from './world.ts';
 export const LIVENESS_BOUND_MS = 3 * 3_600_000;
 /** Longer than a pre-commit lives (30 days and a little). */
 const EXPIRY_MS = 32 * 86_400_000;
+/** Within so much time after the end every honest runner would get work again. */
+const FIT_WITHIN_MS = 10 * 60_000;
 /** Steps without end are a loop. */
 const MOST_STEPS = 60_000;
 
@@ -119,11 +122,14 @@ async function withoutFaults(world: World): Promise<void> {
   world.stageFaults.length = 0;
   // A stage that hangs for ever hangs until its machine is started anew.
   for (const member of world.fleet.members) {
+    for (const thief of member.thieves) thief.die();
+    member.testing = 'right';
     if (member.process?.alive === true) world.fleet.boot(member);
-    if (member.process !== undefined) member.process.frozenUntilMs = 0;
+    if (member.process !== undefined) Object.assign(member.process, { frozenUntilMs: 0, cutUntilMs: 0 });
   }
   world.fleet.join('own', 4);
   await advance(world, world.clock.nowMs + 60_000, () => world.plane?.ready === true);
+  await inTime(world, world.fleet.readmit());
   await settle(world);
 }
 
@@ -163,9 +169,25 @@ async function withGoodWill(world: World): Promise<void> {
   // A receiver that failed is tried again after minutes.
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => world.posted);
   world.checkPosted();
+  await advance(world, world.clock.nowMs + FIT_WITHIN_MS, () => world.fleet.unfit() === undefined);
+  const unfit = world.fleet.unfit();
+  if (unfit !== undefined) world.breach('liveness', unfit);
   world.checkPledged();
-  cleared(world, (promise, what) => world.breach(promise, what));
+  const wanted = cleared(world, (promise, what) => world.breach(promise, what));
+  await collectLast(world, wanted);
   world.check();
+}
+
+/** What a last collection leaves is what jobs keep; a look after it finds nothing. */
+async function collectLast(world: World, wanted: ReadonlySet<string>): Promise<void> {
+  const { plane, reader } = world;
+  if (plane === undefined) return;
+  await advance(world, world.clock.nowMs + 1_000, () => false);
+  await inTime(world, plane.collect(true));
+  await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => reader.openEffects() === 0);
+  nothingElse(world.objects, wanted, (promise, what) => world.breach(promise, what));
+  const { items } = await inTime(world, plane.collect(false));
+  for (const { key, reason } of items) world.breach('garbage', `${key} is called garbage (${reason}) right after a collection`);
 }
 
 const indexOf = (world: World, id: string): number => world.history.jobs.get(id)?.index ?? -1;

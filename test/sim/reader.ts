@@ -3,7 +3,9 @@ import Database from 'better-sqlite3';
 
 export type EventRow = {
   readonly seq: number;
-  readonly job: string;
+  /** Null: of a runner, or of nobody. */
+  readonly job: string | null;
+  readonly runner: string | null;
   readonly generation: number;
   readonly at_ms: number;
   readonly actor: string;
@@ -35,6 +37,15 @@ export type AttemptRow = {
   readonly epoch: number;
   readonly status: string;
   readonly runner: string;
+  readonly granted_ms: number;
+};
+export type RunnerLine = {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly boot_id: string;
+  readonly agent_version: string | null;
+  readonly tests: string | null;
 };
 export type EffectLine = {
   readonly id: string;
@@ -67,6 +78,8 @@ export class Reader {
   readonly #threads: Database.Statement<[]>;
   readonly #openEffects: Database.Statement<[]>;
   readonly #dataVersion: Database.Statement<[]>;
+  readonly #collected: Database.Statement<[]>;
+  #keysOf: string[][] = [];
   #seen = -1;
 
   constructor(path: string) {
@@ -74,6 +87,7 @@ export class Reader {
     this.#dataVersion = this.#db.prepare('pragma data_version').pluck();
     this.#threads = this.#db.prepare('select * from threads order by id');
     this.#openEffects = this.#db.prepare("select count(*) from effects where status = 'open'").pluck();
+    this.#collected = this.#db.prepare("select want from effects where step = 'Collect' order by seq").pluck();
     this.#events = this.#db.prepare('select * from events where seq > ? order by seq');
     this.#jobs = this.#db.prepare('select * from jobs order by seq');
     this.#running = this.#db.prepare("select * from attempts where status = 'running' order by seq");
@@ -99,12 +113,23 @@ export class Reader {
     return this.#running.all() as AttemptRow[];
   }
 
+  runners(): RunnerLine[] {
+    return this.#all('select id, name, status, boot_id, agent_version, tests from runners order by seq');
+  }
+
   attempts(): AttemptRow[] {
     return this.#all('select * from attempts order by seq');
   }
 
   effects(): EffectLine[] {
     return this.#all('select * from effects order by seq');
+  }
+
+  /** Keys that the collector wanted deleted, of objects and of uploads, ever. */
+  collected(): string[] {
+    const wants = this.#collected.all() as string[];
+    if (wants.length !== this.#keysOf.length) this.#keysOf = wants.map((want) => keysIn(want));
+    return this.#keysOf.flat();
   }
 
   jobOfMessage(cid: string): string | undefined {
@@ -148,4 +173,9 @@ export class Reader {
   #all<T>(sql: string): T[] {
     return this.#db.prepare(sql).all() as T[];
   }
+}
+
+function keysIn(want: string): string[] {
+  const { keys, uploads = [] } = JSON.parse(want) as { keys: string[]; uploads?: { key: string }[] };
+  return [...keys, ...uploads.map(({ key }) => key)];
 }

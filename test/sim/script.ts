@@ -30,12 +30,13 @@ export type Port =
   | 'objects.delete'
   | 'net.next'
   | 'net.heartbeat'
-  | 'webhook.post';
+  | 'webhook.post'
+  | 'wake.poll';
 
 /**
  * `crash_before`, `crash_after`: the control plane dies before the call was made, or after it was done and
  * before its answer came. `lost`: done, but the answer is an error. `twice`: done twice. `stale`: a node that
- * lags answers. `full`: the database's disk is full.
+ * lags answers. `full`: the database's disk is full. Of `wake.poll`, the word that wakes a long poll: `lost` or `twice`.
  */
 export type PortFault = 'error' | 'permanent' | 'lost' | 'twice' | 'delay' | 'stale' | 'crash_before' | 'crash_after' | 'full' | 'io_error';
 
@@ -64,7 +65,10 @@ export type StageFault =
   | 'wrong_size'
   | 'unparsable'
   | 'hang'
-  | 'die';
+  | 'die'
+  /** Heartbeats go on, without progress or with made-up one. */
+  | 'stalls'
+  | 'pretends';
 
 export type Action =
   | {
@@ -85,9 +89,11 @@ export type Action =
   | {
       readonly do: 'runner';
       readonly runner: number;
-      readonly act: 'leave' | 'reboot' | 'freeze' | 'drain' | 'cordon' | 'ban' | 'ready';
+      readonly act: 'leave' | 'reboot' | 'freeze' | 'drain' | 'cordon' | 'ban' | 'ready' | FleetAct;
       readonly ms: number;
     }
+  /** How the runner answers self-tests from now on. */
+  | { readonly do: 'tests'; readonly runner: number; readonly how: TestFault }
   | { readonly do: 'join'; readonly trust: 'own' | 'rented' }
   | { readonly do: 'restart'; readonly awayMs: number; readonly crash: boolean; readonly change?: SettingsChange }
   | { readonly do: 'stall'; readonly ms: number }
@@ -105,6 +111,27 @@ export type Action =
       readonly code: number;
     }
   | { readonly do: 'rot'; readonly what: 'object' | 'stored'; readonly match?: string };
+
+/**
+ * `sigterm`: a spot notice, after `ms` it is started again. `cut`: its network is cut for `ms`. `upgrade`: other software waits for
+ * all. `thief`: a second process with its credential. `late_thief`: one with the credential that it has now, which speaks once that
+ * was replaced. `found_out`: an operator sees after `ms` who the thief is, ends it and lifts the quarantine. `keep_fails`: its disk cannot keep the next credential once. `keep_dies`: it dies once it has kept it, before its
+ * first use.
+ */
+export type FleetAct = 'sigterm' | 'cut' | 'upgrade' | 'thief' | 'late_thief' | 'found_out' | 'keep_fails' | 'keep_dies';
+
+/** `turns`: the first answers are right. */
+export type TestFault = 'right' | 'wrong' | 'failed' | 'silent' | 'slow' | 'turns';
+
+/** What the control plane is set to ask of runners; in a day's proportions, but in minutes. */
+export type FleetSettings = {
+  readonly credentialMs?: number;
+  readonly selfTest?: 'rented' | 'all';
+  readonly canaryEveryMs?: number;
+  /** Deadlines of every stage: between two signs of progress, and in all. */
+  readonly progressMs?: number;
+  readonly stageMs?: number;
+};
 
 export type SettingsChange = {
   readonly allowCc?: boolean;
@@ -132,13 +159,14 @@ export type Script = {
   readonly sectors?: readonly Existing[];
   /** Events are posted to a receiver. */
   readonly webhook?: boolean;
+  readonly fleet?: FleetSettings;
   readonly items: readonly Item[];
   /** Faults end at the latest after this long. */
   readonly faultsMs: number;
 };
 
 /** Groups of faults, as the coverage table counts them. */
-export const FAULTS = [
+const OF_ALL = [
   'none',
   'crash',
   'restart',
@@ -164,4 +192,9 @@ export const FAULTS = [
   'resume_back',
   'operator_refused',
 ] as const;
+/** Those of runners on hostile machines. */
+export const FLEET_FAULTS = ['credential', 'theft', 'runner_stalls', 'self_test', 'fleet_hand', 'hand_back', 'cut', 'wake_up'] as const;
+export type FleetFault = (typeof FLEET_FAULTS)[number];
+export const OTHER_FAULTS = OF_ALL;
+export const FAULTS = [...OF_ALL, ...FLEET_FAULTS] as const;
 export type Fault = (typeof FAULTS)[number];

@@ -14,12 +14,14 @@ import { Coverage } from './coverage.ts';
 import { BEGIN_MS, VirtualClock } from './clock.ts';
 import { ControlPlane } from './control-plane.ts';
 import { EPOCH_MS, FakeChain } from './fake-chain.ts';
+import { collectedIsDead } from './collecting.ts';
 import { FakeObjects } from './fake-objects.ts';
 import { FakeReceiver } from './fake-receiver.ts';
 import { Faults } from './faults.ts';
 import { knownSector, putFiles } from './existing.ts';
 import { sectorKey } from './ledger.ts';
 import { Fleet } from './fleet.ts';
+import { FleetOracle } from './oracle-fleet.ts';
 import { ChainOracle } from './oracle-chain.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
@@ -27,7 +29,9 @@ import { allPosted } from './oracle-webhooks.ts';
 import { Rng } from './prng.ts';
 import { KeptStore } from './kept-store.ts';
 import { Reader } from './reader.ts';
+import { Stage } from '../../src/schema/stage.ts';
 import type { Fault, Script, SettingsChange, StageFault } from './script.ts';
+import { WAITING, faultOf, isLie } from './struck.ts';
 import type { MinerStorage } from './work.ts';
 
 export const MINER = MinerId.parse('t01000');
@@ -58,7 +62,10 @@ export class World {
   readonly coverage = new Coverage();
   history: HistoryOracle;
   readonly chainOracle: ChainOracle;
+  fleetOracle: FleetOracle;
   readonly fleet: Fleet;
+  /** Version of the files that runners are to run, once others than theirs are handed out. */
+  offered: string | undefined;
   readonly rng: Rng;
   readonly script: Script;
   reader!: Reader;
@@ -101,6 +108,7 @@ export class World {
     this.#uninstall = this.clock.install();
     const broken = (promise: string, what: string): void => this.breach(promise, what);
     this.history = new HistoryOracle(planTables(), broken);
+    this.fleetOracle = this.#newFleetOracle(false);
     this.chainOracle = new ChainOracle(this.chain, (cid) => this.reader.jobOfMessage(cid), broken);
     this.faults.onStrike = (fault, what) => this.strike(fault, what);
     this.chain.onBadLuck = (kind, number) => {
@@ -139,6 +147,7 @@ export class World {
     this.#change = { ...this.#change, ...change };
     this.#lives += 1;
     const { clock, faults, chain, objects } = this;
+    objects.now = () => clock.nowMs;
     const rng = Rng.named(this.script.seed, `life ${this.#lives}`);
     this.plane = new ControlPlane({
       clock,
@@ -150,6 +159,7 @@ export class World {
       store: this.#store,
       receiver: this.receiver,
       settings: () => this.settings(),
+      offered: () => this.offered,
       onDeath: () => this.#revive(),
     });
   }
@@ -205,7 +215,8 @@ export class World {
     this.reader.close();
     this.reader = new Reader(this.#path);
     this.history = new HistoryOracle(planTables(), (promise, what) => this.breach(promise, what));
-    this.history.look(this.reader);
+    this.fleetOracle = this.#newFleetOracle(true);
+    for (const event of this.history.look(this.reader)) this.fleetOracle.event(event);
     this.#jobsAsleep = undefined;
     const rows = this.reader.jobs();
     this.chainOracle.restored((job) => rows.some(({ id, state }) => state === 'Aborted' && id === job));
@@ -215,14 +226,35 @@ export class World {
     this.strike('restore', 'the disk is lost, and the backup restored');
   }
 
+  #newFleetOracle(restored: boolean): FleetOracle {
+    return new FleetOracle({
+      settings: this.script.fleet ?? {},
+      nowMs: () => this.clock.nowMs,
+      restored,
+      broken: (promise, what) => this.breach(promise, what),
+      note: (line) => this.note(line),
+      trouble: (what) => this.strike('credential', what),
+      ...(restored ? { before: this.fleetOracle } : {}),
+    });
+  }
+
   settings(): Settings {
+    const { fleet = {} } = this.script;
+    const ofAll = (ms: number | undefined): Partial<Record<Stage, number>> => Object.fromEntries(Stage.options.map((stage) => [stage, ms]));
     const { allowCc = true, threads = this.script.threads, lastSector = 100, maxRetries = 4 } = this.#change;
     const pledged = new Set(this.script.items.flatMap((item) => (item.do === 'pledge' ? [item.plan] : [])));
     const plans = PlanName.options.filter((plan) => pledged.has(plan));
     return {
       ...DEFAULTS,
+      // An hour would be most of a story.
+      patienceMs: 60_000,
       retry: { firstWaitMs: 1_000, maxWaitMs: 60_000, maxRetries },
       network: 'dev',
+      ...(fleet.credentialMs === undefined ? {} : { credentialMs: fleet.credentialMs }),
+      ...(fleet.selfTest === undefined ? {} : { selfTest: fleet.selfTest }),
+      ...(fleet.canaryEveryMs === undefined ? {} : { canaryEveryMs: fleet.canaryEveryMs }),
+      ...(fleet.progressMs === undefined ? {} : { progressMs: ofAll(fleet.progressMs) }),
+      ...(fleet.stageMs === undefined ? {} : { stageMs: ofAll(fleet.stageMs) }),
       miners: { [MINER]: { sealProof: this.script.sealProof, firstSector: 1, lastSector, allowCc } },
       threads: plans.flatMap((plan) =>
         Array.from({ length: threads }, (_, index) => ({ worker: plan, index, plan, miner: null, auto: false })),
@@ -245,7 +277,9 @@ export class World {
     this.#jobsAsleep = undefined;
     const told = new Map([...this.history.jobs].map(([id, { state }]) => [id, state]));
     for (const row of this.history.look(this.reader)) {
-      const job = this.history.jobs.get(row.job);
+      this.fleetOracle.event(row);
+      const job = row.job === null ? undefined : this.history.jobs.get(row.job);
+      if (this.timeline !== undefined && row.job === null) this.note(`${row.runner ?? ''} ${row.kind} ${row.detail}`);
       if (job === undefined) continue;
       if (this.timeline !== undefined)
         this.note(
@@ -256,6 +290,8 @@ export class World {
       if (row.to_state !== null) told.set(job.id, row.to_state);
       if (row.to_state !== null && row.kind !== 'paused' && row.kind !== 'resumed') this.onState(job);
     }
+    collectedIsDead(this.reader, (promise, what) => this.breach(promise, what));
+    this.fleetOracle.look(this.reader, this.plane?.ready === true);
     artifactsWhole(this.reader, this.objects, this.spoilt, (promise, what) => this.breach(promise, what));
     if (this.#broken !== undefined) throw this.#broken;
   }
@@ -309,8 +345,7 @@ export class World {
     );
     const [found] = at < 0 ? [] : this.stageFaults.splice(at, 1);
     if (found === undefined) return undefined;
-    const kind: Fault = found.how === 'die' || found.how === 'hang' ? 'runner_lost' : isLie(found.how) ? 'runner_lies' : 'runner_fails';
-    this.strike(kind, `stage ${found.how}`, job?.id);
+    this.strike(faultOf(found.how), `stage ${found.how}`, job?.id);
     return found.how;
   }
 
@@ -329,34 +364,4 @@ export class World {
     const ours = readdirSync(folder).filter((name) => name.startsWith(basename(this.#path)));
     for (const name of [...ours, 'admin.token']) rmSync(join(folder, name), { force: true });
   }
-}
-
-const LIES: ReadonlySet<StageFault> = new Set([
-  'wrong_comm_r',
-  'wrong_comm_d',
-  'garbage',
-  'garbage_hash',
-  'forged',
-  'bad_proof',
-  'missing_output',
-  'extra_output',
-  'wrong_size',
-  'unparsable',
-]);
-
-/** Jobs that a fault of this kind can touch, by what they wait for; others touch everybody. */
-const WAITING: Partial<Record<Fault, readonly string[]>> = {
-  chain_error: ['effect'],
-  chain_refuses: ['effect'],
-  chain_lags: ['effect'],
-  nonce_race: ['effect'],
-  mempool_loss: ['effect'],
-  object_error: ['stage', 'runner'],
-  network: ['stage', 'runner'],
-  runner_lost: ['stage', 'runner'],
-};
-
-/** Only rented runners lie; own ones break. */
-function isLie(how: StageFault): boolean {
-  return LIES.has(how);
 }

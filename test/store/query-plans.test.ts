@@ -103,6 +103,8 @@ test('what is asked at every turn has an index of just the rows it is about', ()
   expect(first((tx) => tx.jobsForThread('sealer', null, 1))).toBe('SEARCH jobs USING INDEX jobs_for_thread (plan=?)');
   expect(first((tx) => tx.jobsForThread('sealer', MINER, 1))).toBe('SEARCH jobs USING INDEX jobs_for_thread_of_miner (plan=? AND miner=?)');
   expect(first((tx) => tx.freeThreads())).toBe('SCAN threads USING INDEX threads_free');
+  expect(first((tx) => tx.jobsForRunner(['PC1', 'C2'], 9, 3))).toMatch(/^S(CAN|EARCH) jobs USING INDEX jobs_queue/);
+  expect(first((tx) => tx.runningOn([runnerId(1), runnerId(2)]))).toMatch(/attempts USING INDEX attempts_(running|runner)/);
   expect(first((tx) => tx.liveJobs(9, null))).toBe('SEARCH jobs USING INDEX jobs_live (seq<?)');
   expect(first((tx) => tx.runningByThread())).toMatch(/attempts USING INDEX attempts_(running|lease|due)/);
   expect(first((tx) => tx.overdueAttempts(5, 9))).toBe('SEARCH attempts USING INDEX attempts_due (due_ms<?)');
@@ -165,6 +167,8 @@ test('no other question reads or sorts a table', () => {
     tx.attempt(attemptId(1));
     tx.attemptsOfJob(jobId(1));
     tx.runningAttempts(runnerId(1));
+    tx.runningOn([runnerId(1), runnerId(2)]);
+    tx.readyRunners('PC1', 5, 50, 0);
     tx.runningByThread();
     tx.lastEpoch(jobId(1), 'PC1');
     tx.expiredAttempts(5, 9);

@@ -40,7 +40,7 @@ export const RESULT_THREATS: readonly Threat[] = [
   {
     threat: WRONG,
     control: 'who made the replica does not prove it',
-    file: 'scheduler/feasible.ts',
+    file: 'scheduler/placement/feasible.ts',
     find: "runner.trust === 'rented' && work.notBy?.includes(runner.id) === true",
     replace: "runner.trust === 'rented' && work.notBy?.includes('') === true",
     test: 'test/scheduler/blame.test.ts',

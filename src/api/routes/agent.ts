@@ -1,15 +1,14 @@
 /** For agents: register, the fused next, heartbeat. A runner sees nothing but its own attempts. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import { nextCredential } from '../../scheduler/credentials.ts';
-import { heartbeat, registerRunner } from '../../scheduler/fleet.ts';
-import type { RunnerRow } from '../../scheduler/ports.ts';
+import { registerRunner } from '../../scheduler/fleet.ts';
 import { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../../schema/runner.ts';
-import { asRunner, bearer, runnerCredential, runnerOf } from '../auth.ts';
+import { asRunner, bearer, runnerCredential } from '../auth.ts';
+import { answerHeartbeat } from '../heartbeat.ts';
 import { answerNext } from '../next.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { probesOf } from '../probes.ts';
-import { hashSecret, newSecret, secretAfter } from '../secrets.ts';
+import { hashSecret, newSecret } from '../secrets.ts';
 import { drained, upgradeOf } from '../upgrades.ts';
 
 export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
@@ -64,23 +63,15 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       method: 'post',
       path: '/v1/runners/self/heartbeat',
       who: 'runner',
-      summary: 'Keeps leases; says which attempts to stop',
+      summary: 'Keeps leases; says which attempts to stop, and gives them new URLs',
       body: HeartbeatRequest,
       answer: HeartbeatAnswer,
     }),
     async (c) => {
       const { door } = c.var;
       const header = c.req.header('authorization');
-      const hash = runnerCredential(header);
-      const request = c.req.valid('json');
-      const answer = (): Promise<HeartbeatAnswer> =>
-        door.run((ctx) => {
-          const { id } = runnerOf(ctx, hash);
-          const beat = heartbeat(ctx, ctx.tx.runner(id) as RunnerRow, request);
-          const credential = nextCredential(ctx, id, request.bootId, (seed) => secretAfter(bearer(header), 'runner', seed));
-          return credential === undefined ? beat : { ...beat, credential };
-        });
-      return c.json(await asRunner(door, hash, request.bootId, answer), 200);
+      runnerCredential(header);
+      return c.json(await answerHeartbeat(parts, door, bearer(header), c.req.valid('json')), 200);
     },
   );
 }

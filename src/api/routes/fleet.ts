@@ -1,7 +1,7 @@
 /** The fleet: join tokens, runners, and what an operator does to one. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { z } from 'zod';
-import { RunnerId } from '../../schema/ids.ts';
+import { JoinTokenId, RunnerId, joinTokenId } from '../../schema/ids.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { setRunnerStatus } from '../../scheduler/fleet.ts';
 import { did, wholeOnly } from '../auth.ts';
@@ -11,8 +11,8 @@ import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
 import { JoinTokenRequest } from '../requests.ts';
 import { newSecret } from '../secrets.ts';
-import { JoinToken, RunnerLog, RunnerView } from '../views.ts';
-import { runnerLogs, runnerView } from './shown.ts';
+import { JoinToken, JoinTokenView, RunnerLog, RunnerView } from '../views.ts';
+import { joinTokenView, runnerLogs, runnerView } from './shown.ts';
 
 const Id = z.object({ id: RunnerId });
 const Nothing = z.strictObject({});
@@ -48,9 +48,44 @@ export function fleetRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const expiresMs = ctx.nowMs + ttlMs;
         ctx.tx.insertJoinToken({ hash, trust, labels, expiresMs, usedBy: null });
         did(ctx, principal, 'join_token.created', { trust, labels, expiresMs });
-        return { token: secret, trust, labels, expiresMs };
+        return { id: joinTokenId(hash), token: secret, trust, labels, expiresMs };
       };
       return c.json(await c.var.door.run((ctx) => once(ctx, c, () => make(ctx), { secret: { field: 'token', told } })), 200);
+    },
+  );
+  app.openapi(
+    operation(parts, {
+      method: 'get',
+      path: '/v1/runners/tokens',
+      who: 'admin',
+      summary: 'Join tokens that may still be used, without secrets',
+      answer: z.object({ items: z.array(JoinTokenView) }),
+    }),
+    async (c) => {
+      wholeOnly(c.get('principal'));
+      return c.json({ items: await c.var.door.run((ctx) => ctx.tx.openJoinTokens(ctx.nowMs).map(joinTokenView)) }, 200);
+    },
+  );
+  app.openapi(
+    operation(parts, {
+      method: 'delete',
+      path: '/v1/runners/tokens/{id}',
+      who: 'admin',
+      summary: 'End a join token before anybody uses it',
+      params: z.object({ id: JoinTokenId }),
+      answer: JoinTokenView,
+    }),
+    async (c) => {
+      const principal = c.get('principal');
+      wholeOnly(principal);
+      const { id } = c.req.valid('param');
+      const revoke = (ctx: Context): JoinTokenView => {
+        const token = ctx.tx.openJoinTokens(ctx.nowMs).find(({ hash }) => joinTokenId(hash) === id);
+        if (token === undefined || !ctx.tx.revokeJoinToken(token.hash)) throw notFound(`a join token ${id} that may still be used`);
+        did(ctx, principal, 'join_token.revoked', { token: id });
+        return joinTokenView(token);
+      };
+      return c.json(await c.var.door.run(revoke), 200);
     },
   );
   app.openapi(

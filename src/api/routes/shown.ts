@@ -1,16 +1,17 @@
 /** Rows of the database as the API shows them. Secrets' hashes, object keys of pieces and signed bytes stay inside. */
-import { type RunnerId, sectorName } from '../../schema/ids.ts';
+import { type RunnerId, joinTokenId, sectorName } from '../../schema/ids.ts';
 import type { Job } from '../../schema/job.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { deadlineOf } from '../../scheduler/deadlines.ts';
 import type { EffectRow } from '../../scheduler/effects.ts';
 import { epochNow } from '../../scheduler/head.ts';
 import type { Operated } from '../../scheduler/operate.ts';
-import type { ApiTokenRow, PieceRow, RunnerRow, ThreadWithJob, Tx } from '../../scheduler/ports.ts';
+import type { ApiTokenRow, JoinTokenRow, PieceRow, RunnerRow, ThreadWithJob, Tx } from '../../scheduler/ports.ts';
 import { type Principal, mayMiner } from '../auth.ts';
 import { notFound } from '../problems.ts';
 import type {
   ActedView,
+  JoinTokenView,
   MessageView,
   PieceView,
   RunnerLog,
@@ -123,6 +124,10 @@ export function runnerLogs(tx: Tx, id: RunnerId, limit: number): RunnerLog[] {
 export function pieceView(row: PieceRow): PieceView {
   const { key: _key, ...shown } = row;
   return shown;
+}
+
+export function joinTokenView({ hash, trust, labels, expiresMs }: JoinTokenRow): JoinTokenView {
+  return { id: joinTokenId(hash), trust, labels: [...labels], expiresMs };
 }
 
 export function tokenView(row: ApiTokenRow): TokenView {

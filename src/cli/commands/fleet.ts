@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { MinerId } from '../../schema/ids.ts';
-import type { PieceView, RunnerLog, RunnerView } from '../../api/client.ts';
+import type { JoinTokenView, PieceView, RunnerLog, RunnerView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, argument, needed, text, whole } from '../command.ts';
 import { plain, table, time } from '../text.ts';
 import { shown } from '../watch.ts';
@@ -42,7 +42,15 @@ async function joinToken({ client, values, show }: Session): Promise<void> {
   const labels = text(values, 'labels')?.split(',') ?? [];
   show(
     await client.createJoinToken({ trust, labels, ttlMs }),
-    ({ token, expiresMs }) => `${token}\nfor one ${trust} runner, until ${time(expiresMs)} UTC; it is not shown again`,
+    ({ token, id, expiresMs }) => `${token}\n${id}, for one ${trust} runner, until ${time(expiresMs)} UTC; it is not shown again`,
+  );
+}
+
+function joinTokenTable(tokens: readonly JoinTokenView[]): string {
+  if (tokens.length === 0) return 'no join token is open';
+  return table(
+    ['join token', 'trust', 'labels', 'until'],
+    tokens.map(({ id, trust, labels, expiresMs }) => [id, trust, labels.join(' '), time(expiresMs)]),
   );
 }
 
@@ -101,6 +109,20 @@ export const RUNNER_COMMANDS: readonly Command[] = [
     about: 'a single-use join token; it ends after --ttl unless it is used',
     options: { trust: { type: 'string' }, labels: { type: 'string' }, ttl: { type: 'string' } },
     run: joinToken,
+  },
+  {
+    words: 'runners tokens',
+    takes: '',
+    about: 'join tokens that nobody has used yet',
+    run: async ({ client, show }) => show(await client.joinTokens(), ({ items }) => joinTokenTable(items)),
+  },
+  {
+    words: 'runners revoke',
+    takes: 'JOIN_TOKEN',
+    about: 'end a join token before anybody uses it (its jt-… from `runners tokens`); to end a runner, ban it',
+    positionals: [1, 1],
+    run: async ({ client, positionals, show }) =>
+      show(await client.revokeJoinToken(argument(positionals, 0)), ({ id }) => `join token ${id} is revoked`),
   },
   {
     words: 'runners list',

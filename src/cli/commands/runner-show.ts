@@ -47,6 +47,13 @@ export function runnerText(runner: RunnerView): string {
           ['from object store', `${size(network.downBytesPerS)}/s`] as const,
           ['to object store', `${size(network.upBytesPerS)}/s, measured ${time(network.measuredMs)}`] as const,
         ]),
+    ...(has.isolation === undefined
+      ? []
+      : [['stages run in', `${has.isolation.executor}, keeping from them: ${has.isolation.contains.join(' ') || 'nothing'}`] as const]),
+    ...Object.entries(runner.tests).map(
+      ([stage, { passed, atMs, durationMs, reason }]) =>
+        ['self-test', `${stage} ${passed ? `passed in ${durationMs / 1000} s` : `failed: ${reason}`}, ${time(atMs)}`] as const,
+    ),
     ['registered', time(runner.registeredMs)],
     ['last seen', time(runner.lastSeenMs)],
   ];

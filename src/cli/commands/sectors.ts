@@ -1,11 +1,19 @@
 /** `sealpool sectors …` */
 import type { ActedView, SectorPage, SectorView } from '../../api/client.ts';
 import { type Command, Interrupted, type Session, UsageError, argument, text, whole } from '../command.ts';
+import { explanationText } from '../explanation-text.ts';
 import { eventLine, sectorDetailText, sectorTable } from '../sector-text.ts';
 import { plain } from '../text.ts';
 import { shown, toldOnBreak, untilInterrupted } from '../watch.ts';
 
 const REF = 'SECTOR (s-t01000-7 or j-…)';
+
+const EXPLAIN: Omit<Command, 'words'> = {
+  takes: REF,
+  about: 'why it waits, which runner its stage would go to, and what each would cost',
+  positionals: [1, 1],
+  run: async ({ client, positionals, show }) => show(await client.explain(argument(positionals, 0)), explanationText),
+};
 
 async function list(session: Session): Promise<void> {
   const { client, values } = session;
@@ -113,12 +121,10 @@ export const SECTOR_COMMANDS: readonly Command[] = [
   },
   {
     words: 'sectors explain',
-    takes: REF,
-    about: 'why it waits and where its stage would go',
-    positionals: [1, 1],
-    run: async ({ client, positionals, show }) =>
-      show(await client.explain(argument(positionals, 0)), ({ sentence, candidates }) =>
-        [sentence, ...candidates.map(({ runner, name, why }) => `  ${name} (${runner}): ${why}`)].join('\n'),
-      ),
+    ...EXPLAIN,
+  },
+  {
+    words: 'explain',
+    ...EXPLAIN,
   },
 ];

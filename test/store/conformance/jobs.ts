@@ -10,6 +10,7 @@ import { attemptId, effect, effectId, job, jobId, MINER, OTHER_MINER, runnerId, 
 const WAITS: Waiting[] = [
   { for: 'thread' },
   { for: 'runner', stage: 'PC1', sinceMs: 5 },
+  { for: 'runner', stage: 'PC1', sinceMs: 5, rankMs: -7 },
   { for: 'stage', stage: 'C2', attempt: attemptId(1) },
   { for: 'effect', effect: effectId(1) },
   { for: 'retry', untilMs: 9_007_199_254_740_991 },
@@ -117,9 +118,9 @@ export function jobsConformance(fresh: () => Database): void {
 
     test('queues: live and not paused only, oldest or longest waiting first, limited', async () => {
       await fresh().use(async (store) => {
-        const forRunner = (stage: 'PC1' | 'C2', sinceMs: number): Partial<Job> => ({
+        const forRunner = (stage: 'PC1' | 'C2', sinceMs: number, rankMs = sinceMs): Partial<Job> => ({
           state: 'X',
-          waiting: { for: 'runner', stage, sinceMs },
+          waiting: { for: 'runner', stage, sinceMs, ...(rankMs === sinceMs ? {} : { rankMs }) },
         });
         await store.commit((tx) =>
           insertAll(tx, [
@@ -129,7 +130,7 @@ export function jobsConformance(fresh: () => Database): void {
             job(4, { state: 'Aborted' }),
             job(5),
             job(10, forRunner('PC1', 300)),
-            job(11, forRunner('C2', 100)),
+            job(11, forRunner('C2', 900, -100)),
             job(12, forRunner('PC1', 200)),
             job(13, { ...forRunner('PC1', 1), paused: true }),
             job(20, { waiting: { for: 'retry', untilMs: 50 } }),

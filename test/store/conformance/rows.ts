@@ -1,9 +1,20 @@
 /** Events, attempts and leases, runners, tokens, pieces, threads. */
+import { manifestOf } from '../../../src/schema/manifest.ts';
 import { expect, test } from 'vitest';
+import type { Attempt } from '../../../src/schema/job.ts';
 import type { TokenId } from '../../../src/schema/ids.ts';
 import type { ThreadRow } from '../../../src/scheduler/ports.ts';
 import type { Database } from '../conformance.ts';
 import { apiToken, attempt, attemptId, event, job, jobId, MINER, OTHER_MINER, piece, runner, runnerId } from '../rows.ts';
+
+const LOST: Partial<Attempt> = {
+  status: 'lost',
+  failure: 'gone',
+  endedMs: 9,
+  fraction: 0.25,
+  secondsLeft: 1.5,
+  expected: { fetchMs: 1, stageMs: 2.5, ramBytes: 3, diskBytes: 4 },
+};
 
 export function rowsConformance(fresh: () => Database): void {
   test('events are numbered in order and read by job or all, after a number', async () => {
@@ -32,7 +43,7 @@ export function rowsConformance(fresh: () => Database): void {
     await fresh().use(async (store) => {
       await store.commit((tx) => {
         tx.insertJob(job(1));
-        tx.insertAttempt(attempt(1, { status: 'lost', failure: 'gone', endedMs: 9, fraction: 0.25, secondsLeft: 1.5 }));
+        tx.insertAttempt(attempt(1, LOST));
         tx.insertAttempt(attempt(2, { leaseUntilMs: 200 }));
         tx.insertAttempt(attempt(3, { stage: 'C2', leaseUntilMs: 100 }));
         tx.insertAttempt(attempt(4, { stage: 'AddPiece', runner: runnerId(2), leaseUntilMs: 300 }));
@@ -43,16 +54,18 @@ export function rowsConformance(fresh: () => Database): void {
         none: tx.attempt(attemptId(99)),
         ofJob: tx.attemptsOfJob(jobId(1)).map((one) => one.id),
         running: tx.runningAttempts(runnerId(1)).map((one) => one.id),
+        on: tx.runningOn([runnerId(1), runnerId(9)]),
         epochs: [tx.lastEpoch(jobId(1), 'PC1'), tx.lastEpoch(jobId(1), 'Persist')],
         expired: tx.expiredAttempts(201, 9).map((one) => one.id),
         first: tx.expiredAttempts(201, 1).map((one) => one.id),
         atEnd: tx.expiredAttempts(100, 9),
       }));
       expect(read).toEqual({
-        lost: attempt(1, { status: 'lost', failure: 'gone', endedMs: 9, fraction: 0.25, secondsLeft: 1.5 }),
+        lost: attempt(1, LOST),
         none: undefined,
         ofJob: [1, 2, 3, 4].map(attemptId),
         running: [2, 3].map(attemptId),
+        on: [1, 2].map(() => ({ runner: runnerId(1), grantedMs: 1_000, secondsLeft: null, fraction: null })),
         epochs: [2, 0],
         expired: [3, 2].map(attemptId),
         first: [attemptId(3)],
@@ -95,6 +108,23 @@ export function rowsConformance(fresh: () => Database): void {
     });
   });
 
+  test('a manifest belongs to a key: put again it is replaced, dropped it is gone', async () => {
+    await fresh().use(async (store) => {
+      const [one, other] = [manifestOf(64, [1, 2]), manifestOf(2 ** 26, [2 ** 32 - 1])];
+      await store.commit((tx) => tx.putManifest('k/one', other));
+      await store.commit((tx) => {
+        tx.putManifest('k/one', one);
+        tx.putManifest('k/two', other);
+      });
+      expect(await store.commit((tx) => [tx.manifest('k/one'), tx.manifest('k/two'), tx.manifest('k')])).toEqual([one, other, undefined]);
+      await store.commit((tx) => {
+        tx.dropManifest('k/one');
+        tx.dropManifest('k');
+      });
+      expect(await store.commit((tx) => [tx.manifest('k/one'), tx.manifest('k/two')])).toEqual([undefined, other]);
+    });
+  });
+
   test('uploads belong to an attempt and go with one call', async () => {
     await fresh().use(async (store) => {
       const uploads = ['cache/p_aux', 'sealed'].map((name) => ({ attempt: attemptId(1), name, key: `k/${name}`, uploadId: `u-${name}` }));
@@ -122,7 +152,13 @@ export function rowsConformance(fresh: () => Database): void {
         tx.insertJoinToken({ hash: 'join', trust: 'own', labels: ['eu'], expiresMs: 99, usedBy: null });
       });
       await expect(store.commit((tx) => tx.insertRunner(runner(3, { credentialHash: 'hash-1' })))).rejects.toThrow();
-      const changed = runner(1, { status: 'quarantined', reason: 'a proof with a flipped bit', strikes: 3 });
+      const changed = runner(1, {
+        status: 'quarantined',
+        reason: 'a proof with a flipped bit',
+        strikes: 3,
+        slots: 2,
+        stageMs: { 'PC1/2048': 70 },
+      });
       await store.commit((tx) => tx.updateRunner(changed));
       expect(
         await store.commit((tx) => [

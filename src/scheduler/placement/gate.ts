@@ -1,0 +1,158 @@
+/**
+ * Placement during one request of a runner: whether it takes a stage that fits it, or leaves it to a better one. What is
+ * read of other runners is read once a stage and request, and only for stages that cost enough for a choice to matter.
+ */
+import type { RunnerId } from '../../schema/ids.ts';
+import type { Expected, Job } from '../../schema/job.ts';
+import type { Stage } from '../../schema/stage.ts';
+import { DEFAULTS, type Context } from '../context.ts';
+import { epochsToMs } from '../head.ts';
+import type { Passed } from '../limits.ts';
+import { noRoom } from '../miner-storage.ts';
+import type { StageWork } from '../plan.ts';
+import type { RunnerRow, RunningStage } from '../ports.ts';
+import { untested } from '../self-test/standing.ts';
+import { type Asked, askedOf } from './asked.ts';
+import { misfit } from './feasible.ts';
+import { lackedBytes } from './holdings.ts';
+import { cramped, queueMs, roomOf } from './load.ts';
+import { type Patience, type Priced, leastSavedUsd, leaveTo } from './place.ts';
+import { type Cost, costOf } from './score.ts';
+
+/** Other runners compared with the one that asks, besides those that have the stage's inputs: of thousands some will do. */
+const COMPARED = 50;
+/** Stages that a runner leaves to others in one request; behind so many it looks for no more. */
+export const MOST_LEFT = 100;
+
+export const patienceOf = ({ settings }: Context): Patience => ({
+  waitingUsdPerHour: settings.waitingUsdPerHour ?? DEFAULTS.waitingUsdPerHour,
+  patienceMs: settings.patienceMs ?? DEFAULTS.patienceMs,
+});
+
+/** Since when a runner must have been heard of to count as there. */
+export const aliveSinceMs = ({ nowMs, settings }: Context): number => nowMs - settings.pollMs - settings.leaseMs;
+
+/** Runners and what they have in hand, read once. */
+export class Loads {
+  readonly #ctx: Context;
+  readonly #running = new Map<string, readonly RunningStage[]>();
+
+  constructor(ctx: Context) {
+    this.#ctx = ctx;
+  }
+
+  /** Reads what these runners have in hand, as far as it is not known. */
+  read(runners: readonly RunnerId[]): void {
+    const unknown = runners.filter((id) => !this.#running.has(id));
+    if (unknown.length === 0) return;
+    const found = Map.groupBy(this.#ctx.tx.runningOn(unknown), ({ runner }) => runner);
+    for (const id of unknown) this.#running.set(id, found.get(id) ?? []);
+  }
+
+  of(runner: RunnerId): readonly RunningStage[] {
+    this.read([runner]);
+    return this.#running.get(runner) ?? [];
+  }
+
+  /** It got one more in this request. */
+  add(stage: RunningStage): void {
+    this.#running.set(stage.runner, [...this.of(stage.runner), stage]);
+  }
+}
+
+export type Placed = { readonly take: Expected } | { readonly left: Passed };
+
+export class PlacementGate {
+  /** Stages left to others so far. */
+  left = 0;
+  readonly #ctx: Context;
+  readonly #runner: RunnerRow;
+  readonly #loads: Loads;
+  readonly #others = new Map<Stage, readonly RunnerRow[]>();
+
+  constructor(ctx: Context, runner: RunnerRow) {
+    this.#ctx = ctx;
+    this.#runner = runner;
+    this.#loads = new Loads(ctx);
+  }
+
+  /** Whether the runner takes the stage. `failed`: runners that failed it before; `held`: places held on this one for others' PC1. */
+  judge(job: Job, stage: Stage, work: StageWork, failed: ReadonlySet<string>, held: number): Placed {
+    const ctx = this.#ctx;
+    const asked = askedOf(job, stage, work, epochsToMs(ctx, 1));
+    const room = roomOf(asked.needs, lackedBytes(this.#runner, asked.inputs));
+    const tight = this.#tight(room, held);
+    if (tight !== undefined) return { left: { why: tight } };
+    const cost = costOf(asked, this.#runner, 0, patienceOf(ctx).waitingUsdPerHour);
+    const better = this.#better(job, asked, work, cost, failed);
+    if (better !== undefined) {
+      this.left += 1;
+      return { left: better };
+    }
+    return { take: { fetchMs: Math.round(cost.transferS * 1000), stageMs: Math.round(cost.stageS * 1000), ...room } };
+  }
+
+  /** The runner was granted a stage that it takes. */
+  granted(expected: Expected): void {
+    this.#loads.add({ runner: this.#runner.id, grantedMs: this.#ctx.nowMs, secondsLeft: null, fraction: null, expected });
+  }
+
+  /** Why it has no room beside what runs and what places are held for. Of what is small nothing is read. */
+  #tight(room: ReturnType<typeof roomOf>, held: number): string | undefined {
+    const runner = this.#runner;
+    if (room.ramBytes === 0 && room.diskBytes * 100 <= runner.resources.diskFreeBytes) return undefined;
+    const place: RunningStage = {
+      runner: runner.id,
+      grantedMs: 0,
+      secondsLeft: null,
+      fraction: null,
+      expected: { fetchMs: 0, stageMs: 0, ...room },
+    };
+    return cramped(runner, room, [...this.#loads.of(runner.id), ...Array.from({ length: held }, () => place)]);
+  }
+
+  #better(job: Job, asked: Asked, work: StageWork, cost: Cost, failed: ReadonlySet<string>): Passed | undefined {
+    const ctx = this.#ctx;
+    const patience = patienceOf(ctx);
+    // Its place was compared when it was reserved.
+    const promised = asked.stage === 'PC1' && job.reserved?.runner === this.#runner.id;
+    if (promised || job.waiting.for !== 'runner' || cost.totalUsd <= leastSavedUsd(patience)) return undefined;
+    // The patience is over: no other runner changes anything.
+    if (ctx.nowMs - job.waiting.sinceMs >= patience.patienceMs) return undefined;
+    const others = this.#priced(job, asked, work, failed);
+    const leave = leaveTo({ runner: this.#runner.id, cost }, others, job.waiting.sinceMs, ctx.nowMs, patience);
+    return leave === undefined
+      ? undefined
+      : { why: `${leave.to.runner} is expected to save ${leave.savesUsd.toFixed(2)} USD`, freeMs: leave.untilMs };
+  }
+
+  #priced(job: Job, asked: Asked, work: StageWork, failed: ReadonlySet<string>): Priced[] {
+    const ctx = this.#ctx;
+    const makers = [...new Set(asked.inputs.flatMap(({ madeBy }) => madeBy ?? []))].flatMap((id) => ctx.tx.runner(id as RunnerId) ?? []);
+    const known = new Map([...makers, ...this.#ready(asked.stage)].map((runner) => [runner.id, runner]));
+    known.delete(this.#runner.id);
+    const fit = [...known.values()].filter(
+      (other) =>
+        !failed.has(other.id) &&
+        other.lastSeenMs >= aliveSinceMs(ctx) &&
+        misfit(other, asked.stage, work, job, ctx.nowMs) === undefined &&
+        untested(ctx.settings, other, asked.stage) === undefined &&
+        noRoom(ctx, other, job, work) === undefined,
+    );
+    this.#loads.read(fit.map(({ id }) => id));
+    return fit.flatMap((other) => pricedOf(ctx, asked, other, this.#loads) ?? []);
+  }
+
+  #ready(stage: Stage): readonly RunnerRow[] {
+    const known = this.#others.get(stage) ?? this.#ctx.tx.readyRunners(stage, aliveSinceMs(this.#ctx), COMPARED, 0);
+    this.#others.set(stage, known);
+    return known;
+  }
+}
+
+/** What the stage would cost on a runner that it fits; undefined: it never has room for it. */
+export function pricedOf(ctx: Context, asked: Asked, runner: RunnerRow, loads: Loads): Priced | undefined {
+  const room = roomOf(asked.needs, lackedBytes(runner, asked.inputs));
+  const waitMs = queueMs(runner, room, loads.of(runner.id), ctx.nowMs);
+  return waitMs === undefined ? undefined : { runner: runner.id, cost: costOf(asked, runner, waitMs, patienceOf(ctx).waitingUsdPerHour) };
+}

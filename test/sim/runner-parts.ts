@@ -1,0 +1,49 @@
+/** What a faked runner is made of. */
+import type { AttemptId } from '../../src/schema/ids.ts';
+import type { VirtualClock } from './clock.ts';
+import type { ControlPlane } from './control-plane.ts';
+import type { FakeObjects } from './fake-objects.ts';
+import type { Faults } from './faults.ts';
+import type { MachineWords } from './machines.ts';
+import type { FleetOracle } from './oracle-fleet.ts';
+import type { Rng } from './prng.ts';
+import type { StageFault, TestFault } from './script.ts';
+import type { MinerStorage } from './work.ts';
+
+/** What a runner has on its disk: it outlives its processes. */
+export type RunnerDisk = {
+  credential: string;
+  /** The next one cannot be kept, or is kept and the process dies of it: so many times. */
+  keepFails: number;
+  keepDies: number;
+};
+
+export type RunnerParts = {
+  readonly id: string;
+  readonly name: string;
+  readonly trust: 'own' | 'rented';
+  readonly slots: number;
+  readonly machine: MachineWords;
+  readonly disk: RunnerDisk;
+  /** Version of the files that this process was started with. */
+  readonly version: string;
+  /** Its credential gets old here: it beats also while it has nothing to do. */
+  readonly rotates: boolean;
+  readonly clock: VirtualClock;
+  readonly rng: Rng;
+  readonly faults: Faults;
+  readonly objects: FakeObjects;
+  readonly storage: MinerStorage | undefined;
+  /** The control plane as the network finds it now. */
+  readonly plane: () => ControlPlane | undefined;
+  /** The fault that this attempt is to suffer, if a script says so. */
+  readonly fault: (attempt: AttemptId, trust: 'own' | 'rented') => StageFault | undefined;
+  /** How it answers self-tests; the number is that of the answers before. */
+  readonly testing: (answered: number) => TestFault;
+  /** Told what was said and answered. */
+  readonly told: () => FleetOracle;
+  /** The credential was refused: nothing more is possible. */
+  readonly onRefused: () => void;
+  /** It has finished what it had and wants to be started with other files, or died of a fault on its disk. */
+  readonly onEnded: () => void;
+};
