@@ -8,15 +8,18 @@ import type { SelfTest } from '../schema/self-test.ts';
 import type { StoredCheck } from '../schema/stored-check.ts';
 import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { missingKey } from '../scheduler/disputed-inputs.ts';
+import { noteCached } from '../scheduler/artifact-caches.ts';
+import type { ReportAnswer } from '../scheduler/held-attempt.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
 import { noteStorage } from '../scheduler/miner-storage.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { noteSoftware } from '../scheduler/software.ts';
-import { type ReportAnswer, applyReport, checkReport } from '../scheduler/reports.ts';
+import { applyReport, checkReport } from '../scheduler/reports.ts';
 import { dueChecks, takeChecks } from '../scheduler/stored-checks.ts';
 import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
 import type { Stage } from '../schema/stage.ts';
 import { runnerOf } from './auth.ts';
+import { takeCheckpoints } from './checkpoints.ts';
 import type { ApiParts } from './parts.ts';
 import { urlTtlMs } from './urls.ts';
 import type { Woken } from './waiting.ts';
@@ -31,12 +34,12 @@ type Checked = {
 
 /** Answers a runner's `next`. Throws 401 for an unknown credential. */
 export async function answerNext(parts: ApiParts, credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
-  const { reports, stages } = await takeReports(parts, credential, request);
-  // Reports are answered at once; only an empty question waits.
-  const waitMs =
-    reports.length > 0 || (request.tests ?? []).length + (request.checked ?? []).length > 0
-      ? 0
-      : Math.min(request.waitMs, parts.settings.pollMs);
+  const { bootId } = request;
+  const checkpoints = await takeCheckpoints(parts, credential, { bootId, checkpoints: request.checkpoints ?? [] }, complete);
+  const { reports, stages, forget } = await takeReports(parts, credential, request);
+  // What it tells is answered at once; only an empty question waits.
+  const told = reports.length + checkpoints.length + (request.tests ?? []).length + (request.checked ?? []).length;
+  const waitMs = told > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
   const { cancel, grants, tests, checks } = await grantOrWait(parts, credential, request, { waitMs, stages, gone });
   return {
     reports,
@@ -44,6 +47,8 @@ export async function answerNext(parts: ApiParts, credential: string, request: N
     cancel,
     ...(tests.length === 0 ? {} : { tests: [...tests] }),
     ...(checks.length === 0 ? {} : { checks: [...checks] }),
+    ...(checkpoints.length === 0 ? {} : { checkpoints }),
+    ...(forget.length === 0 ? {} : { forget: [...forget] }),
   };
 }
 
@@ -51,15 +56,17 @@ async function takeReports(
   parts: ApiParts,
   credential: string,
   request: NextRequest,
-): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[] }> {
-  const { checked, stages } = await parts.door.run((ctx) => {
+): Promise<{ reports: NextAnswer['reports']; stages: readonly Stage[]; forget: readonly string[] }> {
+  const { checked, stages, forget } = await parts.door.run((ctx) => {
     // Stages whose reports come along are counted among the running ones by some agents.
     const slots = request.reports.length > 0 ? 0 : request.freeSlots + request.running.length;
     const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources, slots > 0 ? slots : undefined);
-    const known = takeTestAnswers(ctx, noteSoftware(ctx, spoke, request.software), request.tests ?? []);
     // Of an earlier process nothing counts.
-    const runner = known.bootId === request.bootId ? noteStorage(ctx, known, request.storage) : known;
-    if (known.bootId === request.bootId) takeChecks(ctx, runner, request.checked ?? []);
+    const newest = spoke.bootId === request.bootId;
+    const known = noteCached(ctx, spoke, newest ? request.cached : undefined);
+    const tested = takeTestAnswers(ctx, noteSoftware(ctx, known.runner, request.software), request.tests ?? []);
+    const runner = newest ? noteStorage(ctx, tested, request.storage) : tested;
+    if (newest) takeChecks(ctx, runner, request.checked ?? []);
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
@@ -69,9 +76,9 @@ async function takeReports(
       const missing = standing.status === 'apply' ? missingKey(ctx, report) : undefined;
       return { report, standing, uploads: ctx.tx.uploadsOfAttempt(report.attempt), missing };
     });
-    return { checked: looked, stages: runner.stages };
+    return { checked: looked, stages: runner.stages, forget: known.forget };
   });
-  if (checked.length === 0) return { reports: [], stages };
+  if (checked.length === 0) return { reports: [], stages, forget };
   const completed = await Promise.all(checked.map((item) => completeUploads(parts, item)));
   const reports = await parts.door.run((ctx) =>
     completed.map(({ report, answer }) => {
@@ -80,7 +87,7 @@ async function takeReports(
       return { attempt: report.attempt, ...settled };
     }),
   );
-  return { reports, stages };
+  return { reports, stages, forget };
 }
 
 /** Makes objects of what was uploaded. What the runner did wrong becomes its failure, what is ours it is asked to report again. */
@@ -223,20 +230,23 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
   const { attempt, epoch, stage, work, leaseMs, request, sector } = plan;
   const ttlMs = urlTtlMs(parts);
   const inputs = await Promise.all(
-    plan.inputs.map(async ({ name, key, sizeBytes, hash, manifest }) => ({
+    plan.inputs.map(async ({ name, key, sizeBytes, hash, required, manifest }) => ({
       name,
+      key,
       url: await parts.objects.getUrl(key, ttlMs),
       sizeBytes,
       hash,
+      ...(required === undefined ? {} : { required }),
       ...(manifest === undefined ? {} : { manifest }),
     })),
   );
   const slots = await Promise.all(
-    plan.outputs.map(async ({ name, key, maxSizeBytes, exactly, required }) => ({
+    plan.outputs.map(async ({ name, key, maxSizeBytes, exactly, required, early }) => ({
       name,
       key,
       maxSizeBytes,
       required,
+      ...(early === undefined ? {} : { early }),
       upload: await parts.objects.createUpload(key, maxSizeBytes, ttlMs, exactly),
     })),
   );
@@ -252,13 +262,12 @@ async function openGrant(parts: ApiParts, plan: GrantPlan): Promise<Grant> {
       throw new SealpoolError('conflict', 'lease_lost', `attempt ${attempt} ended before it was handed out`);
     }
   }
-  const outputs = slots.map(({ name, maxSizeBytes, required, upload }) => ({
-    name,
+  const outputs = slots.map(({ upload, maxSizeBytes, ...slot }) => ({
+    ...slot,
     maxSizeBytes: String(maxSizeBytes),
     partSizeBytes: upload.partSizeBytes,
     partUrls: [...upload.partUrls],
     ...(upload.checksum === undefined ? {} : { checksum: upload.checksum }),
-    required,
   }));
   const about = { ...(request === null ? {} : { requestId: request }), ...(sector === null ? {} : { sector }) };
   return { attempt, epoch, stage, work, leaseMs, urlTtlMs: ttlMs, ...about, inputs, outputs };

@@ -40,6 +40,8 @@ const Miner = z.strictObject({
   ranges: z.array(Range).min(1).max(100).optional(),
   /** Seal zeros when no piece waits. */
   allow_cc: z.boolean().default(true),
+  /** `rented`: a sector of zeros gets synthetic PoRep where a rented runner may do its PC2, which is then free before the pre-commit. */
+  synthetic: z.enum(['rented', 'never']).default('rented'),
   /** A sector whose ticket expired goes back for a fresh one by itself, instead of pausing. */
   auto_fallback: z.boolean().default(false),
   /** Epochs that the steps between ticket and pre-commit take here, instead of the usual ones of the sector size. */
@@ -266,6 +268,8 @@ export const KEYS = {
   'runner.storage': z.array(Storage).default([]),
   'runner.stages': z.array(Stage).min(1).optional(),
   'runner.slots': z.number().int().min(1).max(64).optional(),
+  /** Most of the disk for artifacts that later stages on this machine may need; half of what is free without it, 0: none. */
+  'runner.cache_bytes': z.number().int().min(0).optional(),
   /** External processors by stage, and their locks; in the words of damocles-worker's `[processors]`. */
   'runner.processors': Processors.optional(),
 

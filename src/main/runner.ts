@@ -1,7 +1,7 @@
 /** `sealpool runner`: the agent until it is asked to end, with a health page on loopback. */
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { AgentEnd } from '../runners/agent.ts';
+import type { AgentEnd } from '../runners/agent-loop.ts';
 import { hashFile } from '../runners/file-hash.ts';
 import { runnerMain } from '../runners/main.ts';
 import type { StorageRoot } from '../runners/options.ts';
@@ -44,6 +44,7 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
       stages: config['runner.stages'],
       slots: config['runner.slots'],
       processors: config['runner.processors'],
+      cacheBytes: config['runner.cache_bytes'],
       executor: executorOptions(config),
       software: bundle === undefined ? undefined : await softwareOf(config, bundle, prover),
       measureNetwork: config['runner.measure_network'],

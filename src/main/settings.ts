@@ -58,6 +58,7 @@ function minersOf(config: Config): Settings['miners'] {
         lastSector: miner.last_sector,
         ranges: miner.ranges,
         allowCc: miner.allow_cc,
+        synthetic: miner.synthetic,
         autoFallback: miner.auto_fallback,
         expectedEpochs: miner.expected_epochs,
         priority: miner.priority,

@@ -3,23 +3,22 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { partCount } from '../schema/manifest.ts';
 import type { Grant, Report, ReportedOutput } from '../schema/runner.ts';
+import type { ArtifactCache } from './artifact-cache.ts';
 import { checkStored } from './check-stored.ts';
+import { EarlyOutputs } from './early-outputs.ts';
 import { StageFailure, asFailure } from './failure.ts';
 import { FreshUrls } from './fresh-urls.ts';
+import { type Fetching, fetchAnew, fetchInputs } from './inputs.ts';
 import type { KeptDownloads } from './kept-downloads.ts';
-import { inLanes } from './lanes.ts';
 import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
-import { type Provers, prove } from './prove.ts';
+import { type Proved, type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
 import type { StorageWatch } from './storage-paths.ts';
 import type { TransferOptions } from './transfer-errors.ts';
-import { upload } from './upload.ts';
 import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
-/** Inputs fetched at a time; large ones have lanes of their own. */
-const INPUTS_AT_ONCE = 2;
 const MAX_MESSAGE_CHARS = 1_900;
 
 /** What an attempt needs of its agent. */
@@ -30,6 +29,10 @@ export type AttemptContext = Provers & {
   readonly patienceMs: number;
   readonly log: Log;
   readonly downloads: KeptDownloads;
+  /** Inputs and outputs of stages that end well stay there. */
+  readonly cache?: ArtifactCache | undefined;
+  /** Called when an attempt that goes on has something to tell. */
+  readonly tell?: (() => void) | undefined;
   /** Sends a heartbeat as soon as it can: an attempt needs an answer. */
   readonly beatSoon: () => void;
 };
@@ -59,6 +62,8 @@ export class RunningAttempt {
   report: Report | undefined;
   /** The stage program has ended well, and its outputs are on their way. */
   sending = false;
+  /** Outputs that are sent while the stage goes on. */
+  early: EarlyOutputs | undefined;
   readonly #stop = new AbortController();
 
   constructor(grant: Grant, context: AttemptContext) {
@@ -118,16 +123,14 @@ export class RunningAttempt {
     workDir: string,
   ): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
     const { grant, progress } = this;
-    const onMoved = (bytes: number): void => progress.moved(bytes);
     const { signal } = this.#stop;
-    const transfer: TransferOptions = { signal, patienceMs: context.patienceMs, onMoved, urls: this.urls };
-    await inLanes(grant.inputs, INPUTS_AT_ONCE, signal, async (input, laneSignal) => {
-      progress.note(`fetching ${input.name}`);
-      await context.downloads.fetch(input, join(workDir, 'in', input.name), { ...transfer, signal: laneSignal });
-    });
+    const { patienceMs, downloads, cache, log } = context;
+    const onMoved = (bytes: number): void => progress.moved(bytes);
+    const transfer: TransferOptions = { signal, patienceMs, onMoved, urls: this.urls };
     const about = aboutGrant(grant);
-    if (grant.inputs.length > 0) context.log('info', 'inputs fetched', { ...about, files: grant.inputs.length });
     const { work } = grant;
+    const fetching: Fetching = { grant, workDir, downloads, cache, progress, transfer, log, about };
+    const cached = await fetchInputs(fetching);
     switch (work.kind) {
       case 'persist':
         return {
@@ -139,24 +142,38 @@ export class RunningAttempt {
       case 'publish':
         return { outputs: await publish({ grant, work, roots: context.storage, progress, transfer }), result: {} };
       case 'prover': {
-        const { outputs: made, result, processor } = await prove(context, { grant, work, workDir, progress, signal });
-        context.log('info', 'the stage program ended well', processor === undefined ? about : { ...about, processor });
-        const outputs: z.infer<typeof ReportedOutput>[] = [];
-        this.sending = true;
-        for (const { slot, path, sizeBytes, hash, changedMs } of made) {
-          progress.note(`sending ${slot.name}`);
-          outputs.push({
-            name: slot.name,
-            sizeBytes: String(sizeBytes),
-            hash,
-            ...(await upload(slot, { path, sizeBytes, changedMs }, transfer)),
-          });
-          context.log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
+        const parts = { grant, outDir: join(workDir, 'out'), cache, transfer, log, about, tell: () => context.tell?.() };
+        const early = new EarlyOutputs(parts);
+        this.early = early;
+        progress.onOutput = (output) => early.heard(output);
+        try {
+          const run = (): Promise<Proved> => prove(context, { grant, work, workDir, progress, signal });
+          const { outputs: made, result, processor } = await withGoodInputs(fetching, cached, run);
+          log('info', 'the stage program ended well', processor === undefined ? about : { ...about, processor });
+          this.sending = true;
+          const outputs = await early.sendAll(made, (name) => progress.note(`sending ${name}`));
+          for (const { key, name } of grant.inputs)
+            if (key !== undefined && !cached.has(name)) await cache?.keep(key, join(workDir, 'in', name));
+          return { outputs, result };
+        } finally {
+          await early.close();
         }
-        return { outputs, result };
       }
       default:
         throw new StageFailure('bad_request', 'this runner does not know the kind of work that was granted; update the runner');
+    }
+  }
+}
+
+/** A damaged file of the cache is no fault of whoever made it: it is fetched, and the stage runs once more. */
+async function withGoodInputs(fetching: Fetching, cached: Set<string>, run: () => Promise<Proved>): Promise<Proved> {
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof StageFailure) || error.code !== 'input_differs' || error.input === undefined) throw error;
+      if (!cached.delete(error.input)) throw error;
+      await fetchAnew(fetching, error.input);
     }
   }
 }

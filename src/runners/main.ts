@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { type Agent, type AgentEnd, runAgent } from './agent.ts';
+import { type Agent, runAgent } from './agent.ts';
+import type { AgentEnd } from './agent-loop.ts';
 import type { AgentOptions, Log, StorageRoot } from './options.ts';
 
 export type RunnerMainOptions = {
@@ -20,6 +21,7 @@ export type RunnerMainOptions = {
   readonly stages?: AgentOptions['stages'];
   readonly slots?: number | undefined;
   readonly processors?: AgentOptions['processors'];
+  readonly cacheBytes?: number | undefined;
   readonly executor?: AgentOptions['executor'];
   readonly software?: AgentOptions['software'];
   readonly measureNetwork?: boolean | undefined;
@@ -46,6 +48,7 @@ export async function runnerMain(options: RunnerMainOptions): Promise<AgentEnd> 
       stages: options.stages,
       slots: options.slots,
       processors: options.processors,
+      cacheBytes: options.cacheBytes,
       executor: options.executor,
       software: options.software,
       measureNetwork: options.measureNetwork,

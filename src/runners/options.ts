@@ -44,6 +44,8 @@ export type AgentOptions = {
   readonly graceMs?: number | undefined;
   /** How long outputs that are being sent may take once the agent is to stop; 25 s by default. */
   readonly lastUploadsMs?: number | undefined;
+  /** Most that the cache of artifacts may have of the disk; by default half of what is free, 0: there is none. */
+  readonly cacheBytes?: number | undefined;
   /** How stages are run, and what they may use. */
   readonly executor?: ExecutorOptions | undefined;
   /** Stage programs get PATH, HOME, XDG_CACHE_HOME and FIL_PROOFS_* of it, nothing else. */
@@ -58,3 +60,11 @@ export type AgentOptions = {
   /** Stops the agent, also while it still waits for its control plane. */
   readonly signal?: AbortSignal | undefined;
 };
+
+const DEFAULT_SLOTS = 2;
+
+/** How many stages at a time. Throws where that is no number of slots. */
+export function slotsOf({ slots = DEFAULT_SLOTS }: AgentOptions): number {
+  if (!Number.isInteger(slots) || slots < 1 || slots > 32) throw new Error(`a runner has 1 to 32 slots and not ${slots}; correct --slots`);
+  return slots;
+}

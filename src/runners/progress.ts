@@ -7,9 +7,12 @@ const MAX_NOTE_CHARS = 200;
 const Line = z.discriminatedUnion('t', [
   z.object({ t: z.literal('progress'), fraction: z.number().min(0).max(1).optional(), secondsLeft: z.number().nonnegative().optional() }),
   z.object({ t: z.literal('log'), level: z.string(), msg: z.string() }),
-  z.object({ t: z.literal('output'), name: z.string() }),
+  z.object({ t: z.literal('output'), name: z.string(), sizeBytes: z.string().optional(), hash: z.string().optional() }),
   z.object({ t: z.literal('skipped'), name: z.string() }),
 ]);
+
+/** What a stage says of an output that is whole. */
+export type WholeOutput = { readonly name: string; readonly sizeBytes: string; readonly hash: string };
 
 /** One attempt's progress: how far, what it does, and the end of its log. */
 export class Progress {
@@ -18,6 +21,8 @@ export class Progress {
   #note: string | undefined;
   #movedBytes = 0;
   #tail = '';
+  /** Told of each output that is whole. */
+  onOutput: ((output: WholeOutput) => void) | undefined;
 
   /** What the agent itself is doing for the attempt: fetching, waiting, running, sending. */
   note(text: string): void {
@@ -43,6 +48,8 @@ export class Progress {
       this.#secondsLeft = said.secondsLeft;
     } else {
       this.#append(said.t === 'log' ? `${said.level}: ${said.msg}` : `${said.t} ${said.name}`);
+      if (said.t === 'output' && said.sizeBytes !== undefined && said.hash !== undefined)
+        this.onOutput?.({ name: said.name, sizeBytes: said.sizeBytes, hash: said.hash });
     }
   }
 

@@ -1,5 +1,5 @@
 /** Prover work: run the stage program over the fetched inputs and collect the outputs that were asked for. */
-import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { lstat, mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Grant, OutputSlot } from '../schema/runner.ts';
@@ -45,6 +45,8 @@ export function proverRequest(grant: Grant, work: z.infer<typeof ProverWork>): o
 
 /** Runs it to its end. Throws `StageFailure`. */
 export async function runProverStage(run: ProverStageRun): Promise<{ outputs: MadeOutput[]; result: Record<string, unknown> }> {
+  // Made anew where an input had to be fetched again.
+  await rm(join(run.workDir, 'out'), { recursive: true, force: true });
   await mkdir(join(run.workDir, 'out'));
   const exit = await run.executor.run({
     program: run.program,
@@ -61,40 +63,47 @@ export async function runProverStage(run: ProverStageRun): Promise<{ outputs: Ma
 
 /** Exactly the files of the grant's slots; what a program made besides is left where it is. */
 export async function madeOutputs(grant: Grant, outDir: string, answer: StageAnswer): Promise<MadeOutput[]> {
-  const root = await realpath(outDir);
   const made: MadeOutput[] = [];
   for (const slot of grant.outputs) {
     const answered = answer.outputs[slot.name];
-    if (answered === undefined) {
-      if (slot.required)
-        throw new StageFailure(
-          'internal',
-          `the stage ended well but its output ${slot.name} is missing from the answer; the stage program is broken`,
-        );
-      continue;
-    }
-    const path = join(outDir, slot.name);
-    const found = await lstat(path).catch(() => undefined);
-    // A link, also of a folder on the way, could make us upload any file of this machine.
-    if (!found?.isFile() || (await realpath(path)) !== join(root, slot.name)) {
+    if (answered !== undefined) {
+      made.push(await madeOutput(slot, outDir, answered));
+    } else if (slot.required) {
       throw new StageFailure(
         'internal',
-        `the stage ended well but its output ${slot.name} is no plain file in its folder; the stage program is broken`,
+        `the stage ended well but its output ${slot.name} is missing from the answer; the stage program is broken`,
       );
     }
-    if (String(found.size) !== answered.sizeBytes) {
-      throw new StageFailure(
-        'internal',
-        `output ${slot.name} has ${found.size} bytes and the answer says ${answered.sizeBytes}; the stage program is broken`,
-      );
-    }
-    if (found.size > Number(slot.maxSizeBytes)) {
-      throw new StageFailure(
-        'internal',
-        `output ${slot.name} has ${found.size} bytes and may have ${slot.maxSizeBytes}; the stage program is broken`,
-      );
-    }
-    made.push({ slot, path, sizeBytes: found.size, hash: answered.hash, changedMs: found.ctimeMs });
   }
   return made;
+}
+
+/** One file as the stage program answered it. Throws `StageFailure` where it is none that may be sent. */
+export async function madeOutput(
+  slot: OutputSlot,
+  outDir: string,
+  answered: { readonly sizeBytes: string; readonly hash: string },
+): Promise<MadeOutput> {
+  const path = join(outDir, slot.name);
+  const found = await lstat(path).catch(() => undefined);
+  // A link, also of a folder on the way, could make us upload any file of this machine.
+  if (!found?.isFile() || (await realpath(path)) !== join(await realpath(outDir), slot.name)) {
+    throw new StageFailure(
+      'internal',
+      `the stage ended well but its output ${slot.name} is no plain file in its folder; the stage program is broken`,
+    );
+  }
+  if (String(found.size) !== answered.sizeBytes) {
+    throw new StageFailure(
+      'internal',
+      `output ${slot.name} has ${found.size} bytes and the answer says ${answered.sizeBytes}; the stage program is broken`,
+    );
+  }
+  if (found.size > Number(slot.maxSizeBytes)) {
+    throw new StageFailure(
+      'internal',
+      `output ${slot.name} has ${found.size} bytes and may have ${slot.maxSizeBytes}; the stage program is broken`,
+    );
+  }
+  return { slot, path, sizeBytes: found.size, hash: answered.hash, changedMs: found.ctimeMs };
 }

@@ -20,8 +20,8 @@ export function within(limits: Limits, totals: { readonly cores: number; readonl
   return { cores: Math.min(totals.cores, limits.cores ?? Infinity), ramBytes: Math.min(totals.ramBytes, limits.ramBytes ?? Infinity) };
 }
 
-/** The hardware with the free space of the disk that stages work on. */
-export async function measureResources(dataDir: string, hardware: Hardware): Promise<Resources> {
+/** The hardware with the free space of the disk that stages work on. `cacheBytes`: what goes from there when a stage needs the room. */
+export async function measureResources(dataDir: string, hardware: Hardware, cacheBytes = 0): Promise<Resources> {
   const { bavail, bsize } = await statfs(dataDir);
-  return { ...hardware, diskFreeBytes: bavail * bsize };
+  return { ...hardware, diskFreeBytes: bavail * bsize + cacheBytes };
 }

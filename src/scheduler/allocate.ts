@@ -5,6 +5,7 @@ import { sealProofInfo } from '../schema/seal-proof.ts';
 import { change } from './change.ts';
 import type { Context, MinerSettings, SectorRange, ThreadSettings } from './context.ts';
 import type { PieceRow } from './ports.ts';
+import { proofAtAllocate } from './proof-type.ts';
 
 /** The configured miner; undefined: the configuration has lost it, and what it has in flight is finished without. */
 export function knownMiner(ctx: Context, miner: string): MinerSettings | undefined {
@@ -44,11 +45,12 @@ function rangesOf({ ranges, firstSector, lastSector }: MinerSettings): readonly 
 
 /** Takes the next sector number in the job's own transaction. Numbers given out before are never given again. */
 export function allocateNumber(ctx: Context, job: Job): Job {
-  const ranges = rangesOf(minerSettings(ctx, job.miner));
+  const settings = minerSettings(ctx, job.miner);
+  const ranges = rangesOf(settings);
   for (const range of ranges) {
     const taken = Number(ctx.tx.meta(takenKey(job.miner, range)) ?? -1);
     const number = ctx.tx.nextSectorNumber(job.miner, Math.max(range.first, taken + 1), range.last);
-    if (number <= range.last) return change(ctx, job, { number });
+    if (number <= range.last) return change(ctx, job, { number, data: { ...job.data, sealProof: proofAtAllocate(ctx, job, settings) } });
   }
   const listed = ranges.map(({ first, last }) => `${first} to ${last}`).join(', ');
   throw new SealpoolError(

@@ -5,6 +5,7 @@
 import type { Attempt, Job } from '../schema/job.ts';
 import type { Stage } from '../schema/stage.ts';
 import { change, discard, goBack } from './change.ts';
+import { isOf } from './checkpoints.ts';
 import type { Context } from './context.ts';
 import { fail, settle } from './engine.ts';
 import { taken } from './evidence.ts';
@@ -34,7 +35,7 @@ export function badResults(ctx: Context, job: Job, verdict: BadResults): Job {
   const from = order.indexOf(verdict.backTo);
   const made = ctx.tx
     .attemptsOfJob(job.id)
-    .filter(({ status, generation, state }) => status === 'done' && generation === job.generation && order.indexOf(state) >= from)
+    .filter((attempt) => countsFor(job, attempt) && attempt.generation === job.generation && order.indexOf(attempt.state) >= from)
     .filter(({ stage, runner }) => stage !== 'Verify' && stage !== verdict.proofsOf && isRented(ctx, runner));
   const doubt = verdict.proofsOf === undefined ? undefined : doubtOf(ctx, job, verdict.proofsOf, made);
   if (doubt?.again === true) return proveAgain(ctx, job, doubt.attempt, reason);
@@ -62,12 +63,17 @@ function otherReplica(ctx: Context, job: Job, verdict: BadResults, other: NonNul
   return badResults(ctx, known, before.length === 0 ? bad : { ...bad, counted: true });
 }
 
+/** It gave its result, or was lost and left layers that the job has gone on with. */
+function countsFor(job: Job, { id, status }: Attempt): boolean {
+  return status === 'done' || Object.values(job.data.artifacts).some(({ key }) => isOf(id, key));
+}
+
 function blame(ctx: Context, job: Job, id: string, { reason, blame: cost }: BadResults, told: boolean): void {
   const maker = ctx.tx.runner(id as Attempt['runner']);
   if (maker === undefined || cost === 'none') return;
   const made = ctx.tx
     .attemptsOfJob(job.id)
-    .findLast(({ runner, status, stage }) => runner === maker.id && status === 'done' && stage !== 'Verify');
+    .findLast((attempt) => attempt.runner === maker.id && countsFor(job, attempt) && attempt.stage !== 'Verify');
   strike(ctx, maker, `${job.id}: ${reason}`, told && cost !== 'fault', made === undefined ? undefined : taken(job, made));
 }
 
@@ -108,7 +114,7 @@ function proveAgain(ctx: Context, job: Job, attempt: Attempt, reason: string): J
   ctx.tx.updateAttempt({ ...attempt, status: 'refused', failure: DOUBTED });
   const maker = ctx.tx.runner(attempt.runner);
   if (maker !== undefined) strike(ctx, maker, `${attempt.stage} of ${job.id}: ${reason}`, false, taken(job, attempt));
-  const own = Object.entries(job.data.artifacts).filter(([, { key }]) => key.includes(`/${attempt.id}/`));
+  const own = Object.entries(job.data.artifacts).filter(([, { key }]) => isOf(attempt.id, key));
   discard(
     ctx,
     job,

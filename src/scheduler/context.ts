@@ -21,6 +21,8 @@ export type MinerSettings = {
   readonly ranges?: readonly SectorRange[] | undefined;
   /** Seal zeros when no deal waits. */
   readonly allowCc: boolean;
+  /** `rented`: sectors get synthetic PoRep where a rented runner may do their PC2; without it, never of itself. */
+  readonly synthetic?: 'rented' | 'never' | undefined;
   /** A sector whose ticket expired goes back to TreeDBuilt by itself instead of pausing. */
   readonly autoFallback?: boolean | undefined;
   /** Epochs that steps take here, transfers included, instead of the usual ones. */

@@ -47,7 +47,7 @@ export function judge(ctx: Context, { objects, uploads }: Listed, rules: Collect
   for (const { key, uploadId, sizeBytes, begunMs } of uploads) {
     const ageMs = ctx.nowMs - begunMs;
     if (ageMs <= Math.min(rules.graceMs, rules.uploadAgeMs)) continue;
-    const verdict = standing(ctx, key, keys);
+    const verdict = standing(ctx, key, keys, uploadId);
     const old = ageMs > rules.uploadAgeMs;
     if (verdict !== 'stays' && (old || verdict.reason === 'attempt_ended'))
       judged.push({ what: 'upload', key, uploadId, sizeBytes, sinceMs: Math.floor(begunMs), ...uploadVerdict(ctx, key, verdict) });
@@ -100,23 +100,30 @@ function remove(ctx: Context, job: Job | undefined, items: readonly Judged[]): v
 }
 
 /** Whether anything needs the key, or may come to. */
-function standing(ctx: Context, key: string, keys: (job: Job) => JobKeys): Verdict {
+function standing(ctx: Context, key: string, keys: (job: Job) => JobKeys, uploadId?: string): Verdict {
   // A bucket may hold anything: what does not look like a key of ours is nobody's that we know.
   const [kind, owner, id] = key.split('/');
-  if (kind === 'jobs' && owner !== undefined && id !== undefined) return ofJob(ctx, key, [owner, id], keys);
+  if (kind === 'jobs' && owner !== undefined && id !== undefined) return ofJob(ctx, key, [owner, id], keys, uploadId);
   if (kind === 'pieces') return ofPiece(ctx, key, id ?? owner ?? '', keys);
   if (kind === 'probes' && owner !== undefined) return key.startsWith(KEPT_PROBE) ? 'stays' : { reason: 'probe', job: null };
   return { reason: 'unknown', job: null };
 }
 
-function ofJob(ctx: Context, key: string, [jobId, attemptId]: readonly [string, string], keys: (job: Job) => JobKeys): Verdict {
+function ofJob(
+  ctx: Context,
+  key: string,
+  [jobId, attemptId]: readonly [string, string],
+  keys: (job: Job) => JobKeys,
+  uploadId: string | undefined,
+): Verdict {
   const job = ctx.tx.job(jobId as JobId);
   if (job === undefined) return { reason: 'unknown', job: null };
   // One that a lost database granted is not known here, and never runs here.
   const attempt = ctx.tx.attempt(attemptId as AttemptId);
   if (attempt !== undefined && mayStillMake(attempt)) return 'stays';
-  const { live, leaving } = keys(job);
-  if (live.has(key) || leaving.has(key)) return 'stays';
+  const { live, leaving, aborting } = keys(job);
+  // An object is whole before a job names it: an upload that is still open then was opened twice, and never ends.
+  if (uploadId === undefined ? live.has(key) || leaving.has(key) : aborting.has(uploadId)) return 'stays';
   return { reason: attempt === undefined || attempt.job === job.id ? 'attempt_ended' : 'unknown', job: job.id };
 }
 

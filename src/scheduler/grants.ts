@@ -44,6 +44,8 @@ export type GrantPlan = {
     readonly key: string;
     readonly sizeBytes: string;
     readonly hash: string;
+    /** The stage can do without it. */
+    readonly required?: false;
     readonly manifest?: Manifest | undefined;
   }[];
   readonly outputs: readonly {
@@ -53,6 +55,7 @@ export type GrantPlan = {
     /** It has this size and no less. */
     readonly exactly: boolean;
     readonly required: boolean;
+    readonly early?: true;
   }[];
 };
 
@@ -136,7 +139,9 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: nu
   gates.limits.started(given, next.stage);
   if (next.do === 'stage') {
     gates.placement.granted(placed.take);
-    return grant(ctx, runner, given, next.stage, { asked: work, stored, expected: placed.take });
+    // What the old ticket's run had kept of its work is gone.
+    const asked = aged === undefined ? work : plan.work(given, next.stage);
+    return grant(ctx, runner, given, next.stage, { asked, stored, expected: placed.take });
   }
   reserve(ctx, given, runner, next);
   return 'reserved';
@@ -216,9 +221,9 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, { asked,
 
 /** The files that a stage reads: artifacts, then pieces. */
 export function inputsOf(ctx: Context, job: Job, work: StageWork): GrantPlan['inputs'] {
-  const files = work.inputs.map(({ name, artifact }) => {
+  const files = work.inputs.map(({ name, artifact, required }) => {
     const { key, sizeBytes, hash } = made(job, job.data.artifacts[artifact], `artifact ${artifact}`);
-    return { name, key, sizeBytes, hash, manifest: ctx.tx.manifest(key) };
+    return { name, key, sizeBytes, hash, ...(required === undefined ? {} : { required }), manifest: ctx.tx.manifest(key) };
   });
   const pieces = work.pieces
     ? job.data.pieces.map(({ key, sizeBytes, hash }, at) => ({
@@ -239,7 +244,7 @@ export function outputKey(job: Job, attempt: AttemptId, artifact: string): strin
 
 /** The files that a stage may make, each with the key it gets. */
 export function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantPlan['outputs'] {
-  return work.outputs.map(({ name, artifact, required }) => {
+  return work.outputs.map(({ name, artifact, required, early }) => {
     const exact = exactSizeBytes(name, job.data.sealProof);
     return {
       name,
@@ -247,6 +252,7 @@ export function outputsOf(job: Job, work: StageWork, attempt: AttemptId): GrantP
       maxSizeBytes: exact ?? maxSizeBytes(name, job.data.sealProof),
       exactly: exact !== undefined,
       required,
+      ...(early === undefined ? {} : { early }),
     };
   });
 }

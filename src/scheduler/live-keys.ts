@@ -9,6 +9,7 @@ import { isFinal } from './machine.ts';
 type Named = (ctx: Context, job: Job) => Iterable<string>;
 
 const NAMED: readonly Named[] = [
+  // Among them layers that were kept while PC1 went on, whatever became of their attempt.
   (_ctx, { data }) => Object.values(data.artifacts).map(({ key }) => key),
   (_ctx, { data }) => data.pieces.map(({ key }) => key),
 ];
@@ -24,6 +25,8 @@ export type JobKeys = {
   readonly live: ReadonlySet<string>;
   /** An effect is about to delete them by itself. */
   readonly leaving: ReadonlySet<string>;
+  /** Ids of uploads that an effect is about to abort by itself. */
+  readonly aborting: ReadonlySet<string>;
 };
 
 /**
@@ -33,13 +36,15 @@ export type JobKeys = {
 export function keysOf(ctx: Context, job: Job): JobKeys {
   const named = new Set(NAMED.flatMap((names) => [...names(ctx, job)]));
   const leaving = new Set<string>();
+  const aborting = new Set<string>();
   const final = isFinal(job.state);
   for (const { want, status } of final ? ctx.tx.effectsOfJob(job.id) : ctx.tx.openEffectsOfJob(job.id)) {
     if (want.kind !== 'delete') continue;
-    for (const key of [...want.keys, ...(want.uploads ?? []).map(({ key }) => key)]) {
+    if (status === 'open') for (const { uploadId } of want.uploads ?? []) aborting.add(uploadId);
+    for (const key of want.keys) {
       if (status === 'open') leaving.add(key);
       else if (final && status === 'done') named.delete(key);
     }
   }
-  return { live: named, leaving };
+  return { live: named, leaving, aborting };
 }

@@ -39,12 +39,16 @@ export type Todo =
 /** An input or output: the prover's name for it, and the name it has among the job's artifacts. */
 export type NamedFile = { readonly name: string; readonly artifact: string };
 
+/** `early`: it counts as soon as it is whole, while the stage goes on. */
+export type OutputFile = NamedFile & { readonly required: boolean; readonly early?: true };
+
 export type StageWork = {
   readonly work: Work;
-  readonly inputs: readonly NamedFile[];
+  /** `required` false: the stage can make it again. */
+  readonly inputs: readonly (NamedFile & { readonly required?: false })[];
   /** Client data: fetched by piece, not by artifact. */
   readonly pieces: boolean;
-  readonly outputs: readonly (NamedFile & { readonly required: boolean })[];
+  readonly outputs: readonly OutputFile[];
   /** Least trust of the runner. */
   readonly trust: Trust;
   /** The runner must hold this storage; `any`: one at least. */

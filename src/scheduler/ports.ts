@@ -61,6 +61,8 @@ export type RunnerRow = {
   readonly registeredMs: number;
   /** Self-tests that are out, and what came of the last ones; none was ever asked for where it is missing. */
   readonly tests?: RunnerTests | undefined;
+  /** Keys of artifacts that it has on its disk, last used first; absent while it did not say. */
+  readonly cached?: readonly string[] | undefined;
   /** As the agent said; absent while it did not. */
   readonly agentVersion?: string | undefined;
   /** How many stages it takes at a time; absent: it never said. */
@@ -286,7 +288,7 @@ export type Tx = StorageTx & {
   /** Running attempts whose time to get further has ended before `nowMs`. */
   overdueAttempts(nowMs: number, limit: number): readonly Attempt[];
   /** Adds to every running attempt's lease and time to get further: the control plane itself was away. */
-  extendLeases(byMs: number): void;
+  extendLeases(byMs: number, nowMs: number): void;
 
   runner(id: RunnerId): RunnerRow | undefined;
   /** By the hash of its credential, of the next one or of the one before. */
@@ -343,6 +345,7 @@ export type Tx = StorageTx & {
   effectsOfJob(job: JobId): readonly EffectRow[];
   insertUpload(upload: UploadRow): void;
   uploadsOfAttempt(attempt: AttemptId): readonly UploadRow[];
+  deleteUpload(attempt: AttemptId, name: string): void;
   deleteUploads(attempt: AttemptId): void;
   /** Of the object under this key; undefined: nobody made one. */
   manifest(key: string): Manifest | undefined;

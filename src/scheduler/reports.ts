@@ -1,17 +1,17 @@
 /** Reports of runners. Fencing: an attempt that is not the running one of the job's generation changes nothing. */
-import { exactSizeBytes, maxSizeBytes } from '../schema/artifact.ts';
+import { wrongSize } from '../schema/artifact.ts';
 import type { Attempt, Job } from '../schema/job.ts';
-import { sumsOf } from '../schema/manifest.ts';
-import type { Report, ReportStatus } from '../schema/runner.ts';
-import type { SealProof } from '../schema/seal-proof.ts';
+import type { Report } from '../schema/runner.ts';
 import { badResults, strikeRefuted } from './bad-results.ts';
 import { change, discard, dropUploads, note } from './change.ts';
+import { dropCheckpoints, keepOutput, strikeRefutedLayer } from './checkpoints.ts';
 import type { Context } from './context.ts';
 import { failureText, readDispute, strikeDoubters } from './disputed-inputs.ts';
 import { alone, fail, settle, waitFor } from './engine.ts';
 import { reported } from './evidence.ts';
 import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
+import { type ReportAnswer, answer, heldAttempt } from './held-attempt.ts';
 import { placeFreed } from './limits.ts';
 import type { StageWork, Verdict } from './plan.ts';
 import { learned } from './placement/stage-times.ts';
@@ -20,31 +20,15 @@ import type { RunnerRow } from './ports.ts';
 import { strike } from './fleet.ts';
 import { assignFreed } from './threads.ts';
 
-export type ReportAnswer = { readonly status: ReportStatus; readonly message: string };
-
-const answer = (status: ReportStatus, message: string): ReportAnswer => ({ status, message });
-
 /** Where a report stands before its uploads are completed: to be applied, or answered at once. `wrong`: applying it refuses it, so nothing is to be completed. */
 export function checkReport(
   ctx: Context,
   runner: RunnerRow,
   report: Report,
 ): { readonly status: 'apply'; readonly wrong?: string | undefined } | ReportAnswer {
-  const attempt = ctx.tx.attempt(report.attempt);
-  if (attempt === undefined || attempt.runner !== runner.id)
-    return answer('unknown_attempt', `there is no attempt ${report.attempt} of this runner; drop it`);
-  const job = ctx.tx.job(attempt.job);
-  if (attempt.epoch === report.epoch && (attempt.status === 'done' || attempt.status === 'failed' || attempt.status === 'refused')) {
-    return answer('duplicate', `attempt ${attempt.id} was reported before and counts once`);
-  }
-  if (job === undefined || attempt.status !== 'running' || attempt.epoch !== report.epoch || attempt.generation !== job.generation) {
-    const current = ctx.tx.lastEpoch(attempt.job, attempt.stage);
-    return answer(
-      'lease_lost',
-      `attempt ${attempt.id}: lease epoch ${report.epoch} is over (the last granted is ${current}); stop the stage and claim new work`,
-    );
-  }
-  return { status: 'apply', wrong: report.outcome === 'done' ? wrongOf(job, attempt, report) : undefined };
+  const held = heldAttempt(ctx, runner, report);
+  if ('status' in held) return held;
+  return { status: 'apply', wrong: report.outcome === 'done' ? wrongOf(held.job, held.attempt, report) : undefined };
 }
 
 /**
@@ -113,7 +97,7 @@ function refuse(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rea
   end(ctx, job, attempt, 'refused', reason);
   strike(ctx, runner, `${attempt.stage} of ${job.id}: ${reason}`, lied, reported(job, attempt, report));
   discardOutputs(ctx, job, attempt);
-  again(ctx, job, attempt, reason);
+  again(ctx, dropCheckpoints(ctx, job, attempt), attempt, reason);
   return answer('refused', `the result of attempt ${attempt.id} is refused: ${reason}`);
 }
 
@@ -127,7 +111,10 @@ function discardOutputs(ctx: Context, job: Job, attempt: Attempt): void {
   discard(
     ctx,
     job,
-    outputs.map(({ artifact }) => outputKey(job, attempt.id, artifact)),
+    // What was kept while the stage went on counts whatever became of it.
+    outputs
+      .map(({ artifact }) => ({ key: outputKey(job, attempt.id, artifact), kept: job.data.artifacts[artifact]?.key }))
+      .flatMap(({ key, kept }) => (key === kept ? [] : [key])),
   );
 }
 
@@ -177,29 +164,16 @@ function wrongFiles(job: Job, work: StageWork, report: Extract<Report, { outcome
   return missing === undefined ? undefined : `its output ${missing.name} is missing`;
 }
 
-function wrongSize(name: string, sizeBytes: bigint, proof: SealProof): string | undefined {
-  const [exact, most] = [exactSizeBytes(name, proof), maxSizeBytes(name, proof)];
-  if (sizeBytes === 0n) return `its output ${name} is empty`;
-  if (exact !== undefined && sizeBytes !== BigInt(exact)) return `its output ${name} has ${sizeBytes} bytes and not ${exact}`;
-  return sizeBytes > BigInt(most) ? `its output ${name} has ${sizeBytes} bytes, more than the ${most} it may have` : undefined;
-}
-
 /** Takes the outputs among the job's artifacts. A file with the same bytes as before keeps its first object. */
 function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, report: Extract<Report, { outcome: 'done' }>): Job {
   const artifacts = { ...job.data.artifacts };
   const superseded: string[] = [];
-  for (const { name, sizeBytes, hash, manifest } of report.outputs) {
-    const artifact = work.outputs.find((output) => output.name === name)?.artifact ?? name;
-    const key = outputKey(job, attempt.id, artifact);
-    const before = artifacts[artifact];
-    if (before !== undefined && before.hash === hash) {
-      superseded.push(key);
-      continue;
-    }
-    if (before !== undefined) superseded.push(before.key);
-    // One that does not fit is of no use; that the file is the right one, its hash says.
-    if (manifest !== undefined && sumsOf(manifest, Number(sizeBytes)) !== undefined) ctx.tx.putManifest(key, manifest);
-    artifacts[artifact] = { key, sizeBytes, hash, madeIn: attempt.state, madeBy: attempt.runner };
+  for (const output of report.outputs) {
+    const { artifact = output.name, early } = work.outputs.find(({ name }) => name === output.name) ?? {};
+    const key = keepOutput(ctx, artifacts, artifact, { attempt, job, output });
+    if (key === undefined) continue;
+    superseded.push(key);
+    if (early === true) strikeRefutedLayer(ctx, job, attempt, job.data.artifacts[artifact], output);
   }
   discard(ctx, job, superseded);
   return change(ctx, job, { data: { ...job.data, artifacts } });

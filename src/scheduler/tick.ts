@@ -29,7 +29,7 @@ const DUE_STAGES = ['PC1', 'PC2', 'C1', 'C2', 'Verify', 'Persist'] as const;
 export function tick(ctx: Context): { readonly wakeAtMs: number } {
   const away = ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? ctx.nowMs);
   // A suspended machine or a full disk silenced us, not the runners: they get as long again.
-  if (away > ctx.settings.stallMs) ctx.tx.extendLeases(away);
+  if (away > ctx.settings.stallMs) ctx.tx.extendLeases(away, ctx.nowMs);
   const expired = ctx.tx.expiredAttempts(ctx.nowMs, BATCH);
   for (const attempt of expired) {
     const job = ctx.tx.job(attempt.job);
@@ -76,7 +76,7 @@ function lookAtTickets(ctx: Context): void {
 /** Once at start: leases are extended by the time the control plane itself was away, threads follow the configuration. */
 export function restarted(ctx: Context): void {
   const alive = ctx.tx.meta(ALIVE);
-  if (alive !== undefined) ctx.tx.extendLeases(Math.max(0, ctx.nowMs - Number(alive)));
+  if (alive !== undefined) ctx.tx.extendLeases(Math.max(0, ctx.nowMs - Number(alive)), ctx.nowMs);
   ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
   holdHead(ctx);
   syncThreads(ctx);

@@ -73,3 +73,11 @@ export function maxSizeBytes(name: string, proof: SealProof): number {
   if (name.endsWith('/p_aux') || name.endsWith('/t_aux') || name === 'proof.bin') return 64 * 2 ** 10;
   return sectorSizeBytes * 2;
 }
+
+/** What is wrong with the size of an output, as a clause; undefined: nothing. */
+export function wrongSize(name: string, sizeBytes: bigint, proof: SealProof): string | undefined {
+  const [exact, most] = [exactSizeBytes(name, proof), maxSizeBytes(name, proof)];
+  if (sizeBytes === 0n) return `its output ${name} is empty`;
+  if (exact !== undefined && sizeBytes !== BigInt(exact)) return `its output ${name} has ${sizeBytes} bytes and not ${exact}`;
+  return sizeBytes > BigInt(most) ? `its output ${name} has ${sizeBytes} bytes, more than the ${most} it may have` : undefined;
+}

@@ -143,6 +143,13 @@ export const Report = z.discriminatedUnion('outcome', [
 ]);
 export type Report = z.infer<typeof Report>;
 
+/** A file that is whole and sent before its stage has ended: a layer of PC1. */
+export const Checkpoint = z.strictObject({ attempt: AttemptId, epoch: z.number().int().positive(), output: ReportedOutput });
+export type Checkpoint = z.infer<typeof Checkpoint>;
+
+/** Key of an artifact, as grants name it. */
+const ArtifactKey = z.string().min(1).max(300);
+
 export const NextRequest = z.strictObject({
   bootId: z.string().min(8).max(64),
   /** How many more stages the runner would take now. */
@@ -150,6 +157,8 @@ export const NextRequest = z.strictObject({
   /** Attempts it is working on: one that the control plane does not know is cancelled. */
   running: z.array(z.strictObject({ attempt: AttemptId, epoch: z.number().int() })).max(64),
   reports: z.array(Report).max(64),
+  /** Of attempts that go on: kept at once, so that they outlive the attempt. */
+  checkpoints: z.array(Checkpoint).max(64).optional(),
   /** Answers to self-tests. */
   tests: z.array(SelfTestAnswer).max(16).optional(),
   resources: Resources,
@@ -161,6 +170,8 @@ export const NextRequest = z.strictObject({
   waitMs: z.number().int().min(0).max(60_000),
   /** Absent from agents of a checkout's own. */
   software: Software.optional(),
+  /** Artifacts on its disk that it needs not fetch, last used first; absent: as it said last. */
+  cached: z.array(ArtifactKey).max(500).optional(),
   /** Asks for URLs to measure the network with. */
   probe: z.boolean().optional(),
 });
@@ -172,6 +183,10 @@ export const InputFile = z.object({
   url: z.string(),
   sizeBytes: Decimal,
   hash: Hash,
+  /** What it is kept under in a cache; absent: not to be kept. */
+  key: ArtifactKey.optional(),
+  /** False for files that the stage can make again: it goes on without one that cannot be had. */
+  required: z.boolean().optional(),
   /** Absent where nobody made one: pieces, and what older agents made. */
   manifest: Manifest.optional(),
 });
@@ -187,6 +202,10 @@ export const OutputSlot = z.object({
   checksum: z.enum(['crc32', 'md5']).optional(),
   /** False for files that the stage may leave out. */
   required: z.boolean(),
+  /** As `InputFile.key`. */
+  key: ArtifactKey.optional(),
+  /** It may be sent and told of (`checkpoints`) as soon as it is whole, while the stage goes on. */
+  early: z.boolean().optional(),
 });
 export type OutputSlot = z.infer<typeof OutputSlot>;
 
@@ -218,6 +237,10 @@ export type Probe = z.infer<typeof Probe>;
 export const NextAnswer = z.object({
   reports: z.array(z.object({ attempt: AttemptId, status: ReportStatus, message: z.string() })),
   grants: z.array(Grant),
+  /** One for each that was told of: `accepted` and `duplicate` need not be in the report. */
+  checkpoints: z.array(z.object({ attempt: AttemptId, name: ArtifactName, status: ReportStatus })).optional(),
+  /** Cached artifacts that no job needs any more. */
+  forget: z.array(z.string()).optional(),
   /** Attempts the runner named as running but must stop. */
   cancel: z.array(AttemptId),
   /** Self-tests to run now; agents that know none of them read over it. */

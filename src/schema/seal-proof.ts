@@ -41,6 +41,11 @@ export function sealProofInfo(proof: SealProof): SealProofInfo {
   };
 }
 
+/** The same proof with synthetic PoRep. */
+export function syntheticOf(proof: SealProof): SealProof {
+  return NAMES[(NAMES.indexOf(proof) % SIZES.length) + SIZES.length] as SealProof;
+}
+
 /** The largest payload of client data that fits a sector: 127 of every 128 bytes (fr32). */
 export function payloadBytes(proof: SealProof): number {
   return (sealProofInfo(proof).sectorSizeBytes / 128) * 127;

@@ -87,9 +87,11 @@ export function attemptsPart(db: Db) {
     .orderBy(asc(attempts.dueMs), asc(attempts.seq))
     .limit(p('limit'))
     .prepare();
+  // One that was granted meanwhile, in the turn that noticed, was kept waiting for nothing longer than it is there.
+  const silent = sql`min(${p('byMs')}, max(0, ${p('nowMs')} - ${attempts.grantedMs}))`;
   const extend = db
     .update(attempts)
-    .set({ leaseUntilMs: sql`${attempts.leaseUntilMs} + ${p('byMs')}`, dueMs: sql`${attempts.dueMs} + ${p('byMs')}` })
+    .set({ leaseUntilMs: sql`${attempts.leaseUntilMs} + ${silent}`, dueMs: sql`${attempts.dueMs} + ${silent}` })
     .where(RUNNING)
     .prepare();
   const nextEnd = db
@@ -130,8 +132,8 @@ export function attemptsPart(db: Db) {
     lastEpoch: (job, stage) => lastEpoch.get({ job, stage })?.epoch ?? 0,
     expiredAttempts: (nowMs, limit) => expired.all({ nowMs, limit }).map(attemptOf),
     overdueAttempts: (nowMs, limit) => overdue.all({ nowMs, limit }).map(attemptOf),
-    extendLeases(byMs) {
-      extend.run({ byMs });
+    extendLeases(byMs, nowMs) {
+      extend.run({ byMs, nowMs });
     },
   } satisfies Partial<Tx>;
   return { part, nextLeaseEndMs: () => nextEnd.get()?.ms ?? undefined, nextOverdueMs: () => nextDue.get()?.ms ?? undefined };
@@ -150,9 +152,16 @@ export function uploadsPart(db: Db) {
     .delete(uploads)
     .where(eq(uploads.attempt, p('attempt')))
     .prepare();
+  const removeOne = db
+    .delete(uploads)
+    .where(and(eq(uploads.attempt, p('attempt')), eq(uploads.name, p('name'))))
+    .prepare();
   return {
     insertUpload: (upload) => insert(upload),
     uploadsOfAttempt: (attempt) => of.all({ attempt }) as UploadRow[],
+    deleteUpload(attempt, name) {
+      removeOne.run({ attempt, name });
+    },
     deleteUploads(attempt) {
       remove.run({ attempt });
     },

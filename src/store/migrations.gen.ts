@@ -361,7 +361,13 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
     ],
   },
   {
-    name: '0009_storage',
+    name: '0009_artifact-caches',
+    statements: [
+      `ALTER TABLE \`runners\` ADD \`cached\` text;`,
+    ],
+  },
+  {
+    name: '0010_storage',
     statements: [
       `CREATE TABLE \`storage_paths\` (
   \`runner\` text NOT NULL,

@@ -6,7 +6,8 @@ import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { ApiTokenRow, JoinTokenRow, RunnerRow, Tx } from '../scheduler/ports.ts';
 import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
-import { apiTokens, joinTokens, runners } from './tables.ts';
+import { joinTokens, runners } from './runner-tables.ts';
+import { apiTokens } from './tables.ts';
 
 const p = sql.placeholder;
 
@@ -20,13 +21,14 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     earlierBoots: runner.earlierBoots.length === 0 ? null : JSON.stringify(runner.earlierBoots.map(({ id, untilMs }) => [id, untilMs])),
     tests: runner.tests === undefined ? null : JSON.stringify(runner.tests),
     agentVersion: runner.agentVersion ?? null,
+    cached: runner.cached === undefined ? null : JSON.stringify(runner.cached),
     slots: runner.slots ?? null,
     stageMs: runner.stageMs === undefined ? null : JSON.stringify(runner.stageMs),
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, tests, agentVersion, slots, stageMs, ...rest } = row;
+  const { seq: _seq, tests, agentVersion, cached, slots, stageMs, ...rest } = row;
   return {
     ...rest,
     ...(agentVersion === null ? {} : { agentVersion }),
@@ -40,6 +42,7 @@ function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
     resources: JSON.parse(row.resources) as Resources,
     status: row.status as RunnerRow['status'],
     earlierBoots: (JSON.parse(row.earlierBoots ?? '[]') as [string, number][]).map(([id, untilMs]) => ({ id, untilMs })),
+    ...(cached === null ? {} : { cached: JSON.parse(cached) as string[] }),
     ...(tests === null ? {} : { tests: JSON.parse(tests) as RunnerTests }),
   };
 }

@@ -14,6 +14,7 @@ import { type LocalObjects, openLocalObjects } from '../../src/objects/local.ts'
 import { objectRoutes } from '../../src/objects/routes.ts';
 import { AttemptId } from '../../src/schema/ids.ts';
 import {
+  type Checkpoint,
   type Grant,
   HeartbeatRequest,
   type HeartbeatUrls,
@@ -55,6 +56,12 @@ export class TestControlPlane {
   readonly credentials = new Set<string>();
   /** Requests that did not parse: must stay empty. */
   readonly malformed: string[] = [];
+  /** Checkpoints as they came. */
+  readonly checkpoints: Checkpoint[] = [];
+  /** Keys that the next answer tells to forget. */
+  readonly forget: string[] = [];
+  /** Bytes of objects that were fetched. */
+  fetchedBytes = 0;
   /** How the next reports of an attempt are answered, in order; then `accepted`. */
   readonly statuses = new Map<string, Status[]>();
   readonly cancelled = new Set<string>();
@@ -176,6 +183,10 @@ export class TestControlPlane {
 
   #app(): Hono {
     const app = new Hono();
+    app.use('/objects/*', async (c, next) => {
+      await next();
+      if (c.req.method === 'GET') this.fetchedBytes += Number(c.res.headers.get('content-length'));
+    });
     app.route('/', objectRoutes(this.objects));
     app.onError((error) => {
       const problem = toProblem(error);
@@ -219,8 +230,13 @@ export class TestControlPlane {
         await this.#held(request.waitMs, c.req.raw.signal);
       const grants = this.#grants.splice(0, request.freeSlots);
       const cancel = request.running.map(({ attempt }) => attempt).filter((attempt) => this.cancelled.has(attempt));
+      const checkpoints = (request.checkpoints ?? []).map((checkpoint) => {
+        this.checkpoints.push(checkpoint);
+        return { attempt: checkpoint.attempt, name: checkpoint.output.name, status: 'accepted' as const };
+      });
+      const forget = this.forget.splice(0);
       const probe = request.probe === true ? this.probe : undefined;
-      return c.json({ reports, grants, cancel, upgrade: this.upgrade, probe, checks: this.checks.splice(0) });
+      return c.json({ reports, grants, cancel, upgrade: this.upgrade, probe, checks: this.checks.splice(0), checkpoints, forget });
     });
     app.post('/v1/runners/self/heartbeat', async (c) => {
       const request = this.#parse(HeartbeatRequest, await c.req.json());

@@ -77,6 +77,13 @@ switch (params.do) {
     if (params.claim) outputs[params.claim.name] = { ...outputs[params.claim.name], ...params.claim };
     done();
     break;
+  case 'early':
+    make(params.first, Buffer.alloc(10, 1));
+    say({ t: 'output', name: params.first, ...outputs[params.first] });
+    while (!existsSync(params.file)) block(5);
+    make(params.second, Buffer.alloc(10, 2));
+    done();
+    break;
   case 'wait-for':
     while (!existsSync(params.file)) block(5);
     make(params.output, Buffer.alloc(10, 7));

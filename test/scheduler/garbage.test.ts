@@ -64,6 +64,19 @@ test('what a job names is not, while it goes on; after a forced abort not until 
   expect(await judged(keys.map((key) => object(key)))).toEqual(keys.map((key) => `object ${key}: attempt_ended`));
 });
 
+test('an upload that was opened twice goes once its attempt has ended, and the object that came of the other one stays', async () => {
+  const id = await world.ask();
+  const pc1 = await world.until('TicketAssigned', [own]);
+  const key = pc1.grant.outputs[0]?.key ?? '';
+  expect(await judged([], [upload(key, 25 * HOUR_MS)])).toEqual([]);
+  await world.report(own, world.honest(pc1));
+  expect(Object.values((await world.job(id)).data.artifacts).map((artifact) => artifact.key)).toContain(key);
+  expect(await judged([object(key)], [upload(key, 25 * HOUR_MS)])).toEqual([`upload ${key}: attempt_ended`]);
+  await world.run((ctx) => collect(ctx, { objects: [], uploads: [upload(key, 25 * HOUR_MS)] }, RULES));
+  expect((await deletions()).map(({ keys, uploads }) => [keys, uploads?.length])).toEqual([[[], 1]]);
+  expect(await judged([object(key)], [upload(key, 25 * HOUR_MS)])).toEqual([]);
+});
+
 test('what waits to be deleted by itself is not told of again', async () => {
   const id = await world.ask();
   const pc1 = await world.until('TicketAssigned', [own]);

@@ -64,7 +64,7 @@ test('so does one whose PC1 failed after hours; a failure of minutes keeps the t
   const [granted] = await world.grant(second);
   expect(granted).toMatchObject({ grant: { stage: 'PC1' } });
   expect(await world.job(id)).toMatchObject({ generation: 1, data: { ticket: TICKET } });
-  await world.run((ctx) => ctx.tx.extendLeases(LONG_MS));
+  await world.run((ctx) => ctx.tx.extendLeases(LONG_MS, ctx.nowMs + LONG_MS));
   await world.tick(LONG_MS);
   await world.report(second, world.failure(granted as never, 'internal'));
   await world.tick(600_000);

@@ -4,11 +4,12 @@
  * handed back when it is told to end. Its network loses, doubles and delays calls, or is cut.
  */
 import type { AttemptId } from '../../src/schema/ids.ts';
-import type { Grant, HeartbeatRequest, NextAnswer, Report } from '../../src/schema/runner.ts';
+import type { Checkpoint, Grant, HeartbeatRequest, NextAnswer, NextRequest, Report } from '../../src/schema/runner.ts';
 import type { SelfTest, SelfTestAnswer } from '../../src/schema/self-test.ts';
 import type { Stage } from '../../src/schema/stage.ts';
-import { hashOf, sizeOf } from './replica.ts';
+import { hashOf } from './replica.ts';
 import { callOver } from './runner-network.ts';
+import { LIES, SPOILT, sendOutput } from './runner-outputs.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { StageFault } from './script.ts';
 import { answerTest } from './self-test-work.ts';
@@ -22,7 +23,11 @@ type Active = {
   readonly workMs: number;
   /** Shows progress that there is none of. */
   pretends: boolean;
+  early?: Early;
 };
+
+/** A layer that was sent while PC1 goes on. */
+type Early = { readonly checkpoint: Checkpoint; kept: boolean };
 
 const HEARTBEAT_MS = 7_000;
 const POLL_MS = 25_000;
@@ -33,16 +38,6 @@ const LAST_REPORTS_MS = 5_000;
 /** Longest work by stage, in virtual milliseconds. */
 const WORK_MS: Partial<Record<Stage, number>> = { PC1: 30_000, PC2: 15_000, C2: 10_000 };
 const SHORT_WORK_MS = 4_000;
-const LIES: ReadonlySet<StageFault> = new Set([
-  'wrong_comm_r',
-  'wrong_comm_d',
-  'garbage',
-  'forged',
-  'bad_proof',
-  'missing_output',
-  'unparsable',
-]);
-const SPOILT: ReadonlySet<StageFault> = new Set(['garbage_hash', 'extra_output', 'wrong_size']);
 
 /** One process of a runner. A reboot is a new one with the same credential. */
 export class FakeRunner {
@@ -154,18 +149,14 @@ export class FakeRunner {
       const request = {
         bootId: this.bootId,
         freeSlots,
-        running: [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch })),
+        running: this.#running(),
         reports: reporting.map(({ report }) => report as Report),
         resources: this.#parts.machine.resources,
         ...(tests.length === 0 ? {} : { tests }),
         software: { version: this.#parts.version, arch: 'x64', upgrades: true },
         waitMs,
       };
-      const answer = await callOver(this.#parts, this, 'net.next', credential, async (plane) => {
-        const answered = await plane.next(credential, request, gone);
-        this.#parts.told().answered(this.#parts.id, request);
-        return answered;
-      });
+      const answer = await this.#ask(credential, request, gone);
       // Who hangs up hears nothing.
       if (!this.alive || gone.aborted) return true;
       this.#settle(reporting, answer);
@@ -180,6 +171,14 @@ export class FakeRunner {
       this.#refused(error, credential);
       return false;
     }
+  }
+
+  async #ask(credential: string, request: NextRequest, gone: AbortSignal): Promise<NextAnswer> {
+    return callOver(this.#parts, this, 'net.next', credential, async (plane) => {
+      const answered = await plane.next(credential, request, gone);
+      this.#parts.told().answered(this.#parts.id, request);
+      return answered;
+    });
   }
 
   #settle(reporting: readonly Active[], answer: NextAnswer): void {
@@ -223,10 +222,17 @@ export class FakeRunner {
     const workMs = rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS);
     const active: Active = { grant, cancelled: false, sinceMs: clock.nowMs, workMs, pretends: false };
     this.#active.set(grant.attempt, active);
-    await clock.sleep(workMs);
+    const halfMs = grant.outputs.some(({ early }) => early === true) ? Math.floor(workMs / 2) : workMs;
+    await clock.sleep(halfMs);
     await this.thaw();
     if (active.report !== undefined) return;
     const fault = this.#parts.fault(grant.attempt, trust);
+    if (halfMs < workMs) {
+      await this.#firstLayer(active, fault);
+      await clock.sleep(workMs - halfMs);
+      await this.thaw();
+      if (active.report !== undefined) return;
+    }
     if (fault === 'die') this.die();
     if (fault === 'pretends') active.pretends = true;
     if (fault === 'hang' || fault === 'stalls' || fault === 'pretends' || !this.alive || active.cancelled) return;
@@ -241,7 +247,11 @@ export class FakeRunner {
         : perform(grant, files, this.#parts.storage, lie);
     if (made.outcome === 'done') {
       try {
-        const outputs = [...made.outputs].map(([name, content]) => this.#upload(grant, name, content, fault));
+        const { early } = active;
+        const outputs = [...made.outputs].flatMap(([name, content]) => {
+          if (name !== early?.checkpoint.output.name) return [sendOutput(objects, grant, [name, content], fault)];
+          return early.kept ? [] : [early.checkpoint.output];
+        });
         if (fault === 'extra_output') outputs.push({ name: 'unasked.dat', sizeBytes: '4', hash: hashOf('none'), parts: [] });
         active.report = { outcome: 'done', attempt, epoch, outputs, result: made.result };
       } catch {
@@ -256,18 +266,34 @@ export class FakeRunner {
     this.#reportSoon();
   }
 
-  #upload(
-    grant: Grant,
-    name: string,
-    content: string,
-    fault: StageFault | undefined,
-  ): { name: string; sizeBytes: string; hash: string; parts: { number: number; etag: string }[] } {
-    const slot = grant.outputs.find((output) => output.name === name);
-    const sent = fault === 'garbage_hash' ? `other ${content}` : content;
-    const size = sizeOf(name, sent);
-    const etag = this.#parts.objects.receive(slot?.partUrls[0] ?? '', sent, size);
-    const sizeBytes = size + (fault === 'wrong_size' ? 1 : 0);
-    return { name, sizeBytes: String(sizeBytes), hash: hashOf(content), parts: [{ number: 1, etag }] };
+  /** In the middle of PC1 its first layer is whole, if it was not given: it is sent, and told of once. */
+  async #firstLayer(active: Active, fault: StageFault | undefined): Promise<void> {
+    const { grant, cancelled } = active;
+    if (!this.alive || cancelled) return;
+    const credential = this.#credential;
+    const files = fetchInputs(grant.inputs, (url) => this.#parts.objects.open(url));
+    if ('outcome' in files) return;
+    const lie = fault !== undefined && LIES.has(fault) ? fault : undefined;
+    const made = perform(grant, files, this.#parts.storage, lie);
+    const first = made.outcome === 'done' ? [...made.outputs].find(([name]) => name.includes('layer-1')) : undefined;
+    if (first === undefined) return;
+    try {
+      const output = sendOutput(this.#parts.objects, grant, first, fault);
+      const early: Early = { checkpoint: { attempt: grant.attempt, epoch: grant.epoch, output }, kept: false };
+      active.early = early;
+      const { resources } = this.#parts.machine;
+      const asked = { bootId: this.bootId, freeSlots: 0, running: this.#running(), reports: [], resources, waitMs: 0 };
+      const answer = await this.#ask(credential, { ...asked, checkpoints: [early.checkpoint] }, this.#gone.signal);
+      if (!this.alive) return;
+      early.kept = answer.checkpoints?.some(({ status }) => status === 'accepted' || status === 'duplicate') ?? false;
+      for (const id of answer.cancel) this.#cancel(id);
+    } catch (error) {
+      this.#refused(error, credential);
+    }
+  }
+
+  #running(): { attempt: AttemptId; epoch: number }[] {
+    return [...this.#active.values()].map(({ grant: { attempt, epoch } }) => ({ attempt, epoch }));
   }
 
   async #beats(): Promise<void> {

@@ -26,8 +26,9 @@ export function fetchInputs(
   open: (url: string) => { content: string; sizeBytes: number } | undefined,
 ): Files | Failed {
   const files = new Map<string, string>();
-  for (const { name, url, hash } of inputs) {
+  for (const { name, url, hash, required } of inputs) {
     const found = open(url);
+    if (required === false && (found === undefined || hashOf(found.content) !== hash)) continue;
     if (found === undefined) return failed('input_missing', `input ${name} is not in the object store`, name);
     if (hashOf(found.content) !== hash) return failed('input_differs', `input ${name} has another hash`, name);
     files.set(name, found.content);
@@ -64,10 +65,10 @@ function prove(work: Prover, grant: Grant, files: Files, forge: boolean): Made |
     }
     case 'pc1': {
       const replica = replicaId(sector, params.ticket, params.commD);
-      return done(
-        all((name) => fileOf(name, replica)),
-        {},
-      );
+      // Of a layer that another one made only its first label is looked at; what is made after a bad one is bad.
+      const bad = [...files].find(([name, content]) => content !== fileOf(name, replica));
+      const made = bad === undefined ? replica : sha(`broken ${bad[1]}`).slice(0, 32);
+      return done(new Map([...all((name) => fileOf(name, made))].filter(([name]) => !files.has(name))), {});
     }
     case 'pc2': {
       const replica = replicaId(sector, params.ticket, params.commD);

@@ -172,7 +172,7 @@ test('no other question reads or sorts a table', () => {
     tx.runningByThread();
     tx.lastEpoch(jobId(1), 'PC1');
     tx.expiredAttempts(5, 9);
-    tx.extendLeases(5);
+    tx.extendLeases(5, 9);
     tx.uploadsOfAttempt(attemptId(1));
     tx.insertRunner(runner(1));
     tx.runnerByCredential('hash-1');

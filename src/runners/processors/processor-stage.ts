@@ -1,5 +1,5 @@
 /** A prover stage done by an external processor: the same grant, the same checks of what comes out. */
-import { lstat, mkdir } from 'node:fs/promises';
+import { lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProverStage } from '../../schema/stage.ts';
 import { hashFile } from '../file-hash.ts';
@@ -34,6 +34,7 @@ export async function runProcessorStage(
 ): Promise<{ outputs: MadeOutput[]; result: Record<string, unknown> }> {
   const { grant, workDir, progress, signal } = run;
   const outDir = join(workDir, 'out');
+  await rm(outDir, { recursive: true, force: true });
   await mkdir(outDir);
   const output = await pool.run({ stage: task.stage, task: await task.prepare(run), signal, onLine: (line) => progress.line(line) });
   signal.throwIfAborted();

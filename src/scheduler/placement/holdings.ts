@@ -4,9 +4,9 @@ import type { RunnerRow } from '../ports.ts';
 /** An input of a stage. `madeBy` null: client data, which no runner made. */
 export type Input = { readonly key: string; readonly sizeBytes: number; readonly madeBy: string | null };
 
-/** Whether the runner has the file: the one that made it has. */
+/** Whether the runner has the file: it says so; of one that says nothing of its disk, whether it made the file. */
 export function holds(runner: RunnerRow, input: Input): boolean {
-  return input.madeBy === runner.id;
+  return runner.cached?.includes(input.key) ?? input.madeBy === runner.id;
 }
 
 /** Bytes that the runner would have to fetch. */

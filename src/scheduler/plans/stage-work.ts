@@ -17,14 +17,13 @@ import { sealProofInfo } from '../../schema/seal-proof.ts';
 import type { PlacedPiece } from '../../schema/sector-record.ts';
 import type { ProverStage, Work } from '../../schema/stage.ts';
 import { pieceInput } from '../piece-input.ts';
-import type { NamedFile, StageWork, Todo } from '../plan.ts';
+import type { NamedFile, OutputFile, StageWork, Todo } from '../plan.ts';
 import { knownCid, made, numberOf } from './made.ts';
 
 /** Files under the prover's own names. */
 export const same = (names: readonly string[]): NamedFile[] => names.map((name) => ({ name, artifact: name }));
 /** Outputs without which the result does not count. */
-export const required = (files: readonly NamedFile[]): (NamedFile & { required: boolean })[] =>
-  files.map((file) => ({ ...file, required: true }));
+export const required = (files: readonly NamedFile[]): OutputFile[] => files.map((file) => ({ ...file, required: true }));
 
 export const base = { inputs: [], pieces: false, outputs: [], trust: 'rented', storage: null } as const;
 
@@ -87,11 +86,19 @@ const ticketAndCommD = (job: Job): Record<string, unknown> => ({
   commD: made(job, job.data.commD, 'CommD').cid,
 });
 
+/** It goes on after the layers that are kept already. One of those that turns out unfit is made again, and then takes its place. */
 export function pc1Work(job: Job): StageWork {
+  const layers = layerNames(job.data.sealProof);
+  const missing = layers.findIndex((name) => job.data.artifacts[name] === undefined);
+  const kept = missing < 0 ? layers.length : missing;
   return {
     ...base,
     work: prover(job, 'pc1', ticketAndCommD(job)),
-    outputs: required([...same(layerNames(job.data.sealProof)), { name: T_AUX, artifact: PC1_T_AUX }]),
+    inputs: same(layers.slice(0, kept)).map((file) => ({ ...file, required: false as const })),
+    outputs: [
+      ...same(layers).map((file, at) => ({ ...file, required: at >= kept, early: true as const })),
+      ...required([{ name: T_AUX, artifact: PC1_T_AUX }]),
+    ],
   };
 }
 

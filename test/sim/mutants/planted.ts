@@ -281,21 +281,9 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'runners: what is found out of a banned one later lifts its ban',
-    file: 'scheduler/fleet.ts',
-    find: "if (runner.status === 'quarantined' || runner.status === 'banned') return runner;",
-    replace: "if (runner.status === 'quarantined') return runner;",
-  },
-  {
     name: 'runners: a banned one is answered',
     file: 'scheduler/credentials.ts',
     find: "return { runner, dead: runner.status === 'banned' };",
     replace: 'return { runner, dead: false };',
-  },
-  {
-    name: 'runners: a stage that an own one hands back is not granted anew',
-    file: 'scheduler/reports.ts',
-    find: "if (runner.trust === 'own') settle(ctx, job);\n    else brokenOff",
-    replace: "if (runner.trust !== 'own') brokenOff",
   },
 ];

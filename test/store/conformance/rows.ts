@@ -72,13 +72,16 @@ export function rowsConformance(fresh: () => Database): void {
         atEnd: [],
       });
       await store.commit((tx) => {
-        tx.extendLeases(1_000);
+        tx.extendLeases(1_000, 2_000);
         tx.updateAttempt(attempt(2, { status: 'done', logTail: 'the end' }));
       });
       const [lost, done, extended] = await store.commit((tx) => [1, 2, 3].map((n) => tx.attempt(attemptId(n))));
       expect(lost?.leaseUntilMs).toBe(20_000);
       expect(done).toEqual(attempt(2, { status: 'done', logTail: 'the end' }));
       expect(extended?.leaseUntilMs).toBe(1_100);
+      // Granted a moment ago: it was kept waiting no longer than that.
+      const late = await store.commit((tx) => (tx.extendLeases(1_000, 1_020), tx.attempt(attemptId(3))));
+      expect(late?.leaseUntilMs).toBe(1_120);
     });
   });
 
@@ -137,6 +140,9 @@ export function rowsConformance(fresh: () => Database): void {
       });
       await expect(store.commit((tx) => tx.insertUpload(uploads[0] as (typeof uploads)[0]))).rejects.toThrow();
       expect(await store.commit((tx) => tx.uploadsOfAttempt(attemptId(1)))).toEqual(uploads);
+      const [first] = uploads as [(typeof uploads)[0]];
+      await store.commit((tx) => tx.deleteUpload(first.attempt, first.name));
+      expect(await store.commit((tx) => tx.uploadsOfAttempt(attemptId(1)))).toEqual(uploads.slice(1));
       await store.commit((tx) => tx.deleteUploads(attemptId(1)));
       expect(await store.commit((tx) => [tx.uploadsOfAttempt(attemptId(1)).length, tx.uploadsOfAttempt(attemptId(2)).length])).toEqual([
         0, 1,
@@ -158,6 +164,7 @@ export function rowsConformance(fresh: () => Database): void {
         strikes: 3,
         slots: 2,
         stageMs: { 'PC1/2048': 70 },
+        cached: ['jobs/j-1/a-1/sealed'],
       });
       await store.commit((tx) => tx.updateRunner(changed));
       expect(

@@ -1,0 +1,135 @@
+/**
+ * DATA/cache: artifacts that this machine made or fetched, so that a later stage here needs not fetch them. Files are hard
+ * links of those that stages work on: keeping one costs no copy, and dropping one takes nothing from a stage that reads it.
+ * Nobody trusts them: whoever reads an input compares its hash.
+ */
+import { link, mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Log } from './options.ts';
+
+/** Kept free beside what a stage needs. */
+const MARGIN_BYTES = 2 ** 30;
+/** A request takes no more keys. */
+const MOST_SAID = 500;
+
+export class ArtifactCache {
+  readonly #folder: string;
+  readonly #limitBytes: number;
+  readonly #log: Log;
+  /** Sizes by key, first those that were used longest ago. */
+  readonly #sizes = new Map<string, number>();
+  #bytes = 0;
+  readonly #tells: boolean;
+
+  private constructor(folder: string, limitBytes: number, tells: boolean, log: Log) {
+    this.#folder = folder;
+    this.#limitBytes = limitBytes;
+    this.#tells = tells;
+    this.#log = log;
+  }
+
+  /** With what an agent before this one kept. `limitBytes` undefined: half of the disk that is free or in the cache; 0: nothing is kept. */
+  static async open(dataDir: string, limitBytes: number | undefined, log: Log): Promise<ArtifactCache> {
+    const folder = resolve(dataDir, 'cache');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const found = await Promise.all(
+      (await readdir(folder)).map(async (name) => ({ key: decodeURIComponent(name), ...(await statOf(join(folder, name))) })),
+    );
+    const bytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const limit = limitBytes ?? Math.floor(((await freeBytes(folder)) + bytes) / 2);
+    const cache = new ArtifactCache(folder, limit, limit > 0 || found.length > 0, log);
+    for (const { key, sizeBytes } of found.sort((one, other) => one.changedMs - other.changedMs)) cache.#add(key, sizeBytes);
+    await cache.#evictTo(cache.#limitBytes);
+    return cache;
+  }
+
+  /** Keys of what is here, last used first. */
+  get keys(): string[] {
+    return [...this.#sizes.keys()].reverse();
+  }
+
+  /** What the control plane is told with each call, also that nothing is here. Of a machine that keeps nothing there is nothing to say. */
+  get told(): { cached?: string[] } {
+    return this.#tells ? { cached: this.keys.slice(0, MOST_SAID) } : {};
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Puts the file at `path`, whose folder exists. False: it is not here, or has another size. */
+  async take(key: string, sizeBytes: number, path: string): Promise<boolean> {
+    if (this.#sizes.get(key) !== sizeBytes) return false;
+    try {
+      await link(this.#file(key), path);
+    } catch {
+      await this.forget([key]);
+      return false;
+    }
+    this.#add(key, sizeBytes);
+    return true;
+  }
+
+  /** Keeps the finished file at `path`, which nobody changes any more; older ones go where there is no room. Never throws. */
+  async keep(key: string, path: string): Promise<void> {
+    if (this.#sizes.has(key)) return;
+    try {
+      const { sizeBytes } = await statOf(path);
+      if (sizeBytes > this.#limitBytes) return;
+      await this.#evictTo(this.#limitBytes - sizeBytes);
+      await link(path, this.#file(key));
+      this.#add(key, sizeBytes);
+    } catch (error) {
+      this.#log('warn', `${key} is not kept in the cache: ${String(error)}`);
+    }
+  }
+
+  /** Lets artifacts go until so many bytes of the disk are free. Those that a stage works on stay: their going frees nothing. */
+  async makeRoom(neededBytes: number): Promise<void> {
+    for (const key of this.#sizes.keys()) {
+      if ((await freeBytes(this.#folder)) >= neededBytes + MARGIN_BYTES) return;
+      const { links } = await statOf(this.#file(key)).catch(() => ({ links: 1 }));
+      if (links === 1) await this.forget([key]);
+    }
+  }
+
+  async forget(keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      if (!this.#sizes.has(key)) continue;
+      this.#remove(key);
+      await rm(this.#file(key), { force: true });
+    }
+  }
+
+  async #evictTo(bytes: number): Promise<void> {
+    for (const key of this.#sizes.keys()) {
+      if (this.#bytes <= bytes) return;
+      await this.forget([key]);
+    }
+  }
+
+  #add(key: string, sizeBytes: number): void {
+    this.#remove(key);
+    this.#sizes.set(key, sizeBytes);
+    this.#bytes += sizeBytes;
+  }
+
+  #remove(key: string): void {
+    this.#bytes -= this.#sizes.get(key) ?? 0;
+    this.#sizes.delete(key);
+  }
+
+  #file(key: string): string {
+    return join(this.#folder, encodeURIComponent(key));
+  }
+}
+
+async function statOf(path: string): Promise<{ sizeBytes: number; changedMs: number; links: number }> {
+  const { size, ctimeMs, nlink } = await stat(path);
+  return { sizeBytes: size, changedMs: ctimeMs, links: nlink };
+}
+
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
