@@ -159,13 +159,14 @@ export class AgentLoop {
     try {
       const answer = await this.#controlPlane.next({ ...(await this.#request(reporting, freeSlots, waitMs)), ...more }, signal);
       mail.answered(answer.checkpoints);
-      await this.#cache.forget(answer.forget ?? []);
       this.#settleReports(reporting, answer);
       this.#tests.sent(tests);
       this.#tests.begin(answer.tests ?? []);
       for (const attempt of answer.cancel) this.#cancel(attempt, 'the control plane took it away');
       for (const grant of answer.grants) this.#begin(grant);
       if (answer.upgrade !== undefined) this.#upgrade(answer.upgrade);
+      // Last: what was granted is begun whatever becomes of old files.
+      await this.#cache.forget(answer.forget ?? []);
       return true;
     } catch (error) {
       mail.answered(undefined);
@@ -178,13 +179,15 @@ export class AgentLoop {
   async #request(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number): Promise<NextRequest> {
     const { software, dataDir } = this.#options;
     const { speeds } = this.#tests;
+    const measured = await measureResources(dataDir, this.#hardware, this.#cache.bytes);
+    // From here on nothing waits: a grant that came meanwhile, and is not among the running ones, would be taken for lost.
     return {
       bootId: this.#bootId,
       freeSlots,
       running: [...this.#active.values()].map(({ grant }) => ({ attempt: grant.attempt, epoch: grant.epoch })),
       reports: reporting.map(({ report }) => report as Report),
       resources: {
-        ...(await measureResources(dataDir, this.#hardware, this.#cache.bytes)),
+        ...measured,
         ...this.#network.measured,
         isolation: this.#isolation,
         ...(speeds === undefined ? {} : { speeds }),

@@ -1,5 +1,5 @@
 /**
- * DATA/cache: artifacts that this machine made or fetched, so that a later stage here needs not fetch them. Files are hard
+ * DATA/artifacts: artifacts that this machine made or fetched, so that a later stage here needs not fetch them. Files are hard
  * links of those that stages work on: keeping one costs no copy, and dropping one takes nothing from a stage that reads it.
  * Nobody trusts them: whoever reads an input compares its hash.
  */
@@ -30,11 +30,10 @@ export class ArtifactCache {
 
   /** With what an agent before this one kept. `limitBytes` undefined: half of the disk that is free or in the cache; 0: nothing is kept. */
   static async open(dataDir: string, limitBytes: number | undefined, log: Log): Promise<ArtifactCache> {
-    const folder = resolve(dataDir, 'cache');
+    const folder = resolve(dataDir, 'artifacts');
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const found = await Promise.all(
-      (await readdir(folder)).map(async (name) => ({ key: decodeURIComponent(name), ...(await statOf(join(folder, name))) })),
-    );
+    const files = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isFile());
+    const found = await Promise.all(files.map(async ({ name }) => ({ key: keyOf(name), ...(await statOf(join(folder, name))) })));
     const bytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const limit = limitBytes ?? Math.floor(((await freeBytes(folder)) + bytes) / 2);
     const cache = new ArtifactCache(folder, limit, limit > 0 || found.length > 0, log);
@@ -93,11 +92,14 @@ export class ArtifactCache {
     }
   }
 
+  /** Never throws: what cannot be removed is no longer told of, and found again by the next agent. */
   async forget(keys: readonly string[]): Promise<void> {
     for (const key of keys) {
       if (!this.#sizes.has(key)) continue;
       this.#remove(key);
-      await rm(this.#file(key), { force: true });
+      await rm(this.#file(key), { force: true }).catch((error: unknown) =>
+        this.#log('warn', `${key} cannot be removed from the cache: ${String(error)}`),
+      );
     }
   }
 
@@ -121,6 +123,15 @@ export class ArtifactCache {
 
   #file(key: string): string {
     return join(this.#folder, encodeURIComponent(key));
+  }
+}
+
+/** The key that a file's name stands for; a name that is none of ours stands for itself. */
+function keyOf(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a runner has made or fetched it does not fetch again: bytes are counted where they would come from. */
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -56,7 +56,7 @@ describe('through the agent', () => {
     await eventually(() => fixture.plane.nexts.at(-1)?.cached?.length).toBeGreaterThan(inputs.length);
     fixture.plane.forget.push(...[...made.values()].map(({ key }) => key));
     await fixture.plane.grant({ work: proverWork({ do: 'copy' }), stage: 'C2' });
-    await eventually(async () => (await readdir(join(fixture.dataDir, 'cache'))).filter((name) => name.includes('layer'))).toEqual([]);
+    await eventually(async () => (await readdir(join(fixture.dataDir, 'artifacts'))).filter((name) => name.includes('layer'))).toEqual([]);
     const far = await run('pc2', params, inputs, [...keptNames(PROOF), ...treeCNames(PROOF)]);
     expect(far.fetchedBytes).toBe(sizeBytes);
     expect(far.result).toEqual(near.result);
@@ -73,13 +73,13 @@ describe('through the agent', () => {
         edit: (given) => ({ ...given, inputs: given.inputs.map((input) => ({ ...input, key: 'jobs/j-1/a-1/unsealed' })) }),
       });
     await done((await grant()).attempt);
-    const [file = ''] = await readdir(join(fixture.dataDir, 'cache'));
-    await writeFile(join(fixture.dataDir, 'cache', file), bytesOf('damaged', 1000));
+    const [file = ''] = await readdir(join(fixture.dataDir, 'artifacts'));
+    await writeFile(join(fixture.dataDir, 'artifacts', file), bytesOf('damaged', 1000));
     const before = fixture.plane.fetchedBytes;
     const report = await done((await grant()).attempt);
     expect(fixture.plane.fetchedBytes - before).toBe(1000);
     expect(await fixture.plane.output(report, 'unsealed-copy')).toEqual(content);
-    expect(await readFile(join(fixture.dataDir, 'cache', file))).toEqual(content);
+    expect(await readFile(join(fixture.dataDir, 'artifacts', file))).toEqual(content);
   });
 
   test('an output that is whole is sent and told of while the stage goes on, and is not in the report', async () => {
@@ -155,7 +155,23 @@ describe('its folder', () => {
     expect(again.cache.keys).toEqual(['jobs/j/a/two', 'jobs/j/a/one']);
     expect((await open(50, folder)).cache.keys).toEqual(['jobs/j/a/two']);
     expect((await open(0, folder)).cache.keys).toEqual([]);
-    expect(await readdir(join(folder, 'cache'))).toEqual([]);
+    expect(await readdir(join(folder, 'artifacts'))).toEqual([]);
+  });
+
+  test('what is no file is none of its own, and one that cannot be removed is no longer told of', async () => {
+    const { folder, keep, cache } = await open(100);
+    await keep('jobs/j/a/one', 40);
+    await mkdir(join(folder, 'artifacts', 'sealpool/parents'), { recursive: true });
+    const again = await open(100, folder);
+    expect(again.cache.keys).toEqual(['jobs/j/a/one']);
+    await again.cache.forget(['sealpool']);
+    // Where its file was there is a folder now.
+    const [file = ''] = (await readdir(join(folder, 'artifacts'))).filter((name) => name.startsWith('jobs'));
+    await rm(join(folder, 'artifacts', file));
+    await mkdir(join(folder, 'artifacts', file));
+    await cache.forget(['jobs/j/a/one']);
+    expect(cache.keys).toEqual([]);
+    expect(await readdir(join(folder, 'artifacts'))).toEqual(expect.arrayContaining([file, 'sealpool']));
   });
 
   test('it makes room for a stage, but for what a stage reads', async () => {
