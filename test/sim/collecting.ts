@@ -45,8 +45,10 @@ type Broken = (promise: string, what: string) => void;
 
 /** What was ever collected is needed by nobody: not then, and not later. Read with statements of its own. */
 export function collectedIsDead(reader: Reader, broken: Broken): void {
-  const collected = new Set(reader.collected());
-  if (collected.size === 0) return;
+  const { objects, uploads } = reader.collected();
+  if (objects.length + uploads.length === 0) return;
+  // An upload that was opened twice goes although a job needs the object that came of the other one.
+  const collected = new Set(objects);
   const needs = (key: string, who: string): void => {
     if (collected.has(key)) broken('garbage', `${key} was collected, and ${who} needs it`);
   };
@@ -61,6 +63,7 @@ export function collectedIsDead(reader: Reader, broken: Broken): void {
   }
   for (const { key } of reader.waitingPieces()) needs(key, 'whoever takes that piece next');
   const running = new Set(reader.running().map(({ id }) => id));
+  for (const key of uploads) collected.add(key);
   for (const { attempt, key } of reader.uploads()) if (running.has(attempt)) needs(key, `attempt ${attempt}`);
 }
 

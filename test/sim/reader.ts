@@ -79,7 +79,7 @@ export class Reader {
   readonly #openEffects: Database.Statement<[]>;
   readonly #dataVersion: Database.Statement<[]>;
   readonly #collected: Database.Statement<[]>;
-  #keysOf: string[][] = [];
+  #keysOf: Collected[] = [];
   #seen = -1;
 
   constructor(path: string) {
@@ -125,11 +125,11 @@ export class Reader {
     return this.#all('select * from effects order by seq');
   }
 
-  /** Keys that the collector wanted deleted, of objects and of uploads, ever. */
-  collected(): string[] {
+  /** Keys of objects, and of uploads, that were collected so far. */
+  collected(): Collected {
     const wants = this.#collected.all() as string[];
     if (wants.length !== this.#keysOf.length) this.#keysOf = wants.map((want) => keysIn(want));
-    return this.#keysOf.flat();
+    return { objects: this.#keysOf.flatMap(({ objects }) => objects), uploads: this.#keysOf.flatMap(({ uploads }) => uploads) };
   }
 
   jobOfMessage(cid: string): string | undefined {
@@ -175,7 +175,9 @@ export class Reader {
   }
 }
 
-function keysIn(want: string): string[] {
+type Collected = { readonly objects: readonly string[]; readonly uploads: readonly string[] };
+
+function keysIn(want: string): Collected {
   const { keys, uploads = [] } = JSON.parse(want) as { keys: string[]; uploads?: { key: string }[] };
-  return [...keys, ...uploads.map(({ key }) => key)];
+  return { objects: keys, uploads: uploads.map(({ key }) => key) };
 }
