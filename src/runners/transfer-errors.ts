@@ -1,10 +1,12 @@
 /** Which answers of an object store end a transfer, and which are tried again. */
 import type { UrlPlace, Urls } from './fresh-urls.ts';
 import { Backoff, pause } from './lanes.ts';
-import { StageFailure } from './failure.ts';
+import { StageFailure, errnoOf } from './failure.ts';
 
 /** How the embedded store and S3 endpoints say that there is no room. */
 const FULL = /storage_full|answered 507|InsufficientStorage|StorageFull|QuotaExceeded/;
+
+const OF_THE_DISK: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
 
 export type TransferOptions = {
   /** Aborted when the attempt is cancelled or the agent stops. */
@@ -71,7 +73,8 @@ export async function withRetries<T>(options: TransferOptions, what: string, ste
       });
     } catch (error) {
       options.signal.throwIfAborted();
-      if (error instanceof StageFailure) throw error;
+      // What this machine's own disk refuses, another try does not change.
+      if (error instanceof StageFailure || OF_THE_DISK.has(errnoOf(error) ?? '')) throw error;
       const text = describe(error);
       if (error instanceof Refused) throw new StageFailure('transfer_failed', `${text}; a new attempt gets new URLs`);
       if (Date.now() - lastMs > options.patienceMs) {
