@@ -66,9 +66,10 @@ test('no canary is anywhere but where it belongs', { timeout: 180_000 }, async (
   await deployment.addRunner('one', { environment: { SEALPOOL_LOG_LEVEL: 'trace' } });
   await deployment.finished(job as string);
   const { token: viewer } = await client.createToken({ name: 'a canary', role: 'viewer', miners: null });
+  const misspelt = viewer.slice(0, -1) + (viewer.endsWith('0') ? '1' : '0');
   // Refusals of every kind, with secrets where they do not belong too.
   const refused = await Promise.all([
-    fetch(`${url}/v1/sectors`, { headers: { authorization: `Bearer ${viewer.slice(0, -1)}0` } }),
+    fetch(`${url}/v1/sectors`, { headers: { authorization: `Bearer ${misspelt}` } }),
     fetch(`${url}/v1/tokens`, { headers: { authorization: `Bearer ${viewer}` } }),
     fetch(`${url}/v1/sectors?state=${viewer}`, { headers: { authorization: `Bearer ${played['runner credential']}` } }),
     fetch(`${url}/v1/sectors`, { method: 'POST', headers: { authorization: `Bearer ${deployment.token}` }, body: `{"token":"${viewer}"` }),
