@@ -135,6 +135,8 @@ function attemptsOf({ id, runners, ids, way, reached, atMs, nowMs, fate }: Place
       leaseUntilMs: over ? atMs(step) + 20_000 : nowMs + DAY_MS,
       grantedMs: atMs(step),
       endedMs: over ? atMs(step + 1) : null,
+      progressMs: over ? atMs(step + 1) : atMs(step),
+      dueMs: over ? atMs(step + 1) : nowMs + DAY_MS,
       fraction: over ? 1 : 0.4,
       secondsLeft: over ? 0 : 600,
       note: null,
