@@ -3,7 +3,7 @@ import type { AttemptId, EffectId, RunnerId } from '../schema/ids.ts';
 import type { JobEvent } from '../schema/event.ts';
 import type { Job, JobData } from '../schema/job.ts';
 import type { Context } from './context.ts';
-import type { EffectWant } from './effects.ts';
+import type { EffectRow, EffectWant } from './effects.ts';
 import { placeFreed } from './limits.ts';
 import { decidesSector, filesGoMs, isLive, liveMessages } from './live-message.ts';
 import { isFinal, next } from './machine.ts';
@@ -38,23 +38,20 @@ export function change(ctx: Context, job: Job, fields: Partial<Job>): Job {
 
 /** Adds an effect to the outbox, not to be performed before `dueMs`; its try is one more than the last of this step and generation. */
 export function want(ctx: Context, job: Job, step: string, effect: EffectWant, dueMs = ctx.nowMs): EffectId {
-  const id = ctx.ids.next('e') as EffectId;
   const before = ctx.tx.effectsOfJob(job.id).filter((row) => row.step === step && row.generation === job.generation);
-  ctx.tx.insertEffect({
-    id,
-    job: job.id,
-    step,
-    generation: job.generation,
-    try: before.reduce((most, row) => Math.max(most, row.try), 0) + 1,
-    want: effect,
-    status: 'open',
-    signed: null,
-    dueMs,
-    failures: 0,
-    lastError: null,
-    createdMs: ctx.nowMs,
-    request: ctx.request ?? null,
-  });
+  const tries = before.reduce((most, row) => Math.max(most, row.try), 0) + 1;
+  return put(ctx, { job: job.id, step, generation: job.generation, try: tries, want: effect, dueMs });
+}
+
+/** Adds an effect that is no job's to the outbox. */
+export function wantBesideJobs(ctx: Context, step: string, effect: EffectWant): EffectId {
+  return put(ctx, { job: null, step, generation: 1, try: 1, want: effect, dueMs: ctx.nowMs });
+}
+
+function put(ctx: Context, row: Pick<EffectRow, 'job' | 'step' | 'generation' | 'try' | 'want' | 'dueMs'>): EffectId {
+  const id = ctx.ids.next('e') as EffectId;
+  const open = { status: 'open', signed: null, failures: 0, lastError: null } as const;
+  ctx.tx.insertEffect({ ...row, id, ...open, createdMs: ctx.nowMs, request: ctx.request ?? null });
   ctx.signals.add('effects');
   return id;
 }

@@ -4,9 +4,9 @@
  * ran in the same transaction. So a listing may be as old as it likes, and the deletion may come as late as it likes.
  */
 import type { CollectRules, GarbageReason, Judged } from '../schema/garbage.ts';
-import type { AttemptId, EffectId, JobId, PieceId } from '../schema/ids.ts';
+import type { AttemptId, JobId, PieceId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
-import { note, want } from './change.ts';
+import { note, want, wantBesideJobs } from './change.ts';
 import type { Context } from './context.ts';
 import { type EffectWant, reconcilingKey } from './effects.ts';
 import { audit } from './happened.ts';
@@ -72,6 +72,7 @@ function remove(ctx: Context, job: Job | undefined, items: readonly Judged[]): v
   const keys = items.flatMap(({ what, key }) => (what === 'object' ? [key] : []));
   const uploads = items.flatMap(({ key, uploadId }) => (uploadId === undefined ? [] : [{ key, uploadId }]));
   const effect: EffectWant = { kind: 'delete', keys, ...(uploads.length === 0 ? {} : { uploads }) };
+  for (const key of keys) ctx.tx.dropManifest(key);
   const sizeBytes = items.reduce((sum, item) => sum + item.sizeBytes, 0);
   const told = { objects: keys.length, uploads: uploads.length, sizeBytes, keys: items.slice(0, 20).map(({ key }) => key) };
   if (job !== undefined) {
@@ -80,22 +81,7 @@ function remove(ctx: Context, job: Job | undefined, items: readonly Judged[]): v
     note(ctx, job, { actor: 'engine', kind: 'note', from: job.state, detail: { action: REMOVE, reason, ...told } });
     return;
   }
-  ctx.tx.insertEffect({
-    id: ctx.ids.next('e') as EffectId,
-    job: null,
-    step: COLLECT,
-    generation: 0,
-    try: 1,
-    want: effect,
-    status: 'open',
-    signed: null,
-    dueMs: ctx.nowMs,
-    failures: 0,
-    lastError: null,
-    createdMs: ctx.nowMs,
-    request: ctx.request ?? null,
-  });
-  ctx.signals.add('effects');
+  wantBesideJobs(ctx, COLLECT, effect);
   audit(ctx, 'engine', REMOVE, { reason: 'no job needs them', ...told });
 }
 

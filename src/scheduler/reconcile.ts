@@ -3,9 +3,9 @@
  * at (`src/effects/known-sector.ts` waits until no message of the lost database is under way) and what was done
  * meanwhile is taken over. Where that cannot be done, the job pauses and is compared again when it is resumed.
  */
-import type { EffectId, MinerId } from '../schema/ids.ts';
+import type { MinerId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
-import { change, fence, goBack, note, want, without } from './change.ts';
+import { change, fence, goBack, note, want, wantBesideJobs, without } from './change.ts';
 import type { Context } from './context.ts';
 import { type EffectOutcome, type EffectRow, reconcilingKey } from './effects.ts';
 import { alone, settle } from './engine.ts';
@@ -47,24 +47,7 @@ export function holdRestored(ctx: Context): void {
 
 /** No number is given out and no message sent for the miner while messages of the lost database may be under way. */
 function holdMiner(ctx: Context, miner: MinerId): void {
-  const id = ctx.ids.next('e') as EffectId;
-  ctx.tx.setMeta(reconcilingKey(miner), id);
-  ctx.tx.insertEffect({
-    id,
-    job: null,
-    step: RECONCILE,
-    generation: 1,
-    try: 1,
-    want: { kind: 'reconcile', miner, number: null },
-    status: 'open',
-    signed: null,
-    dueMs: ctx.nowMs,
-    failures: 0,
-    lastError: null,
-    createdMs: ctx.nowMs,
-    request: ctx.request ?? null,
-  });
-  ctx.signals.add('effects');
+  ctx.tx.setMeta(reconcilingKey(miner), wantBesideJobs(ctx, RECONCILE, { kind: 'reconcile', miner, number: null }));
 }
 
 /** Plans whose later states send messages: the lost database may have got there from any state. */

@@ -83,7 +83,9 @@ test('what waits to be deleted by itself is not told of again', async () => {
   const keys = pc1.grant.outputs.map(({ key }) => key);
   await end(pc1);
   const listed = { objects: keys.map((key) => object(key)), uploads: [] };
+  for (const key of keys) await world.run((ctx) => ctx.tx.putManifest(key, { partSizeBytes: 2048, crc32: '00000000' }));
   const first = await world.run((ctx) => collect(ctx, listed, RULES));
+  expect(await world.run((ctx) => keys.map((key) => ctx.tx.manifest(key)))).toEqual(keys.map(() => undefined));
   expect(first.map(({ key, job }) => [key, job])).toEqual(keys.map((key) => [key, id]));
   expect(await judged(listed.objects)).toEqual([]);
   expect(await world.run((ctx) => collect(ctx, listed, RULES))).toEqual([]);
