@@ -38,3 +38,13 @@ export function elapsed(ms: number): string {
   const shown = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count}${unit}`);
   return shown.length === 0 ? '0s' : shown.join(' ');
 }
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** `23.5 GiB`; exact bytes are in --json. */
+export function size(bytes: number): string {
+  let unit = 0;
+  let left = bytes;
+  for (; left >= 1024 && unit < UNITS.length - 1; unit++) left /= 1024;
+  return `${Number.isInteger(left) ? left : left.toFixed(1)} ${UNITS[unit]}`;
+}

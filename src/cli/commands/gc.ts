@@ -1,20 +1,11 @@
 /** `sealpool gc`: what object storage holds that no job needs. */
 import type { Collected } from '../../api/client.ts';
 import type { Command, Session } from '../command.ts';
-import { table, time } from '../text.ts';
-
-const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
-
-/** `17 bytes`, `3.2 GiB`. */
-export function sizeText(sizeBytes: number): string {
-  if (sizeBytes < 1024) return `${sizeBytes} bytes`;
-  const at = Math.min(UNITS.length, Math.floor(Math.log2(sizeBytes) / 10));
-  return `${(sizeBytes / 1024 ** at).toFixed(1)} ${UNITS[at - 1]}`;
-}
+import { size, table, time } from '../text.ts';
 
 function collectedText({ removed, held, items, objects, uploads, unknown, listed }: Collected): string {
-  const rows = items.map(({ what, key, sizeBytes, sinceMs, reason, job }) => [what, sizeText(sizeBytes), time(sinceMs), reason, job, key]);
-  const of = (sum: Collected['objects'], what: string): string => `${sum.count} ${what} (${sizeText(sum.sizeBytes)})`;
+  const rows = items.map(({ what, key, sizeBytes, sinceMs, reason, job }) => [what, size(sizeBytes), time(sinceMs), reason, job, key]);
+  const of = (sum: Collected['objects'], what: string): string => `${sum.count} ${what} (${size(sum.sizeBytes)})`;
   const all = `${of(objects, 'objects')} and ${of(uploads, 'unfinished uploads')}`;
   return [
     ...(rows.length === 0 ? [] : [table(['what', 'size', 'since', 'reason', 'job', 'key'], rows)]),

@@ -1,17 +1,7 @@
 /** `sealpool runners show`: one runner with all that it told of its machine. */
 import type { RunnerView } from '../../api/client.ts';
 import { type Command, argument } from '../command.ts';
-import { plain, table, time } from '../text.ts';
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-
-/** `23.5 GiB`; exact bytes are in --json. */
-export function size(bytes: number): string {
-  let unit = 0;
-  let left = bytes;
-  for (; left >= 1024 && unit < UNITS.length - 1; unit++) left /= 1024;
-  return `${Number.isInteger(left) ? left : left.toFixed(1)} ${UNITS[unit]}`;
-}
+import { plain, size, table, time } from '../text.ts';
 
 function gpuLines({ gpus }: RunnerView['resources']): string[] {
   if (gpus.length === 0) return ['none'];
