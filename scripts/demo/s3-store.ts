@@ -4,14 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { S3Client } from '@aws-sdk/client-s3';
+import { freePorts, makeBucket } from './s3-server.ts';
 import { HAS_WEED, type S3Key, WEED, WEED_PORTS, weedCommand } from './seaweedfs.ts';
 
 const BUCKET = 'sealpool-demo';
 const REGION = 'us-east-1';
 const START_MS = 120_000;
-const ASK_AGAIN_MS = 100;
 
 export interface S3Store {
   readonly endpoint: string;
@@ -58,11 +57,15 @@ export async function startS3(dataDir: string, host?: string): Promise<S3Store> 
     cleanUp();
     log.end();
   };
+  const credentials = { accessKeyId: key.accessKey, secretAccessKey: key.secretKey };
+  const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true, credentials, maxAttempts: 1 });
   try {
-    await untilBucket(endpoint, key, () => child.exitCode !== null || child.signalCode !== null);
+    await makeBucket(client, BUCKET, () => child.exitCode !== null || child.signalCode !== null, START_MS);
   } catch (error) {
     await end();
     throw new Error(`SeaweedFS does not serve (${(error as Error).message}); its log is in ${join(dataDir, 'logs')}`, { cause: error });
+  } finally {
+    client.destroy();
   }
   const environment = {
     SEALPOOL_OBJECTS_S3_ENDPOINT: endpoint,
@@ -95,37 +98,4 @@ async function openDoor(host: string, to: number): Promise<{ readonly port: numb
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, () => resolve()));
   return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
-}
-
-async function untilBucket(endpoint: string, { accessKey, secretKey }: S3Key, ended: () => boolean): Promise<void> {
-  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
-  const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true, credentials, maxAttempts: 1 });
-  try {
-    for (const limit = Date.now() + START_MS; ;) {
-      try {
-        await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
-        return;
-      } catch (error) {
-        if (['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes((error as Error).name)) return;
-        if (ended() || Date.now() > limit) throw error;
-        await pause(ASK_AGAIN_MS);
-      }
-    }
-  } finally {
-    client.destroy();
-  }
-}
-
-/** Different loopback ports that nobody listens on. */
-async function freePorts(count: number): Promise<number[]> {
-  const held = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-      return server;
-    }),
-  );
-  const ports = held.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

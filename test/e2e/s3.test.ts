@@ -19,6 +19,21 @@ afterEach(async () => {
   await server?.close();
 });
 
+/** A deployment over a SeaweedFS behind a proxy that can be told to fail. */
+async function start(settings: Record<string, string>): Promise<void> {
+  server = await startSeaweedfs();
+  proxy = await FaultyProxy.start(server.endpoint);
+  deployment = await Deployment.start({
+    settings: {
+      SEALPOOL_OBJECTS_S3_ENDPOINT: proxy.url,
+      SEALPOOL_OBJECTS_S3_BUCKET: BUCKET,
+      SEALPOOL_OBJECTS_S3_ACCESS_KEY: ACCESS_KEY,
+      SEALPOOL_OBJECTS_S3_SECRET_KEY: SECRET_KEY,
+      ...settings,
+    },
+  });
+}
+
 /** All files below a folder. */
 function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -30,18 +45,7 @@ test.runIf(HAS_SEAWEEDFS)(
   'a sector is sealed over S3, through a kill in the middle of a completion, and no key is on the runner',
   { timeout: 300_000 },
   async () => {
-    server = await startSeaweedfs();
-    proxy = await FaultyProxy.start(server.endpoint);
-    deployment = await Deployment.start({
-      settings: {
-        SEALPOOL_LOG_LEVEL: 'trace',
-        SEALPOOL_OBJECTS_S3_ENDPOINT: proxy.url,
-        SEALPOOL_OBJECTS_S3_BUCKET: BUCKET,
-        SEALPOOL_OBJECTS_S3_PREFIX: 'shard-1',
-        SEALPOOL_OBJECTS_S3_ACCESS_KEY: ACCESS_KEY,
-        SEALPOOL_OBJECTS_S3_SECRET_KEY: SECRET_KEY,
-      },
-    });
+    await start({ SEALPOOL_LOG_LEVEL: 'trace', SEALPOOL_OBJECTS_S3_PREFIX: 'shard-1' });
     const { folder } = deployment;
     const lost = new Promise<void>((resolve) => {
       let once = true;
@@ -87,17 +91,7 @@ test.runIf(HAS_SEAWEEDFS)(
   'the control plane is killed in the middle of an upload, and URLs live for two seconds: every object is there once, whole',
   { timeout: 300_000 },
   async () => {
-    server = await startSeaweedfs();
-    proxy = await FaultyProxy.start(server.endpoint);
-    deployment = await Deployment.start({
-      settings: {
-        SEALPOOL_OBJECTS_URL_TTL_MS: '2000',
-        SEALPOOL_OBJECTS_S3_ENDPOINT: proxy.url,
-        SEALPOOL_OBJECTS_S3_BUCKET: BUCKET,
-        SEALPOOL_OBJECTS_S3_ACCESS_KEY: ACCESS_KEY,
-        SEALPOOL_OBJECTS_S3_SECRET_KEY: SECRET_KEY,
-      },
-    });
+    await start({ SEALPOOL_OBJECTS_URL_TTL_MS: '2000' });
     let release: () => void = () => undefined;
     const until = new Promise<void>((resolve) => (release = resolve));
     const held = new Promise<void>((resolve) => {

@@ -1,11 +1,11 @@
 /** Real S3 servers on loopback, each with a bucket of its own, in a folder that goes with it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, type Server, createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts, makeBucket } from '../../scripts/demo/s3-server.ts';
 import { HAS_WEED, WEED, WEED_PORTS, weedCommand } from '../../scripts/demo/seaweedfs.ts';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { S3Client } from '@aws-sdk/client-s3';
 
 const CACHE = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'sealpool');
 const VERSITYGW = join(CACHE, 'go/bin/versitygw');
@@ -22,7 +22,6 @@ export const LEAST_PART_BYTES = 5 * 2 ** 20;
 /** Many things run on the machine of the tests. */
 const START_MS = 60_000;
 const START_TRIES = 3;
-const ASK_AGAIN_MS = 50;
 /** For the hook in which a server starts. */
 export const SERVER_HOOK_MS = 90_000;
 
@@ -105,40 +104,11 @@ async function startOnce(program: string, command: (folder: string) => Promise<C
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await untilBucket(client, child, logFile);
+    await makeBucket(client, BUCKET, () => child.exitCode !== null || child.signalCode !== null, START_MS);
   } catch (error) {
+    const said = readFileSync(logFile, 'utf8').slice(-2_000);
     await close();
-    throw error;
+    throw new Error(`the S3 server does not serve (${String(error)}):\n${said}`, { cause: error });
   }
   return { endpoint, pid: child.pid as number, client, close };
-}
-
-/** Makes the bucket as soon as the server takes it. */
-async function untilBucket(client: S3Client, child: ChildProcess, logFile: string): Promise<void> {
-  for (const limit = Date.now() + START_MS; ;) {
-    try {
-      await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
-      return;
-    } catch (error) {
-      if (['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes((error as Error).name)) return;
-      if (Date.now() < limit && child.exitCode === null && child.signalCode === null) {
-        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-        continue;
-      }
-      throw new Error(`the S3 server does not serve (${String(error)}):\n${readFileSync(logFile, 'utf8').slice(-2_000)}`);
-    }
-  }
-}
-
-/** Different loopback ports that nobody listens on. */
-async function freePorts(count: number): Promise<number[]> {
-  const held: Server[] = [];
-  for (let at = 0; at < count; at++) {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-    held.push(server);
-  }
-  const ports = held.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
