@@ -182,7 +182,7 @@ describe('the end', () => {
     await agent.stop();
     expect(await isRunning(pid)).toBe(false);
     expect(fixture.plane.reportOf(attempt)).toMatchObject({ outcome: 'failed', code: 'interrupted' });
-    expect(await readdir(fixture.dataDir)).toEqual(['cache', 'data.id', 'runner.json', 'work']);
+    expect(await readdir(fixture.dataDir)).toEqual(['artifacts', 'data.id', 'runner.json', 'work']);
   });
 
   test('a stop while a process ignores SIGTERM and the control plane is away still ends', async () => {
