@@ -51,7 +51,7 @@ function plansOf(body: (tx: Tx) => void): Planned[] {
 /** Tables with a row for each machine, token or slot: read whole where all of it is wanted. */
 const SMALL = /^SCAN (runners|api_tokens|threads|json_each)\b/;
 /** What is sorted without an index: a few rows of one job, one sector, one runner, or due now; and all of a small table. */
-const FEW = [/from "(effects|attempts|threads|runners)"/, /"jobs"\."miner" = \? and "jobs"\."number" = \?/, /"reserved_runner" = \?/];
+const FEW = [/from "(effects|attempts|threads|runners)"/, /"jobs"\."miner" = \+\? and "jobs"\."number" = \+\?/, /"reserved_runner" = \+\?/];
 
 function costly({ query, steps }: Planned): string[] {
   return steps.filter((step) => {
@@ -180,4 +180,16 @@ test('no other question reads or sorts a table', () => {
   });
   expect(plans.length).toBeGreaterThan(45);
   expect(plans.flatMap((planned) => costly(planned).map((step) => `${step}: ${planned.query}`))).toEqual([]);
+});
+
+test('a parameter that is bound again has nothing planned anew', () => {
+  const plans = plansOf((tx) => {
+    tx.jobsDue(5, 9);
+    tx.jobsForRunner(['PC1'], 9);
+    tx.expiredAttempts(5, 9);
+    tx.attemptsOfJob(jobId(1));
+    tx.effectsDue(5, 9);
+    tx.readyRunners('PC1', 5, 50, 0);
+  });
+  for (const { query } of plans) expect(query).not.toMatch(/(limit|offset|[=<>]) \?/);
 });
