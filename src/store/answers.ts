@@ -1,5 +1,5 @@
 /** What was answered to requests with an Idempotency-Key. */
-import { and, eq, lt, sql } from 'drizzle-orm';
+import { and, eq, lt } from 'drizzle-orm';
 import type { AnswerRow, Tx } from '../scheduler/ports.ts';
 import { bound as p, type Db, prepareInsert } from './db.ts';
 import { answers } from './tables.ts';
