@@ -201,6 +201,8 @@ export type Tx = {
   jobs(filter: JobFilter, limit: number, cursor: string | null): Page<Job>;
   /** Live jobs (not final) waiting for a thread: oldest first. */
   jobsForThread(plan: PlanName, miner: MinerId | null, limit: number): readonly Job[];
+  /** Whether any job waits for a thread. */
+  threadWanted(): boolean;
   /** Jobs waiting for a runner for one of these stages, by their rank, then longest waiting first; the first `skip` are left out. */
   jobsForRunner(stages: readonly Stage[], limit: number, skip?: number): readonly Job[];
   /** Jobs whose retry time has come. */

@@ -17,7 +17,9 @@ export function threadId(worker: string, index: number): string {
 
 /** Gives queued jobs to free threads, oldest first; an `auto` thread that finds none makes its own. */
 export function assignThreads(ctx: Context): void {
-  ctx.signals.delete('threads');
+  const freed = ctx.signals.delete('threads');
+  // A control plane with thousands of threads does not look at them all at each tick.
+  if (!freed && !ctx.tx.threadWanted() && !ctx.settings.threads.some(({ auto }) => auto)) return;
   // What one free thread did not find, the next one of the same kind will not find either.
   const dry = new Set<string>();
   for (const { id, plan, miner, auto } of ctx.tx.freeThreads()) {

@@ -66,6 +66,8 @@ function prepareQueues(db: Db) {
       .limit(p('limit'))
       .prepare();
   return {
+    // Its first row is read, and no other.
+    anyForThread: db.select({ seq: jobs.seq }).from(jobs).where(queued('thread')).prepare(),
     forThread: forThread(undefined),
     forThreadOfMiner: forThread(eq(jobs.miner, p('miner'))),
     forRunner: db
@@ -193,6 +195,7 @@ export function jobsPart(db: Db) {
       const rows = miner === null ? queues.forThread.all({ plan, limit }) : queues.forThreadOfMiner.all({ plan, miner, limit });
       return rows.map(jobOf);
     },
+    threadWanted: () => queues.anyForThread.get() !== undefined,
     jobsForRunner: (stages, limit, skip = 0) => queues.forRunner.all({ stages: JSON.stringify(stages), limit, skip }).map(jobOf),
     jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),
     reservedOn: (runner, nowMs) => queues.reservedOn.all({ runner, nowMs }).map((row) => row.id as JobId),

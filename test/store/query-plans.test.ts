@@ -127,6 +127,7 @@ test('no other question reads or sorts a table', () => {
     tx.followedJob(MINER, 1);
     tx.jobsForThread('sealer', null, 1);
     tx.jobsForThread('sealer', MINER, 1);
+    tx.threadWanted();
     tx.jobsForRunner(['PC1', 'C2'], 9);
     tx.jobsDue(5, 9);
     tx.reservedOn(runnerId(1), 5);
