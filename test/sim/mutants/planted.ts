@@ -14,8 +14,8 @@ export type Mutant = {
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'fence removed: a report counts whatever became of its attempt',
-    file: 'scheduler/reports.ts',
-    find: "job === undefined || attempt.status !== 'running' || attempt.epoch !== report.epoch || attempt.generation !== job.generation",
+    file: 'scheduler/held-attempt.ts',
+    find: "job === undefined || attempt.status !== 'running' || attempt.epoch !== named.epoch || attempt.generation !== job.generation",
     replace: 'job === undefined',
   },
   {
@@ -54,8 +54,8 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'job !== undefined && (job.paused || isFinal(job.state) || effect.generation !== job.generation)',
     replace: 'job === undefined',
     also: {
-      find: "if (effect === undefined || effect.status !== 'open') return false;\n  if (effect.signed",
-      replace: 'if (effect === undefined) return false;\n  if (effect.signed',
+      find: "if (effect === undefined || effect.status !== 'open') return false;\n  const ctx",
+      replace: 'if (effect === undefined) return false;\n  const ctx',
     },
   },
   {
@@ -109,8 +109,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what a refused result uploaded is left behind',
     file: 'scheduler/reports.ts',
-    find: "  discardOutputs(ctx, job, attempt);\n  again(ctx, job, attempt, reason);\n  return answer('refused'",
-    replace: "  again(ctx, job, attempt, reason);\n  return answer('refused'",
+    find: "  discardOutputs(ctx, job, attempt);\n  again(ctx, dropCheckpoints(ctx, job, attempt), attempt, reason);\n  return answer('refused'",
+    replace: "  again(ctx, dropCheckpoints(ctx, job, attempt), attempt, reason);\n  return answer('refused'",
   },
   {
     name: 'resume skips the check of the state',
