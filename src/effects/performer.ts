@@ -7,6 +7,7 @@ import type { EffectId } from '../schema/ids.ts';
 import type { EffectOutcome, EffectRow, SignedMessage } from '../scheduler/effects.ts';
 import type { Chain, ObjectStore } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, type EffectEngine, NotRecorded, recording } from './door.ts';
+import { type Declare, declareStored } from './declare.ts';
 import { failureOf } from './failures.ts';
 import { followMessage } from './landed.ts';
 import { oldTicket, reconcile } from './known-sector.ts';
@@ -27,6 +28,8 @@ export type PerformerParts<C extends EffectContext> = {
   readonly engine: EffectEngine<C>;
   readonly chain: Chain;
   readonly objects: Pick<ObjectStore, 'delete' | 'abortUpload' | 'head'>;
+  /** Tells whoever does Window PoSt of stored files; absent where nobody is told. */
+  readonly declare?: Declare | undefined;
   /** Told what came of an effect once that is recorded. */
   readonly onOutcome?: (effect: EffectRow, outcome: EffectOutcome) => void;
   /** Told what the engine is not: failures of the database. */
@@ -153,6 +156,8 @@ async function performOnce<C extends EffectContext>(
       const waitedMs = (await run(({ nowMs }) => nowMs)) - effect.createdMs;
       return followMessage(want, { chain, messages, epochMs, waitedMs, stored });
     }
+    case 'declare':
+      return declareStored(want, effect.id, recording(parts.door), parts.declare);
     case 'delete':
       // First the uploads: one that is being completed at this moment leaves an object, which goes below.
       for (const { key, uploadId } of want.uploads ?? []) await parts.objects.abortUpload(key, uploadId);

@@ -89,6 +89,8 @@ function finish(ctx: Context, job: Job): Job {
   if (done && job.number !== null) {
     const record = plan.record(job, ctx.tx.sectorRecord(job.miner, job.number));
     if (record !== undefined) ctx.tx.putSectorRecord(record);
+    // They were read against their hashes before the job could finish.
+    if (job.data.storedChecked === true) ctx.tx.setChecked(job.miner, job.number, ctx.nowMs, []);
   }
   const ended = change(ctx, job, { waiting: { for: 'nothing' }, reserved: null, paused: false });
   // Nobody looked whether the last message landed: what a new try would need stays, and the record follows the chain.

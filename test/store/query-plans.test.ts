@@ -49,9 +49,13 @@ function plansOf(body: (tx: Tx) => void): Planned[] {
 }
 
 /** Tables with a row for each machine, token or slot: read whole where all of it is wanted. */
-const SMALL = /^SCAN (runners|api_tokens|threads|json_each)\b/;
+const SMALL = /^SCAN (runners|api_tokens|threads|storage_paths|json_each)\b/;
 /** What is sorted without an index: a few rows of one job, one sector, one runner, or due now; and all of a small table. */
-const FEW = [/from "(effects|attempts|threads|runners)"/, /"jobs"\."miner" = \? and "jobs"\."number" = \?/, /"reserved_runner" = \?/];
+const FEW = [
+  /from "(effects|attempts|threads|runners|storage_places)"/,
+  /"jobs"\."miner" = \? and "jobs"\."number" = \?/,
+  /"reserved_runner" = \?/,
+];
 
 function costly({ query, steps }: Planned): string[] {
   return steps.filter((step) => {
@@ -143,6 +147,18 @@ test('no other question reads or sorts a table', () => {
     tx.sectorRecords({}, 9, null);
     tx.sectorRecords({ miners: [MINER, OTHER_MINER] }, 9, `${MINER}/1`);
     tx.snapCandidates(MINER, 0, 1);
+    tx.storagePaths();
+    tx.storagePaths(runnerId(1));
+    tx.deleteStoragePath(runnerId(1), 'main');
+    tx.storageReserved();
+    tx.placesOfJob(jobId(1));
+    tx.sectorsIn('main', 9);
+    tx.countSectorsIn('main');
+    tx.storedSector(MINER, 1);
+    tx.uncheckedIn('main', 5, 9);
+    tx.setChecked(MINER, 1, 5, []);
+    tx.uncheckedIn('main', 9, 9);
+    tx.checkAllIn('main');
     tx.appendEvent(event(1));
     tx.eventsOfJob(jobId(1), 0, 9);
     tx.eventsAfter(0, 9);

@@ -1,0 +1,83 @@
+/** `sealpool storage …`: miner storage. */
+import type { ScrubAnswer, StorageView, StoredSectorView } from '../../api/client.ts';
+import { type Command, argument } from '../command.ts';
+import { sentOnce } from '../once.ts';
+import { plain, table, time } from '../text.ts';
+import { ATTACH_STORAGE } from './storage-attach.ts';
+
+const GIB = 2 ** 30;
+const gib = (bytes: number): string => (bytes / GIB).toFixed(1);
+
+function standing({ problem, readOnly, cordoned, weight, roomBytes }: StorageView): string {
+  if (problem !== null) return problem;
+  if (readOnly) return 'read-only';
+  if (cordoned) return 'cordoned';
+  return weight === 0 ? 'weight 0: nothing is put there' : roomBytes === 0 ? 'full' : 'takes sectors';
+}
+
+function storageTable({ items }: { readonly items: readonly StorageView[] }): string {
+  if (items.length === 0) return 'no miner storage; give an own runner some with the key runner.storage (sealpool storage attach)';
+  return table(
+    ['storage', 'runner', 'path', 'sectors', 'room GiB', 'free GiB', 'of GiB', 'promised GiB', 'weight', 'state'],
+    items.map((one) => [
+      one.id,
+      one.runner,
+      one.path,
+      one.sectors,
+      gib(one.roomBytes),
+      gib(one.freeBytes),
+      gib(one.totalBytes),
+      gib(one.reservedBytes),
+      one.weight,
+      standing(one),
+    ]),
+  );
+}
+
+function foundText({ sector, storage, root, files, checkedMs, damage }: StoredSectorView): string {
+  const bad = new Map(damage.map(({ path, how }) => [path, how]));
+  const rows = (files ?? []).map(({ path, sizeBytes, hash }) => [path, sizeBytes, bad.get(path) ?? hash]);
+  const checked = checkedMs === null ? 'not read since they were stored' : `last read ${time(checkedMs)}, ${damage.length} bad`;
+  const head = `${sector} is in storage ${storage} at ${plain(root)}; ${checked}`;
+  return files === null
+    ? `${head}\nits files were imported without their hashes`
+    : `${head}\n${table(['file', 'bytes', 'hash, or what is wrong'], rows)}`;
+}
+
+const scrubText = ({ storage, sectors }: ScrubAnswer): string =>
+  `${sectors} sectors in storage ${storage} are read one after another; what is bad comes as an event (sealpool events --type storage.file_bad)`;
+
+const action = (name: 'cordon' | 'uncordon', about: string): Command => ({
+  words: `storage ${name}`,
+  takes: 'STORAGE',
+  about,
+  positionals: [1, 1],
+  run: async ({ client, positionals, show }) => show(await client.storageAction(argument(positionals, 0), name), storageTable),
+});
+
+export const STORAGE_COMMANDS: readonly Command[] = [
+  {
+    words: 'storage list',
+    takes: '',
+    about: 'paths of miner storage: room, sectors, what stands against each',
+    run: async ({ client, show }) => show(await client.storage(), storageTable),
+  },
+  ATTACH_STORAGE,
+  {
+    words: 'storage find',
+    takes: 'SECTOR',
+    about: "where a sector's files are (s-t01000-7), and how they were found when last read",
+    positionals: [1, 1],
+    run: async ({ client, positionals, show }) => show(await client.storedSector(argument(positionals, 0)), foundText),
+  },
+  action('cordon', 'put no new sectors there'),
+  action('uncordon', 'let new sectors in again'),
+  {
+    words: 'storage scrub',
+    takes: 'STORAGE',
+    about: 'read all files there against their hashes now, at the configured speed',
+    positionals: [1, 1],
+    run: async ({ client, positionals, show }) =>
+      show(await sentOnce((idempotencyKey) => client.scrub(argument(positionals, 0), { idempotencyKey })), scrubText),
+  },
+];

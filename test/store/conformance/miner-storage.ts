@@ -1,0 +1,114 @@
+/** Miner storage: paths by runner, room that running attempts take, and whose files are to be read next. */
+import { describe, expect, test } from 'vitest';
+import type { StoragePath } from '../../../src/schema/miner-storage.ts';
+import type { StoragePathRow } from '../../../src/scheduler/storage-rows.ts';
+import type { Database } from '../conformance.ts';
+import { attempt, attemptId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord } from '../rows.ts';
+
+const path = (id: string): StoragePath => ({
+  id,
+  path: `/mnt/${id}`,
+  storeId: null,
+  weight: 1,
+  reserveBytes: 0,
+  readOnly: false,
+  allowMiners: ['t01000'],
+  denyMiners: [],
+  problem: null,
+  freeBytes: 2 ** 45,
+  totalBytes: 2 ** 46,
+});
+const row = (n: number, id: string, change: Partial<StoragePathRow> = {}): StoragePathRow => ({
+  runner: runnerId(n),
+  path: path(id),
+  seenMs: 5,
+  checking: null,
+  ...change,
+});
+
+export function minerStorageConformance(fresh: () => Database): void {
+  describe('miner storage', () => {
+    test('paths go in and come out whole by runner and id; a second one replaces the first; they can be dropped', async () => {
+      await fresh().use(async (store) => {
+        const checked = row(1, 'a', { checking: { miner: MINER, number: 7, sinceMs: 9 }, seenMs: 6 });
+        await store.commit((tx) => {
+          for (const one of [row(2, 'b'), row(1, 'b'), row(1, 'a'), checked]) tx.putStoragePath(one);
+        });
+        expect(await store.commit((tx) => tx.storagePaths())).toEqual([checked, row(1, 'b'), row(2, 'b')]);
+        expect(await store.commit((tx) => tx.storagePaths(runnerId(1)))).toEqual([checked, row(1, 'b')]);
+        await store.commit((tx) => tx.deleteStoragePath(runnerId(1), 'b'));
+        expect(await store.commit((tx) => tx.storagePaths())).toEqual([checked, row(2, 'b')]);
+      });
+    });
+
+    test('room is taken while the attempt runs, and what an attempt put where stays known', async () => {
+      await fresh().use(async (store) => {
+        await store.commit((tx) => {
+          tx.insertJob(job(1));
+          for (const n of [1, 2, 3]) {
+            tx.insertAttempt(attempt(n, { job: jobId(1), epoch: n, status: n === 1 ? 'failed' : 'running' }));
+            tx.insertStoragePlace({ attempt: attemptId(n), job: jobId(1), storage: n === 3 ? 'b' : 'a', sizeBytes: 2 ** 40 + n });
+          }
+        });
+        expect(await store.commit((tx) => [...tx.storageReserved()])).toEqual(
+          expect.arrayContaining([
+            ['a', 2 ** 40 + 2],
+            ['b', 2 ** 40 + 3],
+          ]),
+        );
+        const places = await store.commit((tx) =>
+          tx.placesOfJob(jobId(1)).map(({ storage, status, sizeBytes }) => [storage, status, sizeBytes]),
+        );
+        expect(places).toEqual([
+          ['b', 'running', 2 ** 40 + 3],
+          ['a', 'running', 2 ** 40 + 2],
+          ['a', 'failed', 2 ** 40 + 1],
+        ]);
+        expect(await store.commit((tx) => tx.placesOfJob(jobId(2)))).toEqual([]);
+      });
+    });
+
+    test('sectors of a storage: counted, paged, and read in turn unless a live job has them', async () => {
+      await fresh().use(async (store) => {
+        const elsewhere = { files: { storage: 'other', root: '/o', files: [] } };
+        await store.commit((tx) => {
+          for (const record of [
+            sectorRecord(1),
+            sectorRecord(2),
+            sectorRecord(3, elsewhere),
+            sectorRecord(4),
+            sectorRecord(2, { miner: OTHER_MINER }),
+          ])
+            tx.putSectorRecord(record);
+          tx.insertJob(job(1, { number: 4, state: 'PC1Done' }));
+        });
+        const numbers = (found: readonly { miner: string; number: number }[]): string[] =>
+          found.map(({ miner, number }) => `${miner}/${number}`);
+        const unchecked = (before: number): Promise<string[]> =>
+          store.commit((tx) => numbers(tx.uncheckedIn('main', before, 9)).toSorted());
+        const page = await store.commit((tx) => numbers(tx.sectorsIn('main', 2).map(({ record }) => record)));
+        expect(page).toEqual(['t01000/1', 't01000/2']);
+        const rest = await store.commit((tx) => numbers(tx.sectorsIn('main', 9, { miner: MINER, number: 2 }).map(({ record }) => record)));
+        expect(rest).toEqual(['t01000/4', 't02000/2']);
+        expect(await store.commit((tx) => [tx.countSectorsIn('main'), tx.countSectorsIn('other'), tx.countSectorsIn('none')])).toEqual([
+          4, 1, 0,
+        ]);
+        expect(await unchecked(0)).toEqual(['t01000/1', 't01000/2', 't02000/2']);
+        const bad = [{ path: 'sealed/s-t01000-1', how: 'it is not there' }];
+        await store.commit((tx) => {
+          tx.setChecked(MINER, 1, 100, bad);
+          tx.setChecked(MINER, 2, 200, []);
+          tx.setChecked(OTHER_MINER, 2, 300, []);
+        });
+        expect(await unchecked(50)).toEqual([]);
+        expect(await unchecked(250)).toEqual(['t01000/1', 't01000/2']);
+        // What is put again keeps what was found.
+        await store.commit((tx) => tx.putSectorRecord(sectorRecord(1)));
+        expect(await store.commit((tx) => tx.storedSector(MINER, 1))).toEqual({ record: sectorRecord(1), checkedMs: 100, damage: bad });
+        expect(await store.commit((tx) => tx.checkAllIn('main'))).toBe(4);
+        expect(await unchecked(0)).toEqual(['t01000/1', 't01000/2', 't02000/2']);
+        expect(await store.commit((tx) => tx.storedSector(MINER, 99))).toBeUndefined();
+      });
+    });
+  });
+}
