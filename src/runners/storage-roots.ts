@@ -122,12 +122,3 @@ function ifAbsent(error: unknown): undefined {
   if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
   throw error;
 }
-
-/** Refuses a start with a storage that is not there. */
-export async function checkRoots(roots: readonly StorageRoot[]): Promise<void> {
-  for (const { id, path } of roots) {
-    if (!(await stat(path).catch(() => undefined))?.isDirectory()) {
-      throw new Error(`storage ${id}: ${path} is not a folder; make or mount it, then start the runner again`);
-    }
-  }
-}

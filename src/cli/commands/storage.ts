@@ -2,11 +2,8 @@
 import type { ScrubAnswer, StorageView, StoredSectorView } from '../../api/client.ts';
 import { type Command, argument } from '../command.ts';
 import { sentOnce } from '../once.ts';
-import { plain, table, time } from '../text.ts';
+import { plain, size, table, time } from '../text.ts';
 import { ATTACH_STORAGE } from './storage-attach.ts';
-
-const GIB = 2 ** 30;
-const gib = (bytes: number): string => (bytes / GIB).toFixed(1);
 
 function standing({ problem, readOnly, cordoned, weight, roomBytes }: StorageView): string {
   if (problem !== null) return problem;
@@ -18,16 +15,16 @@ function standing({ problem, readOnly, cordoned, weight, roomBytes }: StorageVie
 function storageTable({ items }: { readonly items: readonly StorageView[] }): string {
   if (items.length === 0) return 'no miner storage; give an own runner some with the key runner.storage (sealpool storage attach)';
   return table(
-    ['storage', 'runner', 'path', 'sectors', 'room GiB', 'free GiB', 'of GiB', 'promised GiB', 'weight', 'state'],
+    ['storage', 'runner', 'path', 'sectors', 'room', 'free', 'of', 'promised', 'weight', 'state'],
     items.map((one) => [
       one.id,
       one.runner,
       one.path,
       one.sectors,
-      gib(one.roomBytes),
-      gib(one.freeBytes),
-      gib(one.totalBytes),
-      gib(one.reservedBytes),
+      size(one.roomBytes),
+      size(one.freeBytes),
+      size(one.totalBytes),
+      size(one.reservedBytes),
       one.weight,
       standing(one),
     ]),
