@@ -78,7 +78,7 @@ test('the folder that Persist fills is one that lotus attaches: names, sectorsto
     AllowMiners: ['t01000'],
     DenyMiners: ['f02000'],
   });
-  await expect(initSectorStore(fixture.storage.path, NEW_STORE)).rejects.toThrow('attach it without --init');
+  await expect(initSectorStore(fixture.storage.path, NEW_STORE)).rejects.toThrow('leave --init out');
   // The checker itself finds what is wrong.
   await writeFile(join(fixture.storage.path, 'sealed', '.s-t01000-8.tmp'), 'x');
   await rm(join(fixture.storage.path, 'cache/s-t01000-7/p_aux'));
