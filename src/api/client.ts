@@ -9,7 +9,7 @@ import type { Collected } from '../schema/garbage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import { type FollowOptions, followed } from './follow.ts';
 import type { ImportAnswer, SectorRecordPage } from './inventory.ts';
-import type { ScrubAnswer, StorageView, StoredSectorView } from './storage-views.ts';
+import type { StorageAnswer, StorageView, StoredSectorView } from './storage-views.ts';
 import type {
   AbortRequest,
   ApiTokenRequest,
@@ -224,7 +224,10 @@ export function createClient(options: ClientOptions) {
     storageAction: (id: string, action: 'cordon' | 'uncordon') =>
       call<{ items: StorageView[] }>('POST', `/v1/storage/${at(id)}/${action}`, { body: {} }),
     /** Has all files there read against their hashes. */
-    scrub: (id: string, creating: Creating = {}) => call<ScrubAnswer>('POST', `/v1/storage/${at(id)}/scrub`, { body: {}, ...creating }),
+    scrub: (id: string, creating: Creating = {}) => call<StorageAnswer>('POST', `/v1/storage/${at(id)}/scrub`, { body: {}, ...creating }),
+    /** Has whoever does Window PoSt told of sectors there that nobody was told of; 500 at most with one call. */
+    declareStored: (id: string, creating: Creating = {}) =>
+      call<StorageAnswer>('POST', `/v1/storage/${at(id)}/declare`, { body: {}, ...creating }),
     register: (body: RegisterRequest) => call<RegisterAnswer>('POST', '/v1/runners/register', { body }),
     next: (body: NextRequest, signal?: AbortSignal) => call<NextAnswer>('POST', '/v1/runners/self/next', { body, signal }),
     heartbeat: (body: HeartbeatRequest) => call<HeartbeatAnswer>('POST', '/v1/runners/self/heartbeat', { body }),

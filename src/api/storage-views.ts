@@ -21,6 +21,8 @@ export const StorageView = z.object({
   cordoned: z.boolean(),
   /** How many sectors are there. */
   sectors: z.number().int(),
+  /** Those among them that were finished here while nobody who does Window PoSt was told. */
+  undeclared: z.number().int(),
   /** The sector whose files are being read against their hashes. */
   checking: SectorName.nullable(),
 });
@@ -37,8 +39,11 @@ export const StoredSectorView = z.object({
   checkedMs: UnixMs.nullable(),
   /** Which of them were bad then, and how. */
   damage: z.array(z.object({ path: z.string(), how: z.string() })),
+  /** Whether whoever does Window PoSt was told of the files and sees them; null: nobody knows, as of a sector that was imported. */
+  declared: z.enum(['yes', 'no', 'under_way']).nullable(),
 });
 export type StoredSectorView = z.infer<typeof StoredSectorView>;
 
-export const ScrubAnswer = z.object({ storage: z.string(), sectors: z.number().int() });
-export type ScrubAnswer = z.infer<typeof ScrubAnswer>;
+/** `sectors`: how many it is about. */
+export const StorageAnswer = z.object({ storage: z.string(), sectors: z.number().int() });
+export type StorageAnswer = z.infer<typeof StorageAnswer>;

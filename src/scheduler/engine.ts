@@ -90,7 +90,7 @@ function prepare(ctx: Context, job: Job, todo: Todo): Job | undefined {
     case 'effect':
       // Nobody is to be told of stored files.
       return todo.want.kind === 'declare' && ctx.settings.declares !== true
-        ? change(ctx, job, { data: { ...job.data, declared: true } })
+        ? change(ctx, job, { data: { ...job.data, declared: false } })
         : undefined;
     default:
       return undefined;

@@ -24,11 +24,15 @@ export type StoragePlace = {
 /** A stored file that is not as it was stored, and how. */
 export type BadFile = { readonly path: string; readonly how: string };
 
-/** A sector's record with when its files were last checked. */
+/** Whether whoever does Window PoSt was told of a sector's files and sees them; null: nobody knows, as of one that was imported. */
+export type Declared = 'yes' | 'no' | 'under_way' | null;
+
+/** A sector's record with when its files were last checked, and who knows of them. */
 export type StoredSector = {
   readonly record: SectorRecord;
   readonly checkedMs: number | null;
   readonly damage: readonly BadFile[];
+  readonly declared: Declared;
 };
 
 /** The part of `Tx` about miner storage. */
@@ -54,4 +58,8 @@ export type StorageTx = {
   setChecked(miner: MinerId, number: number, checkedMs: number | null, damage: readonly BadFile[]): void;
   /** It is the turn of all sectors in this storage; answers how many there are. */
   checkAllIn(storage: string): number;
+  setDeclared(miner: MinerId, number: number, declared: Declared): void;
+  /** Sectors in this storage that nobody was told of. */
+  undeclaredIn(storage: string, limit: number): readonly SectorRecord[];
+  countUndeclaredIn(storage: string): number;
 };

@@ -391,4 +391,13 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `CREATE INDEX \`sector_records_checks\` ON \`sector_records\` (\`storage\`,\`checked_ms\`) WHERE storage is not null;`,
     ],
   },
+  {
+    name: '0011_declared',
+    statements: [
+      `ALTER TABLE \`sector_records\` ADD \`declared\` integer;`,
+      `CREATE INDEX \`sector_records_undeclared\` ON \`sector_records\` (\`storage\`) WHERE declared = 0;`,
+      `-- Nobody was told of what was sealed here till now.
+UPDATE \`sector_records\` SET \`declared\` = 0 WHERE \`storage\` IS NOT NULL AND json_extract(\`data\`, '$.source') = 'sealed';`,
+    ],
+  },
 ];

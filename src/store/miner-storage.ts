@@ -4,12 +4,14 @@ import type { AttemptId, JobId, MinerId, RunnerId } from '../schema/ids.ts';
 import type { Attempt } from '../schema/job.ts';
 import type { StoragePath } from '../schema/miner-storage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
-import type { BadFile, StoragePathRow, StorageTx, StoredSector } from '../scheduler/storage-rows.ts';
+import type { BadFile, Declared, StoragePathRow, StorageTx, StoredSector } from '../scheduler/storage-rows.ts';
 import { type Db, prepareInsert } from './db.ts';
 import { storagePaths, storagePlaces } from './storage-tables.ts';
 import { attempts, jobs, sectorRecords } from './tables.ts';
 
 const p = sql.placeholder;
+/** As the column `declared` numbers them. */
+const DECLARED: readonly Exclude<Declared, null>[] = ['no', 'yes', 'under_way'];
 
 function pathOf(row: typeof storagePaths.$inferSelect): StoragePathRow {
   const [miner = '', number] = (row.checking ?? '').split('/');
@@ -22,6 +24,7 @@ function storedOf(row: typeof sectorRecords.$inferSelect): StoredSector {
     record: JSON.parse(row.data) as SectorRecord,
     checkedMs: row.checkedMs,
     damage: row.damage === null ? [] : (JSON.parse(row.damage) as BadFile[]),
+    declared: row.declared === null ? null : (DECLARED[row.declared] ?? null),
   };
 }
 
@@ -179,7 +182,31 @@ function storedPart(db: Db) {
   } satisfies Partial<StorageTx>;
 }
 
+function declaredPart(db: Db) {
+  const { miner, number, storage } = sectorRecords;
+  const set = db
+    .update(sectorRecords)
+    .set({ declared: sql`${p('declared')}` })
+    .where(and(eq(miner, p('miner')), eq(number, p('number'))))
+    .prepare();
+  // Spelt as the partial index spells it, so that it is used.
+  const untold = sql`${storage} = ${p('storage')} and ${sectorRecords.declared} = 0`;
+  const some = db.select().from(sectorRecords).where(untold).limit(p('limit')).prepare();
+  const count = db
+    .select({ count: sql<number>`count(*)` })
+    .from(sectorRecords)
+    .where(untold)
+    .prepare();
+  return {
+    setDeclared(of, at, declared) {
+      set.run({ miner: of, number: at, declared: declared === null ? null : DECLARED.indexOf(declared) });
+    },
+    undeclaredIn: (id, limit) => some.all({ storage: id, limit }).map((row) => storedOf(row).record),
+    countUndeclaredIn: (id) => count.get({ storage: id })?.count ?? 0,
+  } satisfies Partial<StorageTx>;
+}
+
 /** The part of `Tx` about miner storage. */
 export function minerStoragePart(db: Db): StorageTx {
-  return { ...pathsPart(db), ...placesPart(db), ...storedPart(db) };
+  return { ...pathsPart(db), ...placesPart(db), ...storedPart(db), ...declaredPart(db) };
 }

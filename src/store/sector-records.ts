@@ -9,7 +9,7 @@ import { jobs, sectorRecords } from './tables.ts';
 
 const p = sql.placeholder;
 
-function recordRow(record: SectorRecord): Omit<Written<typeof sectorRecords>, 'checkedMs' | 'damage'> {
+function recordRow(record: SectorRecord): Omit<Written<typeof sectorRecords>, 'checkedMs' | 'damage' | 'declared'> {
   const { miner, number } = record;
   const cc = record.update === null && record.pieces.length === 0 && record.unfit === undefined;
   return { miner, number, cc: cc ? 1 : 0, storage: record.files?.storage ?? null, data: JSON.stringify(record) };

@@ -17,6 +17,8 @@ export const sectorRecords = sqliteTable(
     checkedMs: integer('checked_ms'),
     /** JSON: which files were bad then, and how; null: none. */
     damage: text('damage'),
+    /** Whether whoever does Window PoSt sees its files: 1 yes, 0 nobody was told, 2 that is under way; null: nobody knows. */
+    declared: integer('declared'),
   },
   (t) => [
     primaryKey({ columns: [t.miner, t.number] }),
@@ -29,6 +31,9 @@ export const sectorRecords = sqliteTable(
     index('sector_records_checks')
       .on(t.storage, t.checkedMs)
       .where(sql`storage is not null`),
+    index('sector_records_undeclared')
+      .on(t.storage)
+      .where(sql`declared = 0`),
   ],
 );
 

@@ -54,5 +54,6 @@ export function storageExamples(world: ApiWorld): readonly Case[] {
     action('cordon'),
     action('uncordon', true),
     action('scrub'),
+    action('declare'),
   ];
 }

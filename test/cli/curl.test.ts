@@ -123,6 +123,7 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'storage cordon': [['disk-1']],
   'storage uncordon': [['disk-1']],
   'storage scrub': [['disk-1']],
+  'storage declare': [['disk-1']],
   backup: [['BACKUP', '--force']],
   gc: [['--dry-run', '--unknown'], ['--unknown'], []],
   'util worker list': [[]],

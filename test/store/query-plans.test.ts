@@ -159,6 +159,9 @@ test('no other question reads or sorts a table', () => {
     tx.setChecked(MINER, 1, 5, []);
     tx.uncheckedIn('main', 9, 9);
     tx.checkAllIn('main');
+    tx.setDeclared(MINER, 1, 'no');
+    tx.undeclaredIn('main', 9);
+    tx.countUndeclaredIn('main');
     tx.appendEvent(event(1));
     tx.eventsOfJob(jobId(1), 0, 9);
     tx.eventsAfter(0, 9);

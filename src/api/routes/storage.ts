@@ -4,13 +4,14 @@ import { z } from 'zod';
 import { SectorName, parseSectorName } from '../../schema/ids.ts';
 import { StorageId, roomIn } from '../../schema/miner-storage.ts';
 import type { Context } from '../../scheduler/context.ts';
+import { declareAllIn } from '../../scheduler/declared.ts';
 import { isCordoned, setCordoned } from '../../scheduler/miner-storage.ts';
 import { did, mayMiner, wholeOnly } from '../auth.ts';
 import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
-import { ScrubAnswer, StorageView, StoredSectorView } from '../storage-views.ts';
+import { StorageAnswer, StorageView, StoredSectorView } from '../storage-views.ts';
 import { asConfigured } from './sectors.ts';
 
 const Id = z.object({ id: StorageId });
@@ -33,6 +34,7 @@ function shown(ctx: Context, id?: string): StorageView[] {
         roomBytes: roomIn(path, { reservedBytes }),
         cordoned: isCordoned(ctx, path.id),
         sectors: ctx.tx.countSectorsIn(path.id),
+        undeclared: ctx.tx.countUndeclaredIn(path.id),
         checking: checking === null ? null : SectorName.parse(`s-${checking.miner}-${checking.number}`),
       };
     });
@@ -77,8 +79,8 @@ export function storageRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const stored = mayMiner(principal, miner) ? ctx.tx.storedSector(miner, named.number) : undefined;
         const files = stored?.record.files ?? null;
         if (stored === undefined || files === null) throw notFound(`stored sector ${sector}`);
-        const { checkedMs, damage } = stored;
-        return { sector, miner, ...files, checkedMs, damage: [...damage] };
+        const { checkedMs, damage, declared } = stored;
+        return { sector, miner, ...files, checkedMs, damage: [...damage], declared };
       });
       return c.json(found, 200);
     },
@@ -111,30 +113,39 @@ export function storageRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       },
     );
   }
-  app.openapi(
-    operation(parts, {
-      method: 'post',
-      path: '/v1/storage/{id}/scrub',
-      who: 'operator',
-      summary: 'Read the files of all sectors there against their hashes, one after another, now instead of when it is their turn',
-      once: 'body',
-      params: Id,
-      body: Nothing,
-      bodyOptional: true,
-      answer: ScrubAnswer,
-    }),
-    async (c) => {
-      const principal = c.get('principal');
-      wholeOnly(principal);
-      const { id } = c.req.valid('param');
-      const ask = (ctx: Context): ScrubAnswer => {
-        known(ctx, id);
-        const sectors = ctx.tx.checkAllIn(id);
-        did(ctx, principal, 'storage.scrub', { storage: id, sectors });
-        ctx.signals.add('runners');
-        return { storage: id, sectors };
-      };
-      return c.json(await c.var.door.run((ctx) => once(ctx, c, () => ask(ctx))), 200);
-    },
-  );
+  for (const [name, summary, ask] of [
+    ['scrub', 'Read the files of all sectors there against their hashes, one after another, now instead of when it is their turn', scrub],
+    ['declare', 'Tell whoever does Window PoSt of the sectors there that nobody was told of; 500 at most with one request', declareAllIn],
+  ] as const) {
+    app.openapi(
+      operation(parts, {
+        method: 'post',
+        path: `/v1/storage/{id}/${name}`,
+        who: 'operator',
+        summary,
+        once: 'body',
+        params: Id,
+        body: Nothing,
+        bodyOptional: true,
+        answer: StorageAnswer,
+      }),
+      async (c) => {
+        const principal = c.get('principal');
+        wholeOnly(principal);
+        const { id } = c.req.valid('param');
+        const asked = (ctx: Context): StorageAnswer => {
+          known(ctx, id);
+          const sectors = ask(ctx, id);
+          did(ctx, principal, `storage.${name}`, { storage: id, sectors });
+          return { storage: id, sectors };
+        };
+        return c.json(await c.var.door.run((ctx) => once(ctx, c, () => asked(ctx))), 200);
+      },
+    );
+  }
+}
+
+function scrub(ctx: Context, id: string): number {
+  ctx.signals.add('runners');
+  return ctx.tx.checkAllIn(id);
 }

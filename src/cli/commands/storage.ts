@@ -1,5 +1,5 @@
 /** `sealpool storage …`: miner storage. */
-import type { ScrubAnswer, StorageView, StoredSectorView } from '../../api/client.ts';
+import type { StorageAnswer, StorageView, StoredSectorView } from '../../api/client.ts';
 import { type Command, argument } from '../command.ts';
 import { sentOnce } from '../once.ts';
 import { plain, size, table, time } from '../text.ts';
@@ -14,7 +14,7 @@ function standing({ problem, readOnly, cordoned, weight, roomBytes }: StorageVie
 
 function storageTable({ items }: { readonly items: readonly StorageView[] }): string {
   if (items.length === 0) return 'no miner storage; give an own runner some with the key runner.storage (sealpool storage attach)';
-  return table(
+  const shown = table(
     ['storage', 'runner', 'path', 'sectors', 'room', 'free', 'of', 'promised', 'weight', 'state'],
     items.map((one) => [
       one.id,
@@ -29,20 +29,41 @@ function storageTable({ items }: { readonly items: readonly StorageView[] }): st
       standing(one),
     ]),
   );
+  return [shown, ...untold(items)].join('\n');
 }
 
-function foundText({ sector, storage, root, files, checkedMs, damage }: StoredSectorView): string {
+/** A line for each storage, which several runners may share, with sectors that may have nobody to prove them. */
+function untold(items: readonly StorageView[]): string[] {
+  const counts = new Map(items.map(({ id, undeclared }) => [id, undeclared]));
+  return [...counts].flatMap(([id, count]) =>
+    count === 0
+      ? []
+      : `warning: nobody who does Window PoSt was told of ${count} finished sectors in ${id}; set storage.declare, then type: sealpool storage declare ${id}`,
+  );
+}
+
+const KNOWN = {
+  yes: '; whoever does Window PoSt sees it',
+  no: '\nwarning: nobody who does Window PoSt was told of it',
+  under_way: '; it is being declared to whoever does Window PoSt',
+  unknown: '',
+} as const;
+
+function foundText({ sector, storage, root, files, checkedMs, damage, declared }: StoredSectorView): string {
   const bad = new Map(damage.map(({ path, how }) => [path, how]));
   const rows = (files ?? []).map(({ path, sizeBytes, hash }) => [path, sizeBytes, bad.get(path) ?? hash]);
   const checked = checkedMs === null ? 'not read since they were stored' : `last read ${time(checkedMs)}, ${damage.length} bad`;
-  const head = `${sector} is in storage ${storage} at ${plain(root)}; ${checked}`;
+  const head = `${sector} is in storage ${storage} at ${plain(root)}; ${checked}${KNOWN[declared ?? 'unknown']}`;
   return files === null
     ? `${head}\nits files were imported without their hashes`
     : `${head}\n${table(['file', 'bytes', 'hash, or what is wrong'], rows)}`;
 }
 
-const scrubText = ({ storage, sectors }: ScrubAnswer): string =>
+const scrubText = ({ storage, sectors }: StorageAnswer): string =>
   `${sectors} sectors in storage ${storage} are read one after another; what is bad comes as an event (sealpool events --type storage.file_bad)`;
+
+const declareText = ({ storage, sectors }: StorageAnswer): string =>
+  `${sectors} sectors in storage ${storage} are declared to whoever does Window PoSt, and tried again until they are seen`;
 
 const action = (name: 'cordon' | 'uncordon', about: string): Command => ({
   words: `storage ${name}`,
@@ -76,5 +97,13 @@ export const STORAGE_COMMANDS: readonly Command[] = [
     positionals: [1, 1],
     run: async ({ client, positionals, show }) =>
       show(await sentOnce((idempotencyKey) => client.scrub(argument(positionals, 0), { idempotencyKey })), scrubText),
+  },
+  {
+    words: 'storage declare',
+    takes: 'STORAGE',
+    about: 'tell whoever does Window PoSt of finished sectors there that nobody was told of, 500 at a time',
+    positionals: [1, 1],
+    run: async ({ client, positionals, show }) =>
+      show(await sentOnce((idempotencyKey) => client.declareStored(argument(positionals, 0), { idempotencyKey })), declareText),
   },
 ];

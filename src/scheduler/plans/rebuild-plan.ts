@@ -87,7 +87,7 @@ function todo(job: Job): Todo {
       return data.stored === undefined ? stage('Persist') : advance('Persist');
     case 'Persisted':
       if (data.storedChecked !== true) return stage('Verify');
-      return data.declared === true ? advance('SubmitPersistance') : declareStored(job);
+      return data.declared === undefined ? declareStored(job) : advance('SubmitPersistance');
     default:
       return nothing;
   }

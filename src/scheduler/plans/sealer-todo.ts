@@ -103,7 +103,7 @@ export function sealerTodo(job: Job): Todo {
       return data.stored === undefined ? stage('Persist') : advance('Persist');
     case 'Persisted':
       if (data.storedChecked !== true) return stage('Verify');
-      return data.declared === true ? advance('SubmitPersistance') : declareStored(job);
+      return data.declared === undefined ? declareStored(job) : advance('SubmitPersistance');
     case 'PersistanceSubmitted':
       if (provenAlready) return advance('AssignSeed');
       if (data.preCommit === undefined || (data.preCommit.exitCode ?? 0) !== 0) {

@@ -76,7 +76,7 @@ function persisted(job: Job): Todo {
   if (data.storedChecked === undefined) return stage('Verify');
   if (!data.storedChecked) return { do: 'advance', event: 'RePersist', clear: ['stored', 'storedChecked', 'declared'] };
   // Before the message: once that has landed, the next Window PoSt reads the update.
-  return data.declared === true ? submitUpdate(job) : declareStored(job);
+  return data.declared === undefined ? declareStored(job) : submitUpdate(job);
 }
 
 function todo(job: Job): Todo {

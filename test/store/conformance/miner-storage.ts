@@ -104,10 +104,40 @@ export function minerStorageConformance(fresh: () => Database): void {
         expect(await unchecked(250)).toEqual(['t01000/1', 't01000/2']);
         // What is put again keeps what was found.
         await store.commit((tx) => tx.putSectorRecord(sectorRecord(1)));
-        expect(await store.commit((tx) => tx.storedSector(MINER, 1))).toEqual({ record: sectorRecord(1), checkedMs: 100, damage: bad });
+        expect(await store.commit((tx) => tx.storedSector(MINER, 1))).toEqual({
+          record: sectorRecord(1),
+          checkedMs: 100,
+          damage: bad,
+          declared: null,
+        });
         expect(await store.commit((tx) => tx.checkAllIn('main'))).toBe(4);
         expect(await unchecked(0)).toEqual(['t01000/1', 't01000/2', 't02000/2']);
         expect(await store.commit((tx) => tx.storedSector(MINER, 99))).toBeUndefined();
+      });
+    });
+
+    test('whether somebody was told of a sector stays with it; those that nobody was told of are counted by storage', async () => {
+      await fresh().use(async (store) => {
+        await store.commit((tx) => {
+          for (const n of [1, 2, 3, 4]) tx.putSectorRecord(sectorRecord(n));
+          for (const n of [1, 2]) tx.setDeclared(MINER, n, 'no');
+          tx.setDeclared(MINER, 3, 'yes');
+          tx.putSectorRecord(sectorRecord(1));
+        });
+        const read = () =>
+          store.commit((tx) => [
+            [1, 2, 3, 4].map((n) => tx.storedSector(MINER, n)?.declared),
+            tx.undeclaredIn('main', 9).map(({ number }) => number),
+            tx.countUndeclaredIn('main'),
+            tx.countUndeclaredIn('other'),
+          ]);
+        expect(await read()).toEqual([['no', 'no', 'yes', null], [1, 2], 2, 0]);
+        await store.commit((tx) => {
+          tx.setDeclared(MINER, 1, 'under_way');
+          tx.setDeclared(MINER, 2, null);
+        });
+        expect(await read()).toEqual([['under_way', null, 'yes', null], [], 0, 0]);
+        expect(await store.commit((tx) => tx.undeclaredIn('main', 1))).toEqual([]);
       });
     });
   });
