@@ -223,6 +223,8 @@ export function createClient(options: ClientOptions) {
     /** `cordon`: no new sectors go there until `uncordon` lifts it. */
     storageAction: (id: string, action: 'cordon' | 'uncordon') =>
       call<{ items: StorageView[] }>('POST', `/v1/storage/${at(id)}/${action}`, { body: {} }),
+    /** Moves its sectors to other paths of its runner, until `uncordon`. `force`: also where nobody is told that they are elsewhere. */
+    drainStorage: (id: string, force = false) => call<{ items: StorageView[] }>('POST', `/v1/storage/${at(id)}/drain`, { body: { force } }),
     /** Has all files there read against their hashes. */
     scrub: (id: string, creating: Creating = {}) => call<StorageAnswer>('POST', `/v1/storage/${at(id)}/scrub`, { body: {}, ...creating }),
     /** Has whoever does Window PoSt told of sectors there that nobody was told of; 500 at most with one call. */

@@ -19,6 +19,12 @@ export const StorageView = z.object({
   roomBytes: z.number(),
   /** An operator keeps new sectors out. */
   cordoned: z.boolean(),
+  /** Its sectors are being moved to other paths of its runner. */
+  draining: z.boolean(),
+  /** The sector that is on its way from there, where to, and what is being done. */
+  moving: z.object({ sector: SectorName, to: z.string(), step: z.enum(['copy', 'declare', 'drop', 'undo', 'failed']) }).nullable(),
+  /** Why what is left there does not move. */
+  stays: z.string().nullable(),
   /** How many sectors are there. */
   sectors: z.number().int(),
   /** Those among them that were finished here while nobody who does Window PoSt was told. */

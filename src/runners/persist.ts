@@ -86,7 +86,7 @@ export async function persist(run: PersistRun): Promise<Record<string, unknown>>
 }
 
 /** Runs what only touches the storage: what the system says against it is the storage's, and the job waits for it or goes to another. */
-async function inStorage<T>(root: StorageRoot, step: () => Promise<T>): Promise<T> {
+export async function inStorage<T>(root: StorageRoot, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (error) {
@@ -100,7 +100,7 @@ async function inStorage<T>(root: StorageRoot, step: () => Promise<T>): Promise<
 }
 
 /** Writes, fsyncs and reads back the file's draft; answers what it holds. */
-async function writeDraft(
+export async function writeDraft(
   root: StorageRoot,
   { file }: Draft,
   signal: AbortSignal,
@@ -136,7 +136,8 @@ async function writeDraft(
   return { sizeBytes: String(back.sizeBytes), hash: back.hash };
 }
 
-function copyOf(path: string, signal: AbortSignal): Source {
+/** The bytes of a file. */
+export function copyOf(path: string, signal: AbortSignal): Source {
   return async (append) => {
     const handle = await open(path, 'r');
     try {

@@ -26,7 +26,7 @@ export function declareAllIn(ctx: Context, storage: string): number {
 }
 
 /** Declares all files of a record; `dropped`: a storage that they are not in any more. */
-function declareRecord(ctx: Context, { miner, number, sealProof, files }: SectorRecord, dropped: string | null): void {
+export function declareRecord(ctx: Context, { miner, number, sealProof, files }: SectorRecord, dropped: string | null): void {
   if (files === null) return;
   ctx.tx.setDeclared(miner, number, 'under_way');
   wantBesideJobs(ctx, DECLARE, {

@@ -1,5 +1,5 @@
 /** Miner storage: what runners tell of their paths, and which path takes a sector's files. */
-import type { AttemptId } from '../schema/ids.ts';
+import type { AttemptId, MinerId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import { type Standing, type StoragePath, choosePath } from '../schema/miner-storage.ts';
 import type { Context } from './context.ts';
@@ -8,12 +8,25 @@ import type { StageWork } from './plan.ts';
 import type { RunnerRow } from './ports.ts';
 
 /** Room for `sector.json`, for folders, and for what file systems need per file. */
-const BESIDE_BYTES = 2 ** 20;
+export const BESIDE_BYTES = 2 ** 20;
 /** The small fact that an operator keeps new sectors out of a storage. */
 const cordonKey = (storage: string): string => `cordoned:${storage}`;
+/** The small fact that a storage is being emptied. */
+export const drainingKey = (storage: string): string => `draining:${storage}`;
 
 export function isCordoned(ctx: Pick<Context, 'tx'>, storage: string): boolean {
   return (ctx.tx.meta(cordonKey(storage)) ?? '') !== '';
+}
+
+/** Whether its sectors are being moved to other paths. */
+export function isDraining(ctx: Pick<Context, 'tx'>, storage: string): boolean {
+  return (ctx.tx.meta(drainingKey(storage)) ?? '') !== '';
+}
+
+/** What of each storage is promised, and whether new sectors are kept out of it. */
+export function standingOf(ctx: Context): (storage: string) => Standing {
+  const reserved = ctx.tx.storageReserved();
+  return (storage) => ({ reservedBytes: reserved.get(storage) ?? 0, cordoned: isCordoned(ctx, storage) });
 }
 
 /** Keeps new sectors out of a storage, or lets them in again. */
@@ -61,15 +74,22 @@ export type Placed =
   | { readonly placed: 'free' }
   | { readonly placed: 'nowhere'; readonly why: string };
 
+/** The storage that a sector's record names. */
+export function recordedIn(ctx: Pick<Context, 'tx'>, { miner, number }: { miner: MinerId; number: number }): string | undefined {
+  return ctx.tx.sectorRecord(miner, number)?.files?.storage;
+}
+
 /** Chooses the path for a stage that stores files. Pure but for reading. */
 export function placeStored(ctx: Context, runner: RunnerRow, job: Job, given: StageWork): Placed {
   const { work } = given;
   if (work.kind !== 'persist') return { placed: 'free' };
   const told = ctx.tx.storagePaths(runner.id);
   if (told.length === 0) return { placed: 'free' };
-  const reserved = ctx.tx.storageReserved();
-  const standing = (id: string): Standing => ({ reservedBytes: reserved.get(id) ?? 0, cordoned: isCordoned(ctx, id) });
-  const paths = told.filter(({ path }) => work.storage === null || path.id === work.storage).map(({ path }) => path);
+  const standing = standingOf(ctx);
+  const moving = job.number === null ? undefined : ctx.tx.storageMove(job.miner, job.number);
+  // A move removes what it leaves behind, on either side: nothing of the sector may be put there meanwhile.
+  const left = moving === undefined ? undefined : moving.to === recordedIn(ctx, moving) ? moving.from : moving.to;
+  const paths = told.filter(({ path }) => path.id !== left && (work.storage === null || path.id === work.storage)).map(({ path }) => path);
   const sizeBytes = given.inputs.reduce((sum, { artifact }) => sum + Number(job.data.artifacts[artifact]?.sizeBytes ?? 0), BESIDE_BYTES);
   const before = ctx.tx.placesOfJob(job.id);
   const failed = new Set(

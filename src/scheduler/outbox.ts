@@ -15,6 +15,7 @@ import { planOf } from './plans/all.ts';
 import { reconciled } from './reconcile.ts';
 import { act } from './reports.ts';
 import { jitterOf, retryOf, waitMs } from './retry.ts';
+import { moveDeclared } from './storage-moves.ts';
 import { tellStuck } from './stuck-message.ts';
 import { assignFreed } from './threads.ts';
 import { ticketTooOld } from './ticket.ts';
@@ -107,6 +108,7 @@ function ended(ctx: Context, effect: EffectRow, job: Job | undefined, outcome: E
   }
   if (job === undefined) {
     declaredBesideJobs(ctx, effect);
+    moveDeclared(ctx, effect);
     return;
   }
   if (outcome.outcome === 'deleted') return;

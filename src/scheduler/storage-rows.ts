@@ -3,6 +3,8 @@ import type { AttemptId, JobId, MinerId, RunnerId } from '../schema/ids.ts';
 import type { Attempt } from '../schema/job.ts';
 import type { StoragePath } from '../schema/miner-storage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
+import type { StoredFile } from '../schema/stage.ts';
+import type { MoveStep } from '../schema/stored-move.ts';
 
 /** A path as its runner told of it last. */
 export type StoragePathRow = {
@@ -35,6 +37,22 @@ export type StoredSector = {
   readonly declared: Declared;
 };
 
+/** A sector's files on their way from one path to another, and what is to be done next. */
+export type StorageMove = {
+  readonly miner: MinerId;
+  readonly number: number;
+  readonly from: string;
+  readonly to: string;
+  readonly sizeBytes: number;
+  /** `declare`: whoever does Window PoSt is told; `failed`: nothing of it is left in the new path, it is tried again. */
+  readonly phase: MoveStep | 'declare' | 'failed';
+  readonly files: readonly StoredFile[];
+  /** Which process of which runner was asked for the step last; null: it has not been. */
+  readonly asked: { readonly runner: RunnerId; readonly bootId: string; readonly atMs: number } | null;
+  /** What stood against it last. */
+  readonly why: string | null;
+};
+
 /** The part of `Tx` about miner storage. */
 export type StorageTx = {
   /** Of one runner, or of all; by runner and id. */
@@ -44,7 +62,7 @@ export type StorageTx = {
   deleteStoragePath(runner: RunnerId, id: string): void;
 
   insertStoragePlace(place: StoragePlace): void;
-  /** Bytes that running attempts are putting into each storage. */
+  /** Bytes that running attempts and moves are putting into each storage. */
   storageReserved(): ReadonlyMap<string, number>;
   /** Where attempts of this job put files, newest first, and what became of each. */
   placesOfJob(job: JobId): readonly (StoragePlace & Pick<Attempt, 'status' | 'state' | 'generation'>)[];
@@ -62,4 +80,13 @@ export type StorageTx = {
   /** Sectors in this storage that nobody was told of. */
   undeclaredIn(storage: string, limit: number): readonly SectorRecord[];
   countUndeclaredIn(storage: string): number;
+
+  /** All moves; there are a few for each path. */
+  storageMoves(): readonly StorageMove[];
+  storageMove(miner: MinerId, number: number): StorageMove | undefined;
+  /** Inserts or replaces. */
+  putStorageMove(move: StorageMove): void;
+  deleteStorageMove(miner: MinerId, number: number): void;
+  /** Sectors in this storage that can be moved: their files are known and whole, no job has them, no move. */
+  movableIn(storage: string, limit: number): readonly SectorRecord[];
 };

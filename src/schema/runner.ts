@@ -8,6 +8,7 @@ import { Manifest } from './manifest.ts';
 import { SelfTest, SelfTestAnswer } from './self-test.ts';
 import { Stage, Work } from './stage.ts';
 import { StoredCheck, StoredCheckAnswer } from './stored-check.ts';
+import { StoredMove, StoredMoveAnswer } from './stored-move.ts';
 import { Decimal, Hash } from './units.ts';
 
 export const Trust = z.enum(['own', 'rented']);
@@ -166,6 +167,8 @@ export const NextRequest = z.strictObject({
   storage: z.array(StoragePath).max(64).optional(),
   /** What came of checks of stored files. */
   checked: z.array(StoredCheckAnswer).max(64).optional(),
+  /** What came of moves of stored files. */
+  moved: z.array(StoredMoveAnswer).max(64).optional(),
   /** How long the answer may be held back when there is nothing to grant. */
   waitMs: z.number().int().min(0).max(60_000),
   /** Absent from agents of a checkout's own. */
@@ -247,6 +250,8 @@ export const NextAnswer = z.object({
   tests: z.array(SelfTest).optional(),
   /** Stored files to read against their hashes, beside everything else. */
   checks: z.array(StoredCheck).optional(),
+  /** Steps of moves of stored files from one path to another. */
+  moves: z.array(StoredMove).optional(),
   /** The control plane hands out other files than the runner runs: it is to finish what it has and start anew with them. */
   upgrade: z.object({ agent: Hash, prover: Hash }).optional(),
   probe: Probe.optional(),

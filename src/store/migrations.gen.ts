@@ -400,4 +400,19 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
 UPDATE \`sector_records\` SET \`declared\` = 0 WHERE \`storage\` IS NOT NULL AND json_extract(\`data\`, '$.source') = 'sealed';`,
     ],
   },
+  {
+    name: '0012_storage-moves',
+    statements: [
+      `CREATE TABLE \`storage_moves\` (
+  \`miner\` text NOT NULL,
+  \`number\` integer NOT NULL,
+  \`from_storage\` text NOT NULL,
+  \`to_storage\` text NOT NULL,
+  \`size_bytes\` integer NOT NULL,
+  \`phase\` text NOT NULL,
+  \`data\` text NOT NULL,
+  PRIMARY KEY(\`miner\`, \`number\`)
+);`,
+    ],
+  },
 ];

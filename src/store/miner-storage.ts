@@ -6,7 +6,8 @@ import type { StoragePath } from '../schema/miner-storage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { BadFile, Declared, StoragePathRow, StorageTx, StoredSector } from '../scheduler/storage-rows.ts';
 import { type Db, prepareInsert } from './db.ts';
-import { storagePaths, storagePlaces } from './storage-tables.ts';
+import { storageMovesPart } from './storage-moves.ts';
+import { storageMoves, storagePaths, storagePlaces } from './storage-tables.ts';
 import { attempts, jobs, sectorRecords } from './tables.ts';
 
 const p = sql.placeholder;
@@ -87,6 +88,11 @@ function placesPart(db: Db) {
     .innerJoin(storagePlaces, eq(storagePlaces.attempt, attempts.id))
     .where(sql`${attempts.status} = 'running'`)
     .prepare();
+  const copied = db
+    .select({ storage: storageMoves.to, sizeBytes: storageMoves.sizeBytes })
+    .from(storageMoves)
+    .where(sql`${storageMoves.phase} = 'copy'`)
+    .prepare();
   const ofJob = db
     .select({
       attempt: storagePlaces.attempt,
@@ -106,7 +112,7 @@ function placesPart(db: Db) {
     insertStoragePlace: (place) => insert(place),
     storageReserved() {
       const sums = new Map<string, number>();
-      for (const { storage, sizeBytes } of reserved.all()) sums.set(storage, (sums.get(storage) ?? 0) + sizeBytes);
+      for (const { storage, sizeBytes } of [...reserved.all(), ...copied.all()]) sums.set(storage, (sums.get(storage) ?? 0) + sizeBytes);
       return sums;
     },
     placesOfJob: (job) =>
@@ -208,5 +214,5 @@ function declaredPart(db: Db) {
 
 /** The part of `Tx` about miner storage. */
 export function minerStoragePart(db: Db): StorageTx {
-  return { ...pathsPart(db), ...placesPart(db), ...storedPart(db), ...declaredPart(db) };
+  return { ...pathsPart(db), ...placesPart(db), ...storedPart(db), ...declaredPart(db), ...storageMovesPart(db) };
 }

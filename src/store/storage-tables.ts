@@ -53,6 +53,22 @@ export const storagePaths = sqliteTable(
   (t) => [primaryKey({ columns: [t.runner, t.id] })],
 );
 
+/** Sectors whose files are on their way from one path to another. */
+export const storageMoves = sqliteTable(
+  'storage_moves',
+  {
+    miner: text('miner').notNull(),
+    number: integer('number').notNull(),
+    from: text('from_storage').notNull(),
+    to: text('to_storage').notNull(),
+    sizeBytes: integer('size_bytes').notNull(),
+    phase: text('phase').notNull(),
+    /** JSON: the files, who was asked for the step last, and what stood against it. */
+    data: text('data').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.miner, t.number] })],
+);
+
 /** Where an attempt puts files of a sector: that room counts as taken while the attempt runs. */
 export const storagePlaces = sqliteTable(
   'storage_places',

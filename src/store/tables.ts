@@ -6,7 +6,7 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
-export { sectorRecords, storagePaths, storagePlaces } from './storage-tables.ts';
+export { sectorRecords, storageMoves, storagePaths, storagePlaces } from './storage-tables.ts';
 export { joinTokens, runners } from './runner-tables.ts';
 
 /** Small facts: fencing epoch, when the control plane was last alive. */

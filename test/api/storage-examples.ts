@@ -31,11 +31,11 @@ export function storageExamples(world: ApiWorld): readonly Case[] {
     });
     return id;
   };
-  const action = (name: string, cordoned = false): Case => ({
+  const action = (name: string, cordoned = false, body: object = {}): Case => ({
     route: `POST /v1/storage/{id}/${name}`,
     whole: true,
     event: 'audit',
-    own: async () => ({ path: `/v1/storage/${await storage(cordoned)}/${name}`, body: {} }),
+    own: async () => ({ path: `/v1/storage/${await storage(cordoned)}/${name}`, body }),
     missing: () => ({ path: `/v1/storage/nowhere/${name}`, body: {} }),
   });
   const sector = (miner: MinerId) => async () => {
@@ -53,6 +53,7 @@ export function storageExamples(world: ApiWorld): readonly Case[] {
     },
     action('cordon'),
     action('uncordon', true),
+    action('drain', false, { force: true }),
     action('scrub'),
     action('declare'),
   ];

@@ -122,6 +122,7 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'storage find': [['s-t01000-7']],
   'storage cordon': [['disk-1']],
   'storage uncordon': [['disk-1']],
+  'storage drain': [['disk-1'], ['disk-1', '--force']],
   'storage scrub': [['disk-1']],
   'storage declare': [['disk-1']],
   backup: [['BACKUP', '--force']],

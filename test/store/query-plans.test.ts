@@ -25,6 +25,7 @@ import {
   runner,
   runnerId,
   sectorRecord,
+  storageMove,
 } from './rows.ts';
 
 /** A statement and the steps of SQLite's plan for it. */
@@ -49,7 +50,7 @@ function plansOf(body: (tx: Tx) => void): Planned[] {
 }
 
 /** Tables with a row for each machine, token or slot: read whole where all of it is wanted. */
-const SMALL = /^SCAN (runners|api_tokens|threads|storage_paths|json_each)\b/;
+const SMALL = /^SCAN (runners|api_tokens|threads|storage_paths|storage_moves|json_each)\b/;
 /** What is sorted without an index: a few rows of one job, one sector, one runner, or due now; and all of a small table. */
 const FEW = [
   /from "(effects|attempts|threads|runners|storage_places)"/,
@@ -162,6 +163,11 @@ test('no other question reads or sorts a table', () => {
     tx.setDeclared(MINER, 1, 'no');
     tx.undeclaredIn('main', 9);
     tx.countUndeclaredIn('main');
+    tx.storageMoves();
+    tx.storageMove(MINER, 1);
+    tx.putStorageMove(storageMove(1));
+    tx.movableIn('main', 9);
+    tx.deleteStorageMove(MINER, 1);
     tx.appendEvent(event(1));
     tx.eventsOfJob(jobId(1), 0, 9);
     tx.eventsAfter(0, 9);

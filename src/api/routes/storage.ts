@@ -5,7 +5,9 @@ import { SectorName, parseSectorName } from '../../schema/ids.ts';
 import { StorageId, roomIn } from '../../schema/miner-storage.ts';
 import type { Context } from '../../scheduler/context.ts';
 import { declareAllIn } from '../../scheduler/declared.ts';
-import { isCordoned, setCordoned } from '../../scheduler/miner-storage.ts';
+import { isCordoned, isDraining, setCordoned } from '../../scheduler/miner-storage.ts';
+import { drain, stays, stopDraining } from '../../scheduler/storage-moves.ts';
+import type { StorageMove } from '../../scheduler/storage-rows.ts';
 import { did, mayMiner, wholeOnly } from '../auth.ts';
 import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
@@ -16,15 +18,21 @@ import { asConfigured } from './sectors.ts';
 
 const Id = z.object({ id: StorageId });
 const Nothing = z.strictObject({});
+const Drain = z.strictObject({
+  /** Also where nobody who does Window PoSt is told that the files are elsewhere. */
+  force: z.boolean().optional(),
+});
 const Items = z.object({ items: z.array(StorageView) });
 
 /** All paths, or those of one storage: several runners may have one that they share. */
 function shown(ctx: Context, id?: string): StorageView[] {
   const reserved = ctx.tx.storageReserved();
+  const moves = ctx.tx.storageMoves();
   return ctx.tx
     .storagePaths()
     .filter(({ path }) => id === undefined || path.id === id)
-    .map(({ runner, path, seenMs, checking }) => {
+    .map((row) => {
+      const { runner, path, seenMs, checking } = row;
       const reservedBytes = reserved.get(path.id) ?? 0;
       return {
         ...path,
@@ -33,11 +41,20 @@ function shown(ctx: Context, id?: string): StorageView[] {
         reservedBytes,
         roomBytes: roomIn(path, { reservedBytes }),
         cordoned: isCordoned(ctx, path.id),
+        draining: isDraining(ctx, path.id),
+        moving: movingFrom(moves, path.id),
+        stays: stays(ctx, row),
         sectors: ctx.tx.countSectorsIn(path.id),
         undeclared: ctx.tx.countUndeclaredIn(path.id),
         checking: checking === null ? null : SectorName.parse(`s-${checking.miner}-${checking.number}`),
       };
     });
+}
+
+function movingFrom(moves: readonly StorageMove[], id: string): StorageView['moving'] {
+  const own = moves.filter(({ from }) => from === id);
+  const move = own.find(({ phase }) => phase !== 'failed') ?? own[0];
+  return move === undefined ? null : { sector: SectorName.parse(`s-${move.miner}-${move.number}`), to: move.to, step: move.phase };
 }
 
 /** Throws 404 where no runner has it and no sector is in it. */
@@ -87,7 +104,7 @@ export function storageRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   );
   for (const [name, cordoned, summary] of [
     ['cordon', true, 'Put no new sectors there; those that are there stay and are used'],
-    ['uncordon', false, 'Let new sectors in again'],
+    ['uncordon', false, 'Let new sectors in again, and end a drain'],
   ] as const) {
     app.openapi(
       operation(parts, {
@@ -107,12 +124,37 @@ export function storageRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const items = await c.var.door.run((ctx) => {
           known(ctx, id);
           setCordoned(ctx, id, cordoned, principal);
+          if (!cordoned) stopDraining(ctx, id, principal);
           return known(ctx, id);
         });
         return c.json({ items }, 200);
       },
     );
   }
+  app.openapi(
+    operation(parts, {
+      method: 'post',
+      path: '/v1/storage/{id}/drain',
+      who: 'operator',
+      summary: 'Move its sectors to other paths of its runner, one after another, and put no new ones there',
+      params: Id,
+      body: Drain,
+      bodyOptional: true,
+      answer: Items,
+    }),
+    async (c) => {
+      const principal = c.get('principal');
+      wholeOnly(principal);
+      const { id } = c.req.valid('param');
+      const force = c.req.valid('json').force === true;
+      const items = await c.var.door.run((ctx) => {
+        known(ctx, id);
+        drain(ctx, id, principal, force);
+        return known(ctx, id);
+      });
+      return c.json({ items }, 200);
+    },
+  );
   for (const [name, summary, ask] of [
     ['scrub', 'Read the files of all sectors there against their hashes, one after another, now instead of when it is their turn', scrub],
     ['declare', 'Tell whoever does Window PoSt of the sectors there that nobody was told of; 500 at most with one request', declareAllIn],

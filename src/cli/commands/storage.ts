@@ -5,9 +5,10 @@ import { sentOnce } from '../once.ts';
 import { plain, size, table, time } from '../text.ts';
 import { ATTACH_STORAGE } from './storage-attach.ts';
 
-function standing({ problem, readOnly, cordoned, weight, roomBytes }: StorageView): string {
+function standing({ problem, readOnly, cordoned, draining, moving, stays, weight, roomBytes }: StorageView): string {
   if (problem !== null) return problem;
   if (readOnly) return 'read-only';
+  if (draining) return stays ?? (moving === null ? 'drained' : `drained: ${moving.sector} to ${moving.to} (${moving.step})`);
   if (cordoned) return 'cordoned';
   return weight === 0 ? 'weight 0: nothing is put there' : roomBytes === 0 ? 'full' : 'takes sectors';
 }
@@ -89,7 +90,16 @@ export const STORAGE_COMMANDS: readonly Command[] = [
     run: async ({ client, positionals, show }) => show(await client.storedSector(argument(positionals, 0)), foundText),
   },
   action('cordon', 'put no new sectors there'),
-  action('uncordon', 'let new sectors in again'),
+  action('uncordon', 'let new sectors in again, and end a drain'),
+  {
+    words: 'storage drain',
+    takes: 'STORAGE [--force]',
+    about: 'move its sectors to other paths of its runner; --force: also where nobody is told that they are elsewhere',
+    options: { force: { type: 'boolean' } },
+    positionals: [1, 1],
+    run: async ({ client, positionals, values, show }) =>
+      show(await client.drainStorage(argument(positionals, 0), values['force'] === true), storageTable),
+  },
   {
     words: 'storage scrub',
     takes: 'STORAGE',

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { StoragePath } from '../../../src/schema/miner-storage.ts';
 import type { StoragePathRow } from '../../../src/scheduler/storage-rows.ts';
 import type { Database } from '../conformance.ts';
-import { attempt, attemptId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord } from '../rows.ts';
+import { attempt, attemptId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord, storageMove } from '../rows.ts';
 
 const path = (id: string): StoragePath => ({
   id,
@@ -113,6 +113,45 @@ export function minerStorageConformance(fresh: () => Database): void {
         expect(await store.commit((tx) => tx.checkAllIn('main'))).toBe(4);
         expect(await unchecked(0)).toEqual(['t01000/1', 't01000/2', 't02000/2']);
         expect(await store.commit((tx) => tx.storedSector(MINER, 99))).toBeUndefined();
+      });
+    });
+
+    test('moves go in and come out whole, and take room while files are copied', async () => {
+      await fresh().use(async (store) => {
+        const asked = storageMove(2, { asked: { runner: runnerId(1), bootId: 'b', atMs: 7 }, why: 'full', phase: 'undo' });
+        await store.commit((tx) => {
+          for (const one of [storageMove(2), storageMove(1), asked, storageMove(1, { miner: OTHER_MINER, to: 'more', sizeBytes: 2 ** 40 })])
+            tx.putStorageMove(one);
+        });
+        const reserved = () => store.commit((tx) => Object.fromEntries(tx.storageReserved()));
+        expect(await store.commit((tx) => tx.storageMoves().map(({ miner, number }) => `${miner}/${number}`))).toEqual([
+          't01000/1',
+          't01000/2',
+          't02000/1',
+        ]);
+        expect(await store.commit((tx) => [tx.storageMove(MINER, 2), tx.storageMove(MINER, 9)])).toEqual([asked, undefined]);
+        expect(await reserved()).toEqual({ other: 4_096, more: 2 ** 40 });
+        await store.commit((tx) => tx.deleteStorageMove(MINER, 1));
+        expect(await reserved()).toEqual({ more: 2 ** 40 });
+      });
+    });
+
+    test('what can be moved: whole sectors with known files that nobody has', async () => {
+      await fresh().use(async (store) => {
+        const file = { path: 'sealed/x', sizeBytes: '1', hash: `sha256:${'ab'.repeat(32)}` };
+        const known = { files: { storage: 'main', root: '/storage', files: [file] } };
+        await store.commit((tx) => {
+          for (const n of [1, 2, 3, 4, 5]) tx.putSectorRecord(sectorRecord(n, known));
+          tx.putSectorRecord(sectorRecord(6));
+          tx.putSectorRecord(sectorRecord(7, { files: { ...known.files, files: [] } }));
+          tx.putSectorRecord(sectorRecord(8, { files: { ...known.files, storage: 'other' } }));
+          tx.insertJob(job(1, { number: 1, state: 'PC1Done' }));
+          tx.insertJob(job(2, { number: 2, state: 'Finished' }));
+          tx.setChecked(MINER, 3, 5, [{ path: 'sealed/x', how: 'it is not there' }]);
+          tx.putStorageMove(storageMove(4));
+        });
+        const movable = (limit: number) => store.commit((tx) => tx.movableIn('main', limit).map(({ number }) => number));
+        expect([await movable(9), await movable(1)]).toEqual([[2, 5], [2]]);
       });
     });
 
