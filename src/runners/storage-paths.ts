@@ -32,14 +32,18 @@ export async function checkStorage({ storage, log }: Pick<AgentOptions, 'storage
 export class StorageWatch {
   readonly #roots: readonly StorageRoot[];
   readonly #dataDir: string;
+  readonly #usedEveryMs: number;
   #reading: Promise<z.infer<typeof Seen>> | undefined;
   #keeping: Promise<void> = Promise.resolve();
   readonly #pending = new Map<string, Promise<StoragePath>>();
   readonly #used = new Map<string, { atMs: number; bytes: number }>();
+  readonly #adding = new Map<string, Promise<number>>();
 
-  constructor(roots: readonly StorageRoot[], dataDir: string) {
+  /** `usedEveryMs`: how old a count of what a path holds may be. */
+  constructor(roots: readonly StorageRoot[], dataDir: string, usedEveryMs = USED_EVERY_MS) {
     this.#roots = roots;
     this.#dataDir = dataDir;
+    this.#usedEveryMs = usedEveryMs;
   }
 
   /** All paths as they stand now; never rejects. */
@@ -54,10 +58,7 @@ export class StorageWatch {
     this.#pending.set(root.id, asked);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<StoragePath>((resolve) => {
-      timer = setTimeout(
-        () => resolve(told(root, undefined, { problem: `${root.path} does not answer; look at its disk or mount` })),
-        ANSWERS_WITHIN_MS,
-      );
+      timer = setTimeout(() => resolve(told(root, undefined, { problem: `${root.path} ${this.#whyLate(root)}` })), ANSWERS_WITHIN_MS);
     });
     return Promise.race([asked, late]).finally(() => clearTimeout(timer));
   }
@@ -106,13 +107,33 @@ export class StorageWatch {
     return undefined;
   }
 
+  #whyLate({ id }: StorageRoot): string {
+    const counts = this.#adding.has(id) && !this.#used.has(id);
+    return counts
+      ? `is being added up, since its ${META_FILE} limits it (MaxStorage); it is used once that is over`
+      : 'does not answer; look at its disk or mount';
+  }
+
+  /** What was counted last; counting again, which may take minutes, goes on beside. */
   async #usedIn(root: StorageRoot): Promise<number> {
     const known = this.#used.get(root.id);
-    const nowMs = performance.now();
-    if (known !== undefined && nowMs - known.atMs < USED_EVERY_MS) return known.bytes;
-    const bytes = await usedBelow(root.path);
-    this.#used.set(root.id, { atMs: nowMs, bytes });
-    return bytes;
+    if (known !== undefined && performance.now() - known.atMs < this.#usedEveryMs) return known.bytes;
+    const adding = this.#adding.get(root.id) ?? this.#add(root);
+    this.#adding.set(root.id, adding);
+    if (known === undefined) return adding;
+    // Its failure is met by the next look, which counts anew.
+    adding.catch(() => undefined);
+    return known.bytes;
+  }
+
+  async #add(root: StorageRoot): Promise<number> {
+    try {
+      const bytes = await usedBelow(root.path);
+      this.#used.set(root.id, { atMs: performance.now(), bytes });
+      return bytes;
+    } finally {
+      this.#adding.delete(root.id);
+    }
   }
 }
 
@@ -147,14 +168,20 @@ async function isWritable(path: string): Promise<boolean> {
   }
 }
 
+/** What is moved or removed meanwhile takes no space; throws where the folder itself cannot be read. */
 async function usedBelow(folder: string): Promise<number> {
   let bytes = 0;
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) bytes += await usedBelow(path);
-    else if (entry.isFile()) bytes += await stat(path).then(({ blocks }) => blocks * 512);
+    if (entry.isDirectory()) bytes += await usedBelow(path).catch(ifGone);
+    else if (entry.isFile()) bytes += await stat(path).then(({ blocks }) => blocks * 512, ifGone);
   }
   return bytes;
+}
+
+function ifGone(error: unknown): number {
+  if (errnoOf(error) === 'ENOENT') return 0;
+  throw error;
 }
 
 async function keep(file: string, text: string): Promise<void> {

@@ -145,6 +145,37 @@ test('MaxStorage limits what is free, and one that is broken is told of', async 
   expect(await looked(root)).toMatchObject({ problem: expect.stringContaining('not what lotus writes'), freeBytes: 0 });
 });
 
+test('a path with a limit is not taken for lost while its files come and go', async () => {
+  const root = await folder('busy');
+  await initSectorStore(root.path, { ...NEW_STORE, maxBytes: 100_000_000 });
+  const drafts = join(root.path, 'cache/fetching');
+  let over = false;
+  const churn = (async () => {
+    for (let round = 0; !over; round += 1) {
+      const sector = join(drafts, `s-t01000-${round % 7}.tmp`);
+      await mkdir(sector, { recursive: true });
+      for (const name of ['p_aux', 't_aux', 'sector.json']) await writeFile(join(sector, name), name);
+      await rm(join(drafts, `s-t01000-${(round + 1) % 7}.tmp`), { recursive: true, force: true });
+    }
+  })();
+  // Each counts anew.
+  const problems = new Set<string | null>();
+  for (let time = 0; time < 300; time += 1) problems.add((await looked(root)).problem);
+  over = true;
+  await churn;
+  expect([...problems]).toEqual([null]);
+});
+
+test('what is used is counted again beside the answers, which say what was counted last', async () => {
+  const root = await folder('grown');
+  await initSectorStore(root.path, { ...NEW_STORE, maxBytes: 1_000_000 });
+  const watch = new StorageWatch([root], fixture.dataDir, 0);
+  const before = (await watch.look(root)).freeBytes;
+  await writeFile(join(root.path, 'big'), bytesOf('big', 600_000));
+  expect((await watch.look(root)).freeBytes).toBe(before);
+  await eventually(async () => (await watch.look(root)).freeBytes).toBeLessThan(400_000);
+});
+
 test.skipIf(!canMount)('full at 60 %: the job waits with the reason, nothing of it stays, and it goes on once there is space', async () => {
   await mkdir(fixture.storage.path, { recursive: true });
   mountAt(fixture.storage.path, 'size=4m');
