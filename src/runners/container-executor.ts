@@ -19,7 +19,7 @@ import { type StageUser, findStageUser, giveFolder } from './stage-user.ts';
 /** Who stages run as inside where the agent is root and nothing else is said; nobody outside has this number. */
 const NOBODY = '65532:65532';
 /** After the container has ended, what it wrote arrives at once. */
-const STREAM_ENDS_MS = 5_000;
+const STREAM_ENDS_MS = 30_000;
 const REMOVE_TRIES = 5;
 
 const Created = z.object({ Id: z.string().regex(/^[0-9a-f]{12,64}$/) });

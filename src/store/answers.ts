@@ -1,10 +1,8 @@
 /** What was answered to requests with an Idempotency-Key. */
-import { and, eq, lt, sql } from 'drizzle-orm';
+import { and, eq, lt } from 'drizzle-orm';
 import type { AnswerRow, Tx } from '../scheduler/ports.ts';
-import { type Db, prepareInsert } from './db.ts';
+import { bound as p, type Db, prepareInsert } from './db.ts';
 import { answers } from './tables.ts';
-
-const p = sql.placeholder;
 
 /** The part of `Tx` about answers. */
 export function answersPart(db: Db) {

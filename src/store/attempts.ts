@@ -4,10 +4,9 @@ import type { AttemptId, JobId, RunnerId } from '../schema/ids.ts';
 import type { Attempt, AttemptStatus, Expected } from '../schema/job.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { Tx, UploadRow } from '../scheduler/ports.ts';
-import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
+import { bound as p, type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { attempts, jobs, uploads } from './tables.ts';
 
-const p = sql.placeholder;
 /** Spelt as the partial indexes spell it, so that they are used. */
 const RUNNING = sql`${attempts.status} = 'running'`;
 

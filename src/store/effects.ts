@@ -3,10 +3,9 @@ import { and, asc, desc, eq, gt, lt, lte, sql } from 'drizzle-orm';
 import type { EffectId, JobId } from '../schema/ids.ts';
 import type { EffectRow, EffectWant, SignedMessage } from '../scheduler/effects.ts';
 import type { Tx } from '../scheduler/ports.ts';
-import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
+import { bound as p, type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { effects } from './tables.ts';
 
-const p = sql.placeholder;
 /** Spelt as the partial index spells it, so that it is used. */
 const OPEN = sql`${effects.status} = 'open'`;
 

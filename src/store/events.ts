@@ -2,10 +2,8 @@
 import { and, asc, eq, gt, lt, sql, type SQL } from 'drizzle-orm';
 import type { Event, JobEvent } from '../schema/event.ts';
 import type { EventFilter, Tx } from '../scheduler/ports.ts';
-import type { Db } from './db.ts';
+import { bound as p, type Db } from './db.ts';
 import { events, meta } from './tables.ts';
-
-const p = sql.placeholder;
 
 function eventOf(row: typeof events.$inferSelect): Event {
   const { fromState, toState, detail, ...rest } = row;

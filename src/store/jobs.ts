@@ -3,11 +3,10 @@ import { and, asc, between, desc, eq, gt, isNotNull, isNull, lt, lte, sql, type 
 import type { JobId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import type { JobFilter, Page, Tx } from '../scheduler/ports.ts';
-import { type Db, prepareInsert, prepareUpdate } from './db.ts';
+import { bound as p, type Db, prepareInsert, prepareUpdate } from './db.ts';
 import { jobOf, jobRow } from './job-rows.ts';
 import { effects, jobs, sectorRecords } from './tables.ts';
 
-const p = sql.placeholder;
 /** States that no job leaves. */
 const LIVE = sql`${jobs.state} not in ('Finished', 'Aborted')`;
 

@@ -1,7 +1,7 @@
 /** Manifests of objects, by key. */
-import { eq, sql } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import type { Tx } from '../scheduler/ports.ts';
-import { type Db, prepareInsert } from './db.ts';
+import { bound, type Db, prepareInsert } from './db.ts';
 import { manifests } from './tables.ts';
 
 /** The part of `Tx` about manifests. */
@@ -10,11 +10,11 @@ export function manifestsPart(db: Db) {
   const byKey = db
     .select()
     .from(manifests)
-    .where(eq(manifests.key, sql.placeholder('key')))
+    .where(eq(manifests.key, bound('key')))
     .prepare();
   const remove = db
     .delete(manifests)
-    .where(eq(manifests.key, sql.placeholder('key')))
+    .where(eq(manifests.key, bound('key')))
     .prepare();
   return {
     manifest(key) {

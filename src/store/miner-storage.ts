@@ -5,12 +5,11 @@ import type { Attempt } from '../schema/job.ts';
 import type { StoragePath } from '../schema/miner-storage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { BadFile, Declared, StoragePathRow, StorageTx, StoredSector } from '../scheduler/storage-rows.ts';
-import { type Db, prepareInsert } from './db.ts';
+import { bound as p, type Db, prepareInsert } from './db.ts';
 import { storageMovesPart } from './storage-moves.ts';
 import { storageMoves, storagePaths, storagePlaces } from './storage-tables.ts';
 import { attempts, jobs, sectorRecords } from './tables.ts';
 
-const p = sql.placeholder;
 /** As the column `declared` numbers them. */
 const DECLARED: readonly Exclude<Declared, null>[] = ['no', 'yes', 'under_way'];
 

@@ -3,11 +3,9 @@ import { and, asc, eq, getTableColumns, isNull, sql } from 'drizzle-orm';
 import type { JobId, MinerId } from '../schema/ids.ts';
 import type { PlanName } from '../schema/job.ts';
 import type { PieceRow, ThreadRow, Tx } from '../scheduler/ports.ts';
-import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
+import { bound as p, type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { jobOf } from './job-rows.ts';
 import { attempts, jobs, pieces, threads } from './tables.ts';
-
-const p = sql.placeholder;
 
 function pieceOf(row: typeof pieces.$inferSelect): PieceRow {
   const { seq: _seq, reserved, ...rest } = row;

@@ -5,11 +5,9 @@ import type { Resources, Trust } from '../schema/runner.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { ApiTokenRow, JoinTokenRow, RunnerRow, Tx } from '../scheduler/ports.ts';
-import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
+import { bound as p, type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { joinTokens, runners } from './runner-tables.ts';
 import { apiTokens } from './tables.ts';
-
-const p = sql.placeholder;
 
 function runnerColumns(runner: RunnerRow): Written<typeof runners> {
   return {

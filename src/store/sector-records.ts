@@ -3,11 +3,9 @@ import { and, asc, eq, gt, gte, type SQL, sql } from 'drizzle-orm';
 import type { MinerId } from '../schema/ids.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { Page, Tx } from '../scheduler/ports.ts';
-import type { Db, Written } from './db.ts';
+import { bound as p, type Db, type Written } from './db.ts';
 import { followedJobs } from './jobs.ts';
 import { jobs, sectorRecords } from './tables.ts';
-
-const p = sql.placeholder;
 
 function recordRow(record: SectorRecord): Omit<Written<typeof sectorRecords>, 'checkedMs' | 'damage' | 'declared'> {
   const { miner, number } = record;

@@ -3,12 +3,10 @@ import { and, asc, eq, sql } from 'drizzle-orm';
 import type { MinerId } from '../schema/ids.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { StorageMove, StorageTx } from '../scheduler/storage-rows.ts';
-import type { Db } from './db.ts';
+import { bound as p, type Db } from './db.ts';
 import { followedJobs } from './jobs.ts';
 import { storageMoves } from './storage-tables.ts';
 import { jobs, sectorRecords } from './tables.ts';
-
-const p = sql.placeholder;
 
 function moveOf({ data, miner, phase, ...row }: typeof storageMoves.$inferSelect): StorageMove {
   const more = JSON.parse(data) as Pick<StorageMove, 'files' | 'asked' | 'why'>;

@@ -3,10 +3,9 @@ import { and, asc, desc, eq, lt, lte, sql } from 'drizzle-orm';
 import type { DeliveryId, WebhookId } from '../schema/ids.ts';
 import type { Tx } from '../scheduler/ports.ts';
 import type { DeliveryRow, WebhookRow } from '../scheduler/webhook-rows.ts';
-import { type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
+import { bound as p, type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { deliveries, webhooks } from './tables.ts';
 
-const p = sql.placeholder;
 /** Spelt as the partial indexes spell it, so that they are used. */
 const OPEN = sql`${deliveries.status} = 'open'`;
 

@@ -16,18 +16,29 @@ export async function callsOf(folder: string, prepared: string, calls: string): 
   return played.calls.length;
 }
 
-/** 1, then `count` numbers of 2…`most` by the seed, the same for the same seed; all of them without a `count`. */
+/** Of a run's calls, those that the next run makes too. */
+const SURE = 0.85;
+
+/** 1, then `count` numbers by the seed, the same for the same seed, of the calls that every run makes; 1…`most` without a `count`. */
 export function drawn(seed: number, most: number, count = most): number[] {
   const random = seededRandom(seed);
-  const rest = Array.from({ length: most - 1 }, (_, at) => at + 2);
+  const last = count < most ? Math.max(2, Math.floor(most * SURE)) : most;
+  const rest = Array.from({ length: last - 1 }, (_, at) => at + 2);
   const some = Array.from({ length: Math.min(count, rest.length) }, () => rest.splice(Math.floor(random() * rest.length), 1)[0] as number);
   return [1, ...some.sort((a, b) => a - b)];
 }
 
-/** One run with the fault at the N-th call, then a restart; answers how it went. */
+/** Which writes share a transaction depends on the moment: a run may make a few calls fewer than the one before. */
+const MOST_RUNS = 5;
+
+/** One run with the fault at the N-th call, then a restart; answers how it went. Run again when it did not come to N calls. */
 export async function faultAt(folder: string, prepared: string, fault: Fault, judge: (played: Played) => void): Promise<Played> {
   const at = join(folder, `${fault.error}-${fault.when}`);
-  const played = await playWrites(at, prepared, fault);
+  let played = await playWrites(at, prepared, fault);
+  for (let run = 1; run < MOST_RUNS && !played.calls.some(({ injected }) => injected); run += 1) {
+    rmSync(at, { recursive: true });
+    played = await playWrites(at, prepared, fault);
+  }
   const story = `${fault.calls} ${fault.when} with ${fault.error}`;
   try {
     judge(played);

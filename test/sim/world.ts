@@ -357,11 +357,12 @@ export class World {
     this.clock.clear();
     this.#uninstall();
     this.plane?.kill();
-    this.#store.close();
     this.reader.close();
     const folder = dirname(this.#path);
+    const name = basename(this.#path);
+    const kept = this.#store.end() ? [name, `${name}-wal`, `${name}-shm`, `${name}.lock`] : [];
     // With what a restore left beside it.
-    const ours = readdirSync(folder).filter((name) => name.startsWith(basename(this.#path)));
+    const ours = readdirSync(folder).filter((file) => file.startsWith(name) && !kept.includes(file));
     for (const name of [...ours, 'admin.token']) rmSync(join(folder, name), { force: true });
   }
 }

@@ -54,8 +54,8 @@ const SMALL = /^SCAN (runners|api_tokens|threads|storage_paths|storage_moves|jso
 /** What is sorted without an index: a few rows of one job, one sector, one runner, or due now; and all of a small table. */
 const FEW = [
   /from "(effects|attempts|threads|runners|storage_places)"/,
-  /"jobs"\."miner" = \? and "jobs"\."number" = \?/,
-  /"reserved_runner" = \?/,
+  /"jobs"\."miner" = \+\? and "jobs"\."number" = \+\?/,
+  /"reserved_runner" = \+\?/,
 ];
 
 function costly({ query, steps }: Planned): string[] {
@@ -205,4 +205,20 @@ test('no other question reads or sorts a table', () => {
   });
   expect(plans.length).toBeGreaterThan(45);
   expect(plans.flatMap((planned) => costly(planned).map((step) => `${step}: ${planned.query}`))).toEqual([]);
+});
+
+test('a parameter that is bound again has nothing planned anew', () => {
+  const plans = plansOf((tx) => {
+    tx.jobsDue(5, 9);
+    tx.jobsForRunner(['PC1'], 9);
+    tx.expiredAttempts(5, 9);
+    tx.attemptsOfJob(jobId(1));
+    tx.effectsDue(5, 9);
+    tx.readyRunners('PC1', 5, 50, 0);
+    tx.uncheckedIn('main', 5, 9);
+    tx.movableIn('main', 1);
+    tx.storagePaths(runnerId(1));
+    tx.placesOfJob(jobId(1));
+  });
+  for (const { query } of plans) expect(query).not.toMatch(/(limit|offset|[=<>]) \?/);
 });
