@@ -1,5 +1,6 @@
 /** The HTTP API: middleware, routes, description. Put together by `src/main`; knows no runtime. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { SealpoolError } from '../schema/problem.ts';
 import { allowedMethods } from './allowed-methods.ts';
@@ -56,13 +57,20 @@ const ROUTES = [
   deliveryRoutes,
 ];
 
-const limit = (maxSize: number) =>
-  bodyLimit({
-    maxSize,
-    onError: () => {
-      throw new SealpoolError('too_large', 'too_large', `the body is larger than the ${maxSize} bytes this route takes; send less at once`);
-    },
-  });
+/** Refuses a larger body: by what its length says, and read only where that is not said, since looking at it costs as much as a short request. */
+function limit(maxSize: number): MiddlewareHandler<Env> {
+  const onError = (): never => {
+    throw new SealpoolError('too_large', 'too_large', `the body is larger than the ${maxSize} bytes this route takes; send less at once`);
+  };
+  const counted = bodyLimit({ maxSize, onError });
+  return (c, next) => {
+    const { method } = c.req;
+    if (method === 'GET' || method === 'HEAD') return next();
+    const length = c.req.header('content-length');
+    if (length === undefined || c.req.header('transfer-encoding') !== undefined) return counted(c, next);
+    return Number(length) <= maxSize ? next() : onError();
+  };
+}
 
 /** What no browser may do with an answer: guess its type, keep it, tell others where it was, run or frame it. Routes that say more keep theirs. */
 function guardAnswer(path: string, headers: Headers): void {

@@ -1,7 +1,6 @@
 /** A runner's heartbeat: its leases, what to stop, its next credential once that is due, and the URLs that it asks for. */
 import { nextCredential } from '../scheduler/credentials.ts';
 import { heartbeat } from '../scheduler/fleet.ts';
-import type { RunnerRow } from '../scheduler/ports.ts';
 import { renewalsOf } from '../scheduler/renewals.ts';
 import type { HeartbeatAnswer, HeartbeatRequest } from '../schema/runner.ts';
 import { asRunner, runnerOf } from './auth.ts';
@@ -14,10 +13,10 @@ export async function answerHeartbeat(parts: UrlParts, door: Door, secret: strin
   const hash = hashSecret(secret);
   const answer = async (): Promise<HeartbeatAnswer> => {
     const { beat, wishes } = await door.run((ctx) => {
-      const { id } = runnerOf(ctx, hash);
-      const kept = heartbeat(ctx, ctx.tx.runner(id) as RunnerRow, request);
-      const credential = nextCredential(ctx, id, request.bootId, (seed) => secretAfter(secret, 'runner', seed));
-      const wanted = renewalsOf(ctx, ctx.tx.runner(id) as RunnerRow, request);
+      const runner = runnerOf(ctx, hash);
+      const kept = heartbeat(ctx, runner, request);
+      const credential = nextCredential(ctx, runner.id, request.bootId, (seed) => secretAfter(secret, 'runner', seed));
+      const wanted = renewalsOf(ctx, runner.id, request);
       return { beat: credential === undefined ? kept : { ...kept, credential }, wishes: wanted };
     });
     return withRenewed(parts, beat, wishes);

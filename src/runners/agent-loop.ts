@@ -31,6 +31,8 @@ export type AgentEnd = 'stopped' | 'upgrade';
 const LAST_UPLOADS_MS = 25_000;
 const LAST_REPORTS_MS = 5_000;
 const RETRY_LATER_MS = 1_000;
+/** Heartbeats that are due for one that is sent while there is nothing to keep alive. */
+const IDLE_TURNS = 4;
 
 /** One agent from its registration to its end. */
 export class AgentLoop {
@@ -59,6 +61,7 @@ export class AgentLoop {
   #toldOfUpgrade = false;
   /** The one time that the join token is used in this process. */
   #registration: Promise<Identity> | undefined;
+  #turns = 0;
   #refused: Error | undefined;
 
   constructor(options: AgentOptions, hardware: Hardware, { executor, isolation }: OpenExecutor, cache: ArtifactCache) {
@@ -103,7 +106,7 @@ export class AgentLoop {
   }
 
   async run(): Promise<AgentEnd> {
-    const heartbeats = setInterval(() => void this.#beat(), this.identity.heartbeatMs);
+    const heartbeats = setInterval(() => this.#turn(), this.identity.heartbeatMs);
     const stopSweeping = keepSwept(this.#options);
     try {
       const backoff = new Backoff(250, 5_000);
@@ -263,6 +266,12 @@ export class AgentLoop {
   #cancel(id: AttemptId, message: string): void {
     const attempt = this.#active.get(id);
     if (attempt !== undefined && attempt.report === undefined) attempt.stop('cancelled', message);
+  }
+
+  /** A heartbeat is due, or, while there is no lease to keep and a poll tells that the runner is there, every few of them. */
+  #turn(): void {
+    this.#turns += 1;
+    if (this.#active.size > 0 || !this.#polling || this.#turns % IDLE_TURNS === 0) void this.#beat();
   }
 
   async #beat(): Promise<void> {

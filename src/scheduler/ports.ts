@@ -295,6 +295,8 @@ export type Tx = StorageTx & {
   runnerByCredential(hash: string): RunnerRow | undefined;
   insertRunner(runner: RunnerRow): void;
   updateRunner(runner: RunnerRow): void;
+  /** The runner spoke then, and nothing else of it has changed. */
+  touchRunner(id: RunnerId, seenMs: number): void;
   runners(): readonly RunnerRow[];
   /** Those that are ready, do this stage and were seen since then, by their registration; the first `skip` are left out. */
   readyRunners(stage: Stage, seenSinceMs: number, limit: number, skip: number): readonly RunnerRow[];

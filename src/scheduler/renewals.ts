@@ -1,10 +1,10 @@
 /** Which objects and parts an attempt may have new URLs for: its own inputs and open uploads, while it runs on the runner that asks. */
-import type { AttemptId } from '../schema/ids.ts';
+import type { AttemptId, RunnerId } from '../schema/ids.ts';
 import type { HeartbeatRequest } from '../schema/runner.ts';
 import type { Context } from './context.ts';
 import { inputsOf, outputsOf } from './grants.ts';
 import { planOf } from './plans/all.ts';
-import type { OpenedUpload, RunnerRow } from './ports.ts';
+import type { OpenedUpload } from './ports.ts';
 
 /** URLs to be signed for one attempt. */
 export type UrlWishes = {
@@ -14,11 +14,11 @@ export type UrlWishes = {
 };
 
 /** What of a heartbeat's wishes is the attempts' own; the rest is passed over without a word. */
-export function renewalsOf(ctx: Context, runner: RunnerRow, request: HeartbeatRequest): UrlWishes[] {
+export function renewalsOf(ctx: Context, runner: RunnerId, request: HeartbeatRequest): UrlWishes[] {
   return request.attempts.flatMap((beat) => {
-    const row = ctx.tx.attempt(beat.attempt);
+    const row = beat.urls === undefined ? undefined : ctx.tx.attempt(beat.attempt);
     if (beat.urls === undefined || row === undefined) return [];
-    if (row.runner !== runner.id || row.epoch !== beat.epoch || row.status !== 'running') return [];
+    if (row.runner !== runner || row.epoch !== beat.epoch || row.status !== 'running') return [];
     const job = ctx.tx.job(row.job);
     if (job === undefined || job.generation !== row.generation) return [];
     try {

@@ -49,6 +49,11 @@ function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
 export function runnersPart(db: Db) {
   const insert = prepareInsert(db, runners);
   const update = prepareUpdate(db, runners, runners.id);
+  const touch = db
+    .update(runners)
+    .set({ lastSeenMs: sql`${p('ms')}` })
+    .where(eq(runners.id, p('id')))
+    .prepare();
   const byId = db
     .select()
     .from(runners)
@@ -107,6 +112,9 @@ export function runnersPart(db: Db) {
     },
     insertRunner: (runner) => insert(runnerColumns(runner)),
     updateRunner: (runner) => update(runnerColumns(runner)),
+    touchRunner(id, ms) {
+      touch.run({ id, ms });
+    },
     runners: () => all.all().map(runnerOf),
     readyRunners: (stage, since, limit, skip) => ready.all({ stage, since, limit, skip }).map(runnerOf),
     insertJoinToken: (token) => insertJoin({ ...token, labels: JSON.stringify(token.labels) }),

@@ -9,6 +9,8 @@ import type { Grant, HeartbeatAnswer, NextAnswer, RegisterAnswer, Report } from 
 import type { Line } from './line.ts';
 
 const SLOTS = 2;
+/** As the agent: without a lease to keep, one heartbeat in so many. */
+const IDLE_TURNS = 4;
 const RESOURCES = { cores: 2, ramBytes: 2 ** 33, diskFreeBytes: 2 ** 36, gpus: [] };
 
 /** A stage that a runner was given; `report` once it has done it. */
@@ -70,7 +72,11 @@ export class SimulatedRunner {
   start(): void {
     const life: Life = { bootId: randomUUID(), over: new AbortController(), open: new Set(), wake: new AbortController(), beating: false };
     this.#life = life;
-    const beats = setInterval(() => void this.#beat(life), this.#known.heartbeatMs);
+    let turns = 0;
+    const beats = setInterval(() => {
+      turns += 1;
+      if (this.held.size > 0 || turns % IDLE_TURNS === 0) void this.#beat(life);
+    }, this.#known.heartbeatMs);
     life.over.signal.addEventListener('abort', () => clearInterval(beats));
     void this.#poll(life);
   }

@@ -166,7 +166,8 @@ export function rowsConformance(fresh: () => Database): void {
         stageMs: { 'PC1/2048': 70 },
         cached: ['jobs/j-1/a-1/sealed'],
       });
-      await store.commit((tx) => tx.updateRunner(changed));
+      await store.commit((tx) => tx.updateRunner({ ...changed, lastSeenMs: changed.lastSeenMs - 1 }));
+      await store.commit((tx) => tx.touchRunner(changed.id, changed.lastSeenMs));
       expect(
         await store.commit((tx) => [
           tx.runner(runnerId(1)),
