@@ -13,7 +13,7 @@ export interface ImportRule {
   readonly node: boolean;
 }
 
-const PORTS = ['schema', 'scheduler/ports.ts', 'scheduler/effects.ts', 'scheduler/webhook-rows.ts'];
+const PORTS = ['schema', 'scheduler/ports.ts', 'scheduler/effects.ts', 'scheduler/webhook-rows.ts', 'scheduler/storage-rows.ts'];
 const CLIENT = ['schema', 'api/client.ts'];
 
 export const IMPORT_RULES: Readonly<Record<string, ImportRule>> = {

@@ -24,6 +24,7 @@ import { planRoutes } from './routes/plans.ts';
 import { runnerFileRoutes } from './routes/runner-files.ts';
 import { sectorRoutes } from './routes/sectors.ts';
 import { settingsRoutes } from './routes/settings.ts';
+import { storageRoutes } from './routes/storage.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -43,6 +44,7 @@ const ROUTES = [
   sectorRoutes,
   workerRoutes,
   settingsRoutes,
+  storageRoutes,
   fleetRoutes,
   agentRoutes,
   eventRoutes,

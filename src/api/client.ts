@@ -9,6 +9,7 @@ import type { Collected } from '../schema/garbage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import { type FollowOptions, followed } from './follow.ts';
 import type { ImportAnswer, SectorRecordPage } from './inventory.ts';
+import type { StorageAnswer, StorageView, StoredSectorView } from './storage-views.ts';
 import type {
   AbortRequest,
   ApiTokenRequest,
@@ -44,6 +45,7 @@ export type { Event, EventType } from '../schema/event.ts';
 export type { Collected } from '../schema/garbage.ts';
 export type { FollowOptions } from './follow.ts';
 export type * from './webhook-views.ts';
+export type * from './storage-views.ts';
 export type { ImportAnswer } from './inventory.ts';
 
 /** A refusal by the server. `problem.detail` is a sentence for people, `problem.code` for programs. */
@@ -214,6 +216,20 @@ export function createClient(options: ClientOptions) {
     /** `drain`: finish what runs, take nothing new. `cordon`: the same until `uncordon` lifts it. `ban`: its credential ends now. */
     runnerAction: (id: string, action: 'drain' | 'cordon' | 'uncordon' | 'ban') =>
       call<RunnerView>('POST', `/v1/runners/${at(id)}/${action}`, { body: {} }),
+    /** Paths of miner storage. */
+    storage: () => call<{ items: StorageView[] }>('GET', '/v1/storage'),
+    /** Where a sector's files are (`s-t01000-7`). */
+    storedSector: (sector: string) => call<StoredSectorView>('GET', `/v1/storage/sectors/${at(sector)}`),
+    /** `cordon`: no new sectors go there until `uncordon` lifts it. */
+    storageAction: (id: string, action: 'cordon' | 'uncordon') =>
+      call<{ items: StorageView[] }>('POST', `/v1/storage/${at(id)}/${action}`, { body: {} }),
+    /** Moves its sectors to other paths of its runner, until `uncordon`. `force`: also where nobody is told that they are elsewhere. */
+    drainStorage: (id: string, force = false) => call<{ items: StorageView[] }>('POST', `/v1/storage/${at(id)}/drain`, { body: { force } }),
+    /** Has all files there read against their hashes. */
+    scrub: (id: string, creating: Creating = {}) => call<StorageAnswer>('POST', `/v1/storage/${at(id)}/scrub`, { body: {}, ...creating }),
+    /** Has whoever does Window PoSt told of sectors there that nobody was told of; 500 at most with one call. */
+    declareStored: (id: string, creating: Creating = {}) =>
+      call<StorageAnswer>('POST', `/v1/storage/${at(id)}/declare`, { body: {}, ...creating }),
     register: (body: RegisterRequest) => call<RegisterAnswer>('POST', '/v1/runners/register', { body }),
     next: (body: NextRequest, signal?: AbortSignal) => call<NextAnswer>('POST', '/v1/runners/self/next', { body, signal }),
     heartbeat: (body: HeartbeatRequest) => call<HeartbeatAnswer>('POST', '/v1/runners/self/heartbeat', { body }),

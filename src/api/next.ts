@@ -5,14 +5,19 @@
 import { SealpoolError } from '../schema/problem.ts';
 import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
 import type { SelfTest } from '../schema/self-test.ts';
+import type { StoredCheck } from '../schema/stored-check.ts';
+import type { StoredMove } from '../schema/stored-move.ts';
 import { cancelledOf, loseUnknown, seen } from '../scheduler/fleet.ts';
 import { missingKey } from '../scheduler/disputed-inputs.ts';
 import { noteCached } from '../scheduler/artifact-caches.ts';
 import type { ReportAnswer } from '../scheduler/held-attempt.ts';
 import { type GrantPlan, grantStages, handBack } from '../scheduler/grants.ts';
+import { noteStorage } from '../scheduler/miner-storage.ts';
 import type { UploadRow } from '../scheduler/ports.ts';
 import { noteSoftware } from '../scheduler/software.ts';
 import { applyReport, checkReport } from '../scheduler/reports.ts';
+import { dueMoves, takeMoves } from '../scheduler/storage-moves.ts';
+import { dueChecks, takeChecks } from '../scheduler/stored-checks.ts';
 import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
 import type { Stage } from '../schema/stage.ts';
 import { runnerOf } from './auth.ts';
@@ -35,14 +40,17 @@ export async function answerNext(parts: ApiParts, credential: string, request: N
   const checkpoints = await takeCheckpoints(parts, credential, { bootId, checkpoints: request.checkpoints ?? [] }, complete);
   const { reports, stages, forget } = await takeReports(parts, credential, request);
   // What it tells is answered at once; only an empty question waits.
-  const tells = reports.length > 0 || checkpoints.length > 0 || (request.tests ?? []).length > 0;
-  const waitMs = tells ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
-  const { cancel, grants, tests } = await grantOrWait(parts, credential, request, { waitMs, stages, gone });
+  const { tests: answered = [], checked = [], moved = [] } = request;
+  const told = [reports, checkpoints, answered, checked, moved].reduce((sum, { length }) => sum + length, 0);
+  const waitMs = told > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
+  const { cancel, grants, tests, checks, moves } = await grantOrWait(parts, credential, request, { waitMs, stages, gone });
   return {
     reports,
     grants,
     cancel,
     ...(tests.length === 0 ? {} : { tests: [...tests] }),
+    ...(checks.length === 0 ? {} : { checks: [...checks] }),
+    ...(moves.length === 0 ? {} : { moves: [...moves] }),
     ...(checkpoints.length === 0 ? {} : { checkpoints }),
     ...(forget.length === 0 ? {} : { forget: [...forget] }),
   };
@@ -57,8 +65,15 @@ async function takeReports(
     // Stages whose reports come along are counted among the running ones by some agents.
     const slots = request.reports.length > 0 ? 0 : request.freeSlots + request.running.length;
     const spoke = seen(ctx, runnerOf(ctx, credential), request.bootId, request.resources, slots > 0 ? slots : undefined);
-    const known = noteCached(ctx, spoke, spoke.bootId === request.bootId ? request.cached : undefined);
-    const runner = takeTestAnswers(ctx, noteSoftware(ctx, known.runner, request.software), request.tests ?? []);
+    // Of an earlier process nothing counts.
+    const newest = spoke.bootId === request.bootId;
+    const known = noteCached(ctx, spoke, newest ? request.cached : undefined);
+    const tested = takeTestAnswers(ctx, noteSoftware(ctx, known.runner, request.software), request.tests ?? []);
+    const runner = newest ? noteStorage(ctx, tested, request.storage) : tested;
+    if (newest) {
+      takeChecks(ctx, runner, request.checked ?? []);
+      takeMoves(ctx, runner, request.moved ?? []);
+    }
     // An answer that never arrived leaves grants that the runner does not know of. An earlier process knows nothing of the newest one's.
     if (runner.bootId === request.bootId)
       loseUnknown(ctx, runner, new Set([...request.running, ...request.reports].map(({ attempt }) => attempt)));
@@ -153,12 +168,19 @@ async function complete(parts: ApiParts, { key, uploadId }: UploadRow, output: O
   }
 }
 
+/** What an answer has beside those to reports. */
+type Waited = Pick<NextAnswer, 'cancel' | 'grants'> & {
+  readonly tests: readonly SelfTest[];
+  readonly checks: readonly StoredCheck[];
+  readonly moves: readonly StoredMove[];
+};
+
 async function grantOrWait(
   parts: ApiParts,
   credential: string,
   request: NextRequest,
   { waitMs, stages, gone }: { waitMs: number; stages: readonly Stage[]; gone: AbortSignal },
-): Promise<Pick<NextAnswer, 'cancel' | 'grants'> & { readonly tests: readonly SelfTest[] }> {
+): Promise<Waited> {
   const over = new AbortController();
   const stop = AbortSignal.any([over.signal, parts.ending, gone]);
   const waited = parts.sleep(waitMs, stop).then(() => over.abort('over'));
@@ -176,16 +198,23 @@ async function grantOrWait(
         const lost = gone.aborted || parts.ending.aborted || runner.bootId !== request.bootId;
         const slots = lost ? 0 : request.freeSlots;
         const plans = grantStages(ctx, runner, slots);
-        return { cancel: cancelledOf(ctx, runner, request.running), plans, tests: slots === 0 ? [] : dueTests(ctx, runner) };
+        return {
+          cancel: cancelledOf(ctx, runner, request.running),
+          plans,
+          tests: slots === 0 ? [] : dueTests(ctx, runner),
+          checks: lost ? [] : dueChecks(ctx, runner),
+          moves: lost ? [] : dueMoves(ctx, runner),
+        };
       });
       // What this one does not take may fit another one that waits.
-      const { cancel, plans, tests } = await looked.finally(() => void parts.door.passOn(woken));
+      const { cancel, plans, tests, checks, moves } = await looked.finally(() => void parts.door.passOn(woken));
       const grants = await openGrants(parts, plans);
       if (grants.length > 0 && gone.aborted) {
         await giveBack(parts, plans, 'the runner hung up before it got the grant');
-        return { cancel, grants: [], tests: [] };
+        return { cancel, grants: [], tests: [], checks: [], moves: [] };
       }
-      if (grants.length > 0 || cancel.length > 0 || tests.length > 0 || waitMs === 0 || stop.aborted) return { cancel, grants, tests };
+      const some = [grants, cancel, tests, checks, moves].some(({ length }) => length > 0);
+      if (some || waitMs === 0 || stop.aborted) return { cancel, grants, tests, checks, moves };
     }
   } finally {
     over.abort('over');

@@ -10,6 +10,7 @@ import { GC_COMMANDS } from './commands/gc.ts';
 import { INVENTORY_COMMANDS } from './commands/inventory.ts';
 import { PLEDGE_COMMANDS } from './commands/pledge.ts';
 import { SECTOR_COMMANDS } from './commands/sectors.ts';
+import { STORAGE_COMMANDS } from './commands/storage.ts';
 import { LIMIT_COMMAND, SETTINGS_COMMANDS } from './commands/settings.ts';
 import { WEBHOOK_COMMANDS } from './commands/webhooks.ts';
 import { WORKER_COMMANDS } from './commands/workers.ts';
@@ -21,6 +22,7 @@ export const COMMAND_GROUPS: readonly (readonly [title: string, commands: readon
   ['Pieces', PIECE_COMMANDS],
   ['Workers and their sealing_threads', [...WORKER_COMMANDS, LIMIT_COMMAND]],
   ['Runners', RUNNER_COMMANDS],
+  ['Miner storage', STORAGE_COMMANDS],
   ['Settings, tokens and backups', [...SETTINGS_COMMANDS, ...TOKEN_COMMANDS, ...BACKUP_COMMANDS, ...GC_COMMANDS]],
   ['Shell', COMPLETION_COMMANDS],
   ["As damocles' manager spells it", DAMOCLES_COMMANDS],

@@ -34,7 +34,7 @@ function valuesOf(states: readonly string[]): Readonly<Record<string, readonly s
 
 /** Options whose value is a file or folder, and commands whose argument is a file. */
 const FILE_OPTIONS = ['token-file', 'data', 'config', 'out', 'root'];
-const FILE_COMMANDS = ['import', 'backup', 'pieces add'];
+const FILE_COMMANDS = ['import', 'backup', 'pieces add', 'storage attach'];
 
 export type Completions = {
   /** What may come after these words: the next words of commands. */

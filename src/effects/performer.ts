@@ -7,6 +7,7 @@ import type { EffectId } from '../schema/ids.ts';
 import type { EffectOutcome, EffectRow, SignedMessage } from '../scheduler/effects.ts';
 import type { Chain, ObjectStore } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, type EffectEngine, NotRecorded, recording } from './door.ts';
+import { type Declare, declareStored } from './declare.ts';
 import { failureOf } from './failures.ts';
 import { followMessage } from './landed.ts';
 import { oldTicket, reconcile } from './known-sector.ts';
@@ -15,6 +16,8 @@ import { type Standing, openSettledSenders } from './settled-sender.ts';
 
 /** Effects under way at a time: a slow node must not be flooded. */
 const AT_ONCE = 16;
+/** Of these, declarations of stored files: whoever is told may hang, and messages must not wait behind it. */
+const DECLARATIONS_AT_ONCE = 4;
 /** The outbox is read at least this often. */
 const MOST_SLEEP_MS = 30_000;
 /** Wait after the database took no change (a full disk): nothing can be sent before it does. */
@@ -27,6 +30,8 @@ export type PerformerParts<C extends EffectContext> = {
   readonly engine: EffectEngine<C>;
   readonly chain: Chain;
   readonly objects: Pick<ObjectStore, 'delete' | 'abortUpload' | 'head'>;
+  /** Tells whoever does Window PoSt of stored files; absent where nobody is told. */
+  readonly declare?: Declare | undefined;
   /** Told what came of an effect once that is recorded. */
   readonly onOutcome?: (effect: EffectRow, outcome: EffectOutcome) => void;
   /** Told what the engine is not: failures of the database. */
@@ -43,6 +48,7 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
   const run = recording(parts.door);
   const { notRecordedWaitMs = NOT_RECORDED_WAIT_MS } = parts;
   const underWay = new Map<EffectId, Promise<void>>();
+  const declarations = new Set<EffectId>();
   /** Ended since the outbox was last read: that reading may still call them open. */
   const ended = new Set<EffectId>();
   let freed = Promise.withResolvers<void>();
@@ -59,6 +65,7 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
       await sleep(notRecordedWaitMs, parts.ending);
     } finally {
       underWay.delete(effect.id);
+      declarations.delete(effect.id);
       ended.add(effect.id);
       freed.resolve();
     }
@@ -82,17 +89,26 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
 
   /** Starts what is due and not under way; answers how long to sleep at most. */
   async function start(): Promise<number> {
-    ended.clear();
-    const { due, nextMs, nowMs } = await run(({ tx, nowMs }) => ({
-      due: tx.effectsDue(nowMs, underWay.size + AT_ONCE),
-      nextMs: tx.nextEffectMs(nowMs),
-      nowMs,
-    }));
-    for (const effect of due) {
-      if (underWay.size >= AT_ONCE) break;
-      if (!underWay.has(effect.id) && !ended.has(effect.id)) underWay.set(effect.id, one(effect));
+    for (let limit = underWay.size + AT_ONCE; ; limit *= 4) {
+      ended.clear();
+      const { due, nextMs, nowMs } = await run(({ tx, nowMs }) => ({
+        due: tx.effectsDue(nowMs, limit),
+        nextMs: tx.nextEffectMs(nowMs),
+        nowMs,
+      }));
+      for (const effect of due) {
+        if (underWay.size >= AT_ONCE) break;
+        if (underWay.has(effect.id) || ended.has(effect.id)) continue;
+        if (effect.want.kind === 'declare') {
+          if (declarations.size >= DECLARATIONS_AT_ONCE) continue;
+          declarations.add(effect.id);
+        }
+        underWay.set(effect.id, one(effect));
+      }
+      // Behind declarations that wait their turn there may be others.
+      if (underWay.size >= AT_ONCE || due.length < limit)
+        return Math.min(nextMs === undefined ? MOST_SLEEP_MS : nextMs - nowMs, MOST_SLEEP_MS);
     }
-    return Math.min(nextMs === undefined ? MOST_SLEEP_MS : nextMs - nowMs, MOST_SLEEP_MS);
   }
 }
 
@@ -153,6 +169,8 @@ async function performOnce<C extends EffectContext>(
       const waitedMs = (await run(({ nowMs }) => nowMs)) - effect.createdMs;
       return followMessage(want, { chain, messages, epochMs, waitedMs, stored });
     }
+    case 'declare':
+      return declareStored(want, effect.id, recording(parts.door), parts.declare);
     case 'delete':
       // First the uploads: one that is being completed at this moment leaves an object, which goes below.
       for (const { key, uploadId } of want.uploads ?? []) await parts.objects.abortUpload(key, uploadId);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { MinerId } from '../schema/ids.ts';
 import { PlanName } from '../schema/job.ts';
+import { StorageId, Weight } from '../schema/miner-storage.ts';
 import { Processors } from '../schema/processor.ts';
 import { SealProof } from '../schema/seal-proof.ts';
 import { SelfTestPolicy } from '../schema/self-test.ts';
@@ -97,7 +98,17 @@ const Worker = z
   })
   .superRefine(checkThread);
 
-const Storage = z.strictObject({ id: z.string().min(1).max(60), path: z.string().min(1) });
+/** A path of miner storage; what is left out its sectorstore.json says. */
+const Storage = z.strictObject({
+  id: StorageId,
+  path: z.string().min(1),
+  weight: Weight.optional(),
+  /** Bytes that are kept free. */
+  reserve_bytes: z.number().int().min(0).optional(),
+  read_only: z.boolean().optional(),
+  allow_miners: z.array(MinerId).max(100).optional(),
+  deny_miners: z.array(MinerId).max(100).optional(),
+});
 
 /** Requests a second on the long run, and at once. */
 const rate = (usual: { readonly perSecond: number; readonly burst: number }) =>
@@ -223,6 +234,17 @@ export const KEYS = {
     .max(7 * 24 * 3_600_000)
     .default(24 * 3_600_000),
 
+  /** Who is told where a sector's stored files are, before its Window PoSt: `lotus`, a command, or nobody. */
+  'storage.declare': z.enum(['none', 'lotus', 'command', 'damocles']).default('none'),
+  /** lotus-miner's API, and a file with a token of its permission admin. */
+  'storage.lotus.url': z.url({ protocol: /^https?$/ }).optional(),
+  'storage.lotus.token_file': text.optional(),
+  /** Program and arguments; it gets JSON on its standard input. */
+  'storage.command': z.array(z.string()).min(1).max(50).optional(),
+  'storage.command_timeout_ms': ms(60_000),
+  /** How often stored files are read against their hashes, and how many bytes a second of each path. */
+  'storage.scrub_every_ms': ms(30 * 24 * 3_600_000),
+  'storage.scrub_bytes_per_s': z.number().int().min(1).default(20_000_000),
   /** How often object storage is looked through for what no job needs; 0: never by itself. */
   'gc.every_ms': z
     .number()

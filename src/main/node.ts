@@ -19,6 +19,7 @@ import { firstAdminToken } from './admin-token.ts';
 import { followHead } from './chain-head.ts';
 import { readiness } from './checks.ts';
 import { type Config, secretOf } from './config.ts';
+import { openDeclare } from './declare.ts';
 import { VERSION, docsFile } from './docs-files.ts';
 import { tellEvents, tellOutcome } from './happenings.ts';
 import { listen } from './http-server.ts';
@@ -54,6 +55,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
   const dataDir = resolve(config.data);
   await makeFolder(dataDir);
   const chain = openChain(config);
+  const { declare, close: closeDeclare } = openDeclare(config);
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((settle) => {
     fail = settle;
@@ -116,6 +118,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
       door,
       chain,
       objects,
+      declare,
       engine: { effectSigned, effectDone },
       onOutcome,
       onError,
@@ -147,6 +150,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
         await server.close(CLOSE_MS);
         await Promise.allSettled(loops);
         await chain.close();
+        await closeDeclare();
         closeObjects();
         store.close();
         log.info('the control plane ended');

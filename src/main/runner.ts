@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import type { AgentEnd } from '../runners/agent-loop.ts';
 import { hashFile } from '../runners/file-hash.ts';
 import { runnerMain } from '../runners/main.ts';
+import type { StorageRoot } from '../runners/options.ts';
 import { AGENT_VERSION } from '../runners/registration.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Software } from '../schema/runner.ts';
@@ -38,7 +39,7 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
       joinTokenFile: config['runner.join_token_file'],
       dataDir,
       prover,
-      storage: config['runner.storage'].map(({ id, path }) => `${id}=${resolve(path)}`),
+      storage: storageOf(config),
       name: config['runner.name'],
       stages: config['runner.stages'],
       slots: config['runner.slots'],
@@ -58,6 +59,18 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
   } finally {
     await health.close(0);
   }
+}
+
+function storageOf(config: Config): StorageRoot[] {
+  return config['runner.storage'].map(({ id, path, weight, reserve_bytes, read_only, allow_miners, deny_miners }) => ({
+    id,
+    path: resolve(path),
+    weight,
+    reserveBytes: reserve_bytes,
+    readOnly: read_only,
+    allowMiners: allow_miners,
+    denyMiners: deny_miners,
+  }));
 }
 
 /** A prover of the operator's own is not told: the control plane would want to replace it. */

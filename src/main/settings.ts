@@ -30,6 +30,8 @@ export function settingsOf(config: Config): Settings {
     urlTtlMs: Math.min(config['objects.url_ttl_ms'], config['objects.s3.url_ttl_ms']),
     selfTest: config['scheduler.self_test'],
     canaryEveryMs: config['scheduler.canary_every_ms'],
+    scrub: { everyMs: config['storage.scrub_every_ms'], bytesPerS: config['storage.scrub_bytes_per_s'] },
+    declares: config['storage.declare'] !== 'none',
     waitingUsdPerHour: config['scheduler.waiting_usd_per_hour'],
     patienceMs: config['scheduler.patience_ms'],
     miners: minersOf(config),

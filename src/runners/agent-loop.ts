@@ -20,8 +20,9 @@ import { ProcessorPool } from './processors/pool.ts';
 import { register } from './registration.ts';
 import { NetworkWatch } from './network-speed.ts';
 import { type Hardware, measureResources } from './resources.ts';
-import { SelfTests } from './self-tests.ts';
-import { sweepWorkFolders } from './work-folders.ts';
+import { SideWork } from './side-work.ts';
+import { StorageWatch } from './storage-paths.ts';
+import { keepSwept } from './work-folders.ts';
 
 /** Why an agent ended: it was stopped, or it has finished what it had and is to start anew with other files. */
 export type AgentEnd = 'stopped' | 'upgrade';
@@ -30,7 +31,6 @@ export type AgentEnd = 'stopped' | 'upgrade';
 const LAST_UPLOADS_MS = 25_000;
 const LAST_REPORTS_MS = 5_000;
 const RETRY_LATER_MS = 1_000;
-const SWEEP_MS = 10 * 60_000;
 /** Heartbeats that are due for one that is sent while there is nothing to keep alive. */
 const IDLE_TURNS = 4;
 
@@ -45,7 +45,7 @@ export class AgentLoop {
   readonly #bootId = randomUUID();
   readonly #controlPlane: ControlPlane;
   #context: AttemptContext;
-  readonly #tests: SelfTests;
+  readonly #side: SideWork;
   readonly #active = new Map<AttemptId, RunningAttempt>();
   /** Reports on their way: not to be sent a second time meanwhile. */
   readonly #sending = new Set<AttemptId>();
@@ -75,6 +75,7 @@ export class AgentLoop {
       dataDir: options.dataDir,
       prover: options.prover,
       storage: options.storage,
+      watch: new StorageWatch(options.storage, options.dataDir),
       executor,
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
@@ -84,7 +85,7 @@ export class AgentLoop {
       downloads: new KeptDownloads({ dataDir: options.dataDir }),
       beatSoon: () => void this.#beat(),
     };
-    this.#tests = new SelfTests(
+    this.#side = new SideWork(
       () => this.#context,
       () => this.#reportSoon(),
     );
@@ -106,8 +107,7 @@ export class AgentLoop {
 
   async run(): Promise<AgentEnd> {
     const heartbeats = setInterval(() => this.#turn(), this.identity.heartbeatMs);
-    const { dataDir, log, sweepMs = SWEEP_MS } = this.#options;
-    const sweeps = setInterval(() => void sweepWorkFolders(dataDir, log).catch((error: unknown) => log('error', String(error))), sweepMs);
+    const stopSweeping = keepSwept(this.#options);
     try {
       const backoff = new Backoff(250, 5_000);
       while (!this.#stopping.signal.aborted) {
@@ -129,8 +129,8 @@ export class AgentLoop {
       await this.#windUp();
     } finally {
       clearInterval(heartbeats);
-      clearInterval(sweeps);
-      await this.#tests.stop();
+      stopSweeping();
+      await this.#side.stop();
       await this.#context.processors?.stop();
     }
     if (this.#refused !== undefined) throw this.#refused;
@@ -149,22 +149,21 @@ export class AgentLoop {
 
   /** Whether there is something to say beside reports. */
   #tells(): boolean {
-    return this.#tests.unsent().length > 0 || new CheckpointMail(this.#active.values()).checkpoints.length > 0;
+    return this.#side.untold || new CheckpointMail(this.#active.values()).checkpoints.length > 0;
   }
 
   /** One call of `next`. False when it failed and should be tried again later. */
   async #next(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number, signal = this.#stopping.signal): Promise<boolean> {
     const { credential } = this.identity;
     for (const { grant } of reporting) this.#sending.add(grant.attempt);
-    const tests = this.#tests.unsent();
+    const beside = this.#side.unsent();
     const mail = new CheckpointMail(this.#active.values());
-    const more = { ...mail.sent, ...(tests.length === 0 ? {} : { tests }) };
+    const more = { ...mail.sent, ...beside };
     try {
       const answer = await this.#controlPlane.next({ ...(await this.#request(reporting, freeSlots, waitMs)), ...more }, signal);
       mail.answered(answer.checkpoints);
       this.#settleReports(reporting, answer);
-      this.#tests.sent(tests);
-      this.#tests.begin(answer.tests ?? []);
+      this.#side.settle(beside, answer);
       for (const attempt of answer.cancel) this.#cancel(attempt, 'the control plane took it away');
       for (const grant of answer.grants) this.#begin(grant);
       if (answer.upgrade !== undefined) this.#upgrade(answer.upgrade);
@@ -181,8 +180,9 @@ export class AgentLoop {
 
   async #request(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number): Promise<NextRequest> {
     const { software, dataDir } = this.#options;
-    const { speeds } = this.#tests;
+    const { speeds } = this.#side;
     const measured = await measureResources(dataDir, this.#hardware, this.#cache.bytes);
+    const storage = await this.#context.watch.measure();
     // From here on nothing waits: a grant that came meanwhile, and is not among the running ones, would be taken for lost.
     return {
       bootId: this.#bootId,
@@ -196,6 +196,7 @@ export class AgentLoop {
         ...(speeds === undefined ? {} : { speeds }),
       },
       waitMs,
+      storage,
       ...this.#cache.told,
       ...(software === undefined ? {} : { software }),
     };

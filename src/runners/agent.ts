@@ -6,7 +6,7 @@ import type { OpenExecutor } from './executor.ts';
 import { openExecutor } from './open-executor.ts';
 import { type AgentOptions, slotsOf } from './options.ts';
 import { findHardware } from './resources.ts';
-import { checkRoots } from './storage-roots.ts';
+import { checkStorage } from './storage-paths.ts';
 import { clearLeftovers, lockData } from './work-folders.ts';
 
 /** A running agent. */
@@ -22,7 +22,7 @@ export type Agent = {
 export async function runAgent(options: AgentOptions): Promise<Agent> {
   slotsOf(options);
   await mkdir(options.dataDir, { recursive: true });
-  await checkRoots(options.storage);
+  await checkStorage(options);
   const unlock = await lockData(options.dataDir);
   let executor: OpenExecutor | undefined;
   const release = async (): Promise<void> => {

@@ -15,6 +15,7 @@ import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
 import { type Proved, type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
+import type { StorageWatch } from './storage-paths.ts';
 import type { TransferOptions } from './transfer-errors.ts';
 import { dropWorkFolder, makeWorkFolder, workFolder } from './work-folders.ts';
 
@@ -24,6 +25,7 @@ const MAX_MESSAGE_CHARS = 1_900;
 export type AttemptContext = Provers & {
   readonly dataDir: string;
   readonly storage: readonly StorageRoot[];
+  readonly watch: StorageWatch;
   readonly patienceMs: number;
   readonly log: Log;
   readonly downloads: KeptDownloads;
@@ -131,7 +133,10 @@ export class RunningAttempt {
     const cached = await fetchInputs(fetching);
     switch (work.kind) {
       case 'persist':
-        return { outputs: [], result: await persist({ grant, work, workDir, roots: context.storage, progress, signal }) };
+        return {
+          outputs: [],
+          result: await persist({ grant, work, workDir, roots: context.storage, watch: context.watch, progress, signal }),
+        };
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
       case 'publish':

@@ -11,8 +11,8 @@ export type RunnerMainOptions = {
   readonly dataDir: string;
   /** Path of the stage program. */
   readonly prover: string;
-  /** `id=path`, repeated. */
-  readonly storage?: readonly string[];
+  /** Paths, or `id=path` for each. */
+  readonly storage?: readonly (string | StorageRoot)[];
   /** The join token itself, from the environment; never from the arguments, which every user of the machine can read. */
   readonly joinToken?: string | undefined;
   /** A file with the join token; used when `joinToken` is not given. Need not exist once the runner has registered. */
@@ -43,7 +43,7 @@ export async function runnerMain(options: RunnerMainOptions): Promise<AgentEnd> 
       joinToken: options.joinToken ?? (await readToken(options.joinTokenFile)),
       dataDir: resolve(options.dataDir),
       prover: resolve(options.prover),
-      storage: (options.storage ?? []).map(parseStorage),
+      storage: (options.storage ?? []).map((one) => (typeof one === 'string' ? parseStorage(one) : one)),
       name: options.name ?? hostname().slice(0, 60),
       stages: options.stages,
       slots: options.slots,

@@ -4,8 +4,18 @@ import type { Software } from '../schema/runner.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { ExecutorOptions } from './open-executor.ts';
 
-/** A folder of miner storage that an own runner writes to, under the id the control plane knows it by. */
-export type StorageRoot = { readonly id: string; readonly path: string };
+/** A folder of miner storage that an own runner writes to, under the id the control plane knows it by. What is not said its sectorstore.json says. */
+export type StorageRoot = {
+  readonly id: string;
+  readonly path: string;
+  /** Its free space counts so many times; 0: nothing is put there. */
+  readonly weight?: number | undefined;
+  /** Bytes that are kept free. */
+  readonly reserveBytes?: number | undefined;
+  readonly readOnly?: boolean | undefined;
+  readonly allowMiners?: readonly string[] | undefined;
+  readonly denyMiners?: readonly string[] | undefined;
+};
 
 /** One line of the agent's log. Never given a URL's query or a credential. */
 export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;

@@ -1,8 +1,10 @@
 /** Miner storage: which root takes a sector, and where in it a file may be. */
-import { readdir, realpath, stat, statfs } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { StageFailure, errnoOf } from './failure.ts';
+import { type Standing, type StoragePath, choosePath, refusalOf } from '../schema/miner-storage.ts';
 import type { StorageRoot } from './options.ts';
+import type { StorageWatch } from './storage-paths.ts';
 
 const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** Where a root keeps files of sectors, each below the sector's name. */
@@ -35,37 +37,37 @@ export async function namedRoot(roots: readonly StorageRoot[], id: string): Prom
 }
 
 /**
- * Where a sector goes: the root that has most of its files already (they must stay together, and a repeated
- * Persist must not leave two copies in two places), else the one with most free space.
+ * Where a sector goes when the control plane leaves it open: the root that has most of its files already (they must stay together,
+ * and a repeated Persist must not leave two copies in two places), else the one that `choosePath` takes.
  */
-export async function rootForSector(roots: readonly StorageRoot[], paths: readonly string[]): Promise<StorageRoot> {
+export async function rootForSector(
+  watch: StorageWatch,
+  roots: readonly StorageRoot[],
+  paths: readonly string[],
+  sizeBytes: number,
+): Promise<StorageRoot> {
   const sectors = new Set(paths.map((path) => path.split('/')[1] ?? ''));
-  let best: { root: StorageRoot; present: number; freeBytes: number } | undefined;
+  const standing: [StoragePath, Standing][] = [];
+  let preferred: { id: string; present: number } | undefined;
   for (const root of roots) {
-    const freeBytes = await freeBytesOf(root);
-    if (freeBytes === undefined) continue;
+    const path = await watch.look(root);
+    standing.push([path, { reservedBytes: 0, cordoned: false }]);
+    if (path.problem !== null) continue;
     let present = 0;
     for (const sector of sectors)
       for (const folder of FOLDERS) if (await holdsFiles(storedFilePath(root, `${folder}/${sector}`))) present++;
-    if (best === undefined || present > best.present || (present === best.present && freeBytes > best.freeBytes))
-      best = { root, present, freeBytes };
+    if (present > (preferred?.present ?? 0)) preferred = { id: root.id, present };
   }
-  if (best === undefined)
-    throw new StageFailure(
-      'storage_full',
-      'this runner has no miner storage that can be reached; mount it, or start the runner with --storage id=path',
-    );
-  return best.root;
+  const miner = /^s-(t0[0-9]+)-/.exec([...sectors][0] ?? '')?.[1] ?? null;
+  const chosen = choosePath(standing, miner, sizeBytes, { preferred: preferred?.id, failed: new Set() });
+  if ('id' in chosen) return namedRoot(roots, chosen.id);
+  throw new StageFailure('storage_full', `${chosen.why}; mount it, free space there, or start the runner with --storage id=path`);
 }
 
-/** Throws `storage_full` unless `sizeBytes` more fit. */
-export async function checkRoom(root: StorageRoot, sizeBytes: number): Promise<void> {
-  const freeBytes = (await freeBytesOf(root)) ?? 0;
-  if (freeBytes >= sizeBytes) return;
-  throw new StageFailure(
-    'storage_full',
-    `storage ${root.id} has ${freeBytes} bytes free and the files need ${sizeBytes}; free space there`,
-  );
+/** Throws `storage_full` with the reason unless so many bytes can be written there now. */
+export async function checkRoom(watch: StorageWatch, root: StorageRoot, sizeBytes: number): Promise<void> {
+  const refusal = refusalOf(await watch.look(root), { reservedBytes: 0, cordoned: false }, null, sizeBytes);
+  if (refusal !== undefined) throw new StageFailure('storage_full', `storage ${root.id}: ${refusal}`);
 }
 
 /**
@@ -109,11 +111,6 @@ async function isInside(root: StorageRoot, real: string): Promise<boolean> {
   return below !== '' && below !== '..' && !below.startsWith('../');
 }
 
-async function freeBytesOf(root: StorageRoot): Promise<number | undefined> {
-  const disk = await statfs(root.path).catch(() => undefined);
-  return disk && disk.bavail * disk.bsize;
-}
-
 /** A file, or a folder with a file in it; drafts do not count. */
 async function holdsFiles(path: string): Promise<boolean> {
   const found = await stat(path).catch(ifAbsent);
@@ -124,13 +121,4 @@ async function holdsFiles(path: string): Promise<boolean> {
 function ifAbsent(error: unknown): undefined {
   if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
   throw error;
-}
-
-/** Refuses a start with a storage that is not there. */
-export async function checkRoots(roots: readonly StorageRoot[]): Promise<void> {
-  for (const { id, path } of roots) {
-    if (!(await stat(path).catch(() => undefined))?.isDirectory()) {
-      throw new Error(`storage ${id}: ${path} is not a folder; make or mount it, then start the runner again`);
-    }
-  }
 }

@@ -3,9 +3,11 @@ import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { errnoOf } from './failure.ts';
-import type { Log } from './options.ts';
+import type { AgentOptions, Log } from './options.ts';
 import { DRAFTS_FILE } from './persist.ts';
 import { killMarked, startTicks } from './processes.ts';
+
+const SWEEP_MS = 10 * 60_000;
 
 const work = (dataDir: string): string => resolve(dataDir, 'work');
 
@@ -53,9 +55,16 @@ export async function sweepWorkFolders(dataDir: string, log: Log): Promise<void>
   }
 }
 
+/** Sweeps again and again; answers how to stop. */
+export function keepSwept({ dataDir, log, sweepMs = SWEEP_MS }: Pick<AgentOptions, 'dataDir' | 'log' | 'sweepMs'>): () => void {
+  const sweep = (): void => void sweepWorkFolders(dataDir, log).catch((error: unknown) => log('error', String(error)));
+  const timer = setInterval(sweep, sweepMs);
+  return () => clearInterval(timer);
+}
+
 /** With the files that it had begun in miner storage. */
 async function clear(folder: string): Promise<void> {
-  for (const draft of await drafts(folder)) await rm(draft, { force: true });
+  for (const draft of await drafts(folder)) await rm(draft, { recursive: true, force: true });
   await dropWorkFolder(folder);
 }
 

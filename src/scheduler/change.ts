@@ -2,6 +2,7 @@
 import type { AttemptId, EffectId, RunnerId } from '../schema/ids.ts';
 import type { JobEvent } from '../schema/event.ts';
 import type { Job, JobData } from '../schema/job.ts';
+import type { SectorRecord } from '../schema/sector-record.ts';
 import type { Context } from './context.ts';
 import type { EffectRow, EffectWant } from './effects.ts';
 import { placeFreed } from './limits.ts';
@@ -87,8 +88,9 @@ function finish(ctx: Context, job: Job): Job {
   const plan = planOf(job.plan);
   const done = job.state === 'Finished';
   if (done && job.number !== null) {
-    const record = plan.record(job, ctx.tx.sectorRecord(job.miner, job.number));
-    if (record !== undefined) ctx.tx.putSectorRecord(record);
+    keepRecord(ctx, job, plan.record(job, ctx.tx.sectorRecord(job.miner, job.number)));
+    // They were read against their hashes before the job could finish.
+    if (job.data.storedChecked === true) ctx.tx.setChecked(job.miner, job.number, ctx.nowMs, []);
   }
   const ended = change(ctx, job, { waiting: { for: 'nothing' }, reserved: null, paused: false });
   // Nobody looked whether the last message landed: what a new try would need stays, and the record follows the chain.
@@ -111,8 +113,20 @@ export function recordLanded(ctx: Context, job: Job): boolean {
   const before = job.number === null ? undefined : ctx.tx.sectorRecord(job.miner, job.number);
   const told = before !== undefined && (job.data.record === undefined || before.update !== null);
   const record = told || job.data.stored === undefined ? undefined : planOf(job.plan).record(job, before);
-  if (record !== undefined) ctx.tx.putSectorRecord(record);
+  keepRecord(ctx, job, record);
   return told || record !== undefined;
+}
+
+/** With whether whoever does Window PoSt sees all its files: a snap tells of the update's only. */
+function keepRecord(ctx: Context, { data }: Job, record: SectorRecord | undefined): void {
+  if (record === undefined) return;
+  const { miner, number, files } = record;
+  const before = ctx.tx.storedSector(miner, number)?.declared;
+  ctx.tx.putSectorRecord(record);
+  if (data.stored === undefined) return;
+  const told = new Set((data.stored.files ?? []).map(({ path }) => path));
+  const all = before !== 'no' || (files?.files ?? []).every(({ path }) => told.has(path));
+  ctx.tx.setDeclared(miner, number, data.declared === true && all ? 'yes' : 'no');
 }
 
 function releaseThread(ctx: Context, job: Job): void {

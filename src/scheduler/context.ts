@@ -92,6 +92,10 @@ export type Settings = {
   readonly selfTest?: SelfTestPolicy | undefined;
   /** How often an idle runner that is held to self-tests is tested again. */
   readonly canaryEveryMs?: number | undefined;
+  /** How often stored files are read against their hashes, and how fast at most of each path; undefined: never. */
+  readonly scrub?: { readonly everyMs: number; readonly bytesPerS: number } | undefined;
+  /** Whether somebody is told where stored files are. */
+  readonly declares?: boolean | undefined;
   /** What an hour until a stage has ended is worth, in dollars, beside the rent of its machine. */
   readonly waitingUsdPerHour?: number | undefined;
   /** The longest that a stage is left to a better runner than the one that asks. */

@@ -36,6 +36,8 @@ export type EffectWant =
       readonly what: MessageField;
       readonly commR: string;
     }
+  /** Tell whoever does Window PoSt where a sector's files are, and see that it sees them. Repeating it changes nothing. */
+  | DeclareWant
   /** Delete objects that no state needs any more. */
   | {
       readonly kind: 'delete';
@@ -43,6 +45,19 @@ export type EffectWant =
       /** Uploads that were begun and will not be completed: their parts go. */
       readonly uploads?: readonly { readonly key: string; readonly uploadId: string }[];
     };
+
+/** Files of a sector in a storage; `dropped`: a storage that they are not in any more. */
+export type DeclareWant = {
+  readonly kind: 'declare';
+  readonly miner: MinerId;
+  readonly number: number;
+  readonly sectorSizeBytes: number;
+  readonly storage: string;
+  readonly root: string;
+  /** Paths below the root. */
+  readonly files: readonly string[];
+  readonly dropped: string | null;
+};
 
 /** The small fact that holds all messages and numbers of a miner back after a restore; empty or absent: nothing does. */
 export function reconcilingKey(miner: MinerId): string {
@@ -145,6 +160,7 @@ export type EffectOutcome =
   | { readonly outcome: 'pushed' }
   | { readonly outcome: 'landed'; readonly epoch: number; readonly exitCode: number; readonly onChain: boolean; readonly detail: string }
   | { readonly outcome: 'deleted' }
+  | { readonly outcome: 'declared' }
   /** `pending`: the message that is followed is in the mempool, in no block yet. */
   | { readonly outcome: 'wait'; readonly forMs: number; readonly reason: string; readonly pending?: true }
   | { readonly outcome: 'error'; readonly category: ErrorCategory; readonly code: string; readonly message: string };

@@ -87,6 +87,11 @@ function prepare(ctx: Context, job: Job, todo: Todo): Job | undefined {
       return goBack(ctx, job, todo.state, 'engine', todo.reason);
     case 'challenge':
       return change(ctx, job, { data: { ...job.data, challenge: { seed: challengeSeed(ctx), passed: false } } });
+    case 'effect':
+      // Nobody is to be told of stored files.
+      return todo.want.kind === 'declare' && ctx.settings.declares !== true
+        ? change(ctx, job, { data: { ...job.data, declared: false } })
+        : undefined;
     default:
       return undefined;
   }

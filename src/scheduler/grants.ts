@@ -8,6 +8,7 @@ import { change, goBack, note, want } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, fail, settle } from './engine.ts';
 import { LimitGate, placeFreed, wakeRunnersAt } from './limits.ts';
+import { type Placed, noRoom, placeStored, takePlace } from './miner-storage.ts';
 import { Invariant, type StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
@@ -121,6 +122,8 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: nu
   const work = todo.do === 'reserve' ? RESERVING : plan.work(job, todo.stage);
   if (untested(ctx.settings, runner, todo.stage) !== undefined) return 'passed';
   if (misfit(runner, todo.stage, work, job, ctx.nowMs) !== undefined) return 'passed';
+  const stored = placeStored(ctx, runner, job, work);
+  if (stored.placed === 'nowhere') return 'passed';
   const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, todo.stage);
   if (avoided(ctx, runner, job, todo.stage, work, failed)) return 'passed';
   const limited = gates.limits.against(job, todo.stage);
@@ -137,7 +140,8 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: nu
   if (next.do === 'stage') {
     gates.placement.granted(placed.take);
     // What the old ticket's run had kept of its work is gone.
-    return grant(ctx, runner, given, next.stage, aged === undefined ? work : plan.work(given, next.stage), placed.take);
+    const asked = aged === undefined ? work : plan.work(given, next.stage);
+    return grant(ctx, runner, given, next.stage, { asked, stored, expected: placed.take });
   }
   reserve(ctx, given, runner, next);
   return 'reserved';
@@ -157,13 +161,18 @@ function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: 
   for (let skip = 0; ; skip += RUNNERS_READ) {
     const page = ctx.tx.readyRunners(stage, aliveSince, RUNNERS_READ, skip);
     const would = (other: RunnerRow): boolean =>
-      misfit(other, stage, work, job, ctx.nowMs) === undefined && untested(ctx.settings, other, stage) === undefined;
+      misfit(other, stage, work, job, ctx.nowMs) === undefined &&
+      untested(ctx.settings, other, stage) === undefined &&
+      noRoom(ctx, other, job, work) === undefined;
     if (page.some((other) => !failed.has(other.id) && would(other))) return true;
     if (page.length < RUNNERS_READ) return false;
   }
 }
 
-function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork, expected: Expected): GrantPlan {
+type Choice = { readonly asked: StageWork; readonly stored: Placed; readonly expected: Expected };
+
+function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, { asked, stored, expected }: Choice): GrantPlan {
+  const work = stored.placed === 'named' ? stored.work : asked;
   const id = ctx.ids.next('a') as AttemptId;
   const epoch = ctx.tx.lastEpoch(job.id, stage) + 1;
   const lease = leaseMs(ctx, stage);
@@ -190,6 +199,7 @@ function grant(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: St
     expected,
   };
   ctx.tx.insertAttempt(attempt);
+  takePlace(ctx, job, id, stored);
   const running = change(ctx, job, { waiting: { for: 'stage', stage, attempt: id }, ...(stage === 'PC1' ? { reserved: null } : {}) });
   note(ctx, running, {
     actor: `runner:${runner.id}`,

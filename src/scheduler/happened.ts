@@ -1,6 +1,6 @@
 /** Events that are no job's: what happened to a runner, and what somebody did through the API. */
 import { AUDIT_KIND, type RUNNER_KINDS } from '../schema/event.ts';
-import type { RunnerId } from '../schema/ids.ts';
+import type { MinerId, RunnerId } from '../schema/ids.ts';
 import type { Context } from './context.ts';
 
 const NOTHING = { job: null, miner: null, runner: null, generation: 0, from: null, to: null, event: null } as const;
@@ -14,6 +14,13 @@ export function noteRunner(
   detail: Readonly<Record<string, unknown>>,
 ): void {
   ctx.tx.appendEvent({ ...NOTHING, runner, kind, actor, atMs: ctx.nowMs, detail: { ...detail }, request: ctx.request ?? null });
+  ctx.signals.add('events');
+}
+
+/** Appends that a stored file is not as it was stored. */
+export function noteStored(ctx: Context, runner: RunnerId, miner: MinerId, detail: Readonly<Record<string, unknown>>): void {
+  const about = { ...NOTHING, runner, miner, kind: 'storage_file_bad' as const, actor: `runner:${runner}` };
+  ctx.tx.appendEvent({ ...about, atMs: ctx.nowMs, detail: { ...detail }, request: ctx.request ?? null });
   ctx.signals.add('events');
 }
 

@@ -6,6 +6,7 @@ import { DELETE_KEPT, change, note, without } from './change.ts';
 import type { Context } from './context.ts';
 import type { EffectOutcome, EffectRow, MessageField, SignedMessage } from './effects.ts';
 import { endedJobHears, endedMessageDied } from './ended.ts';
+import { declaredBesideJobs } from './declared.ts';
 import { alone, expireTicket, fail, settle } from './engine.ts';
 import { epochNow } from './head.ts';
 import { PROVE_COMMIT_WITHIN, filesGoMs } from './live-message.ts';
@@ -14,6 +15,7 @@ import { planOf } from './plans/all.ts';
 import { reconciled } from './reconcile.ts';
 import { act } from './reports.ts';
 import { jitterOf, retryOf, waitMs } from './retry.ts';
+import { moveDeclared } from './storage-moves.ts';
 import { tellStuck } from './stuck-message.ts';
 import { assignFreed } from './threads.ts';
 import { ticketTooOld } from './ticket.ts';
@@ -104,7 +106,12 @@ function ended(ctx: Context, effect: EffectRow, job: Job | undefined, outcome: E
     reconciled(ctx, effect, outcome);
     return;
   }
-  if (job === undefined || outcome.outcome === 'deleted') return;
+  if (job === undefined) {
+    declaredBesideJobs(ctx, effect);
+    moveDeclared(ctx, effect);
+    return;
+  }
+  if (outcome.outcome === 'deleted') return;
   if (job.state === 'Aborted' && outcome.outcome === 'pushed') keepLonger(ctx, job);
   if (isFinal(job.state)) {
     endedJobHears(ctx, job, effect, outcome);
@@ -204,7 +211,9 @@ function broke(ctx: Context, effect: EffectRow, job: Job | undefined, error: Ext
   const { kind } = effect.want;
   // Nobody resumes a job that has ended: its message is followed until the chain decides.
   const follows = kind === 'landed' && job !== undefined && isFinal(job.state);
-  const keepsTrying = signed || follows || kind === 'delete' || kind === 'reconcile' || error.category === 'temporary';
+  // Nor is there anybody to resume what no job wanted.
+  const besides = kind === 'delete' || kind === 'reconcile' || (kind === 'declare' && job === undefined);
+  const keepsTrying = signed || follows || besides || error.category === 'temporary';
   const known =
     job !== undefined && effect.generation === job.generation && effect.want.kind !== 'delete' && !isFinal(job.state) ? job : undefined;
   if (keepsTrying) {

@@ -11,6 +11,7 @@ import type { SectorRecord } from '../schema/sector-record.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { EffectRow, EffectWant, SignedMessage } from './effects.ts';
+import type { StorageTx } from './storage-rows.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
 
 export type { Chain, MessageState } from './chain-port.ts';
@@ -183,7 +184,7 @@ export type JobFilter = {
 export type SectorRecordFilter = { readonly miner?: MinerId | undefined; readonly miners?: readonly MinerId[] | undefined };
 
 /** Everything one transaction may read and write. All rows go in and out whole. */
-export type Tx = {
+export type Tx = StorageTx & {
   /** Runs `step` in a savepoint: when it throws, nothing it wrote stays, and what was written before does. */
   savepoint(step: () => void): void;
 

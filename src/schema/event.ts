@@ -18,10 +18,12 @@ export const JOB_KINDS = [
 ] as const;
 /** What happens to a runner: it registered, its status was changed, it was struck. */
 export const RUNNER_KINDS = ['runner_registered', 'runner_status', 'runner_struck'] as const;
+/** What happens to stored files: one is not as it was stored. */
+export const STORAGE_KINDS = ['storage_file_bad'] as const;
 /** What somebody did through the API that is no job's: `detail.action` names it. */
 export const AUDIT_KIND = 'audit';
 
-export const EventKind = z.enum([...JOB_KINDS, ...RUNNER_KINDS, AUDIT_KIND]);
+export const EventKind = z.enum([...JOB_KINDS, ...RUNNER_KINDS, ...STORAGE_KINDS, AUDIT_KIND]);
 export type EventKind = z.infer<typeof EventKind>;
 
 /** One line of the history. */
@@ -62,6 +64,7 @@ export const EVENT_TYPES = [
   'runner.registered',
   'runner.status',
   'runner.struck',
+  'storage.file_bad',
   'audit',
 ] as const;
 export const EventType = z.enum(EVENT_TYPES);
@@ -70,11 +73,11 @@ export type EventType = z.infer<typeof EventType>;
 /** `transition` is `sector.transition`, `runner_status` is `runner.status`. */
 export function eventType(kind: EventKind): EventType {
   if (kind === AUDIT_KIND) return kind;
-  return (kind.startsWith('runner_') ? kind.replace('_', '.') : `sector.${kind}`) as EventType;
+  return (/^(runner|storage)_/.test(kind) ? kind.replace('_', '.') : `sector.${kind}`) as EventType;
 }
 
 /** The kind that a type names. */
 export function eventKind(type: EventType): EventKind {
   if (type === AUDIT_KIND) return type;
-  return (type.startsWith('runner.') ? type.replace('.', '_') : type.slice('sector.'.length)) as EventKind;
+  return (/^(runner|storage)\./.test(type) ? type.replace('.', '_') : type.slice('sector.'.length)) as EventKind;
 }

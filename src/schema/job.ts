@@ -118,6 +118,8 @@ export const JobData = z.object({
   stored: StoredFiles.optional(),
   /** False: the stored files differ from what was stored. */
   storedChecked: z.boolean().optional(),
+  /** Whoever does Window PoSt sees the stored files; false: nobody is to be told. */
+  declared: z.boolean().optional(),
   seed: z.object({ value: Hex32, epoch: Epoch }).optional(),
   vanilla: z.boolean().optional(),
   proof: z.string().optional(),

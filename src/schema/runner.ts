@@ -2,21 +2,17 @@
 import { z } from 'zod';
 import { ArtifactName } from './artifact.ts';
 import { AttemptId, RunnerId } from './ids.ts';
+import { StoragePath } from './miner-storage.ts';
+import { printable } from './printable.ts';
 import { Manifest } from './manifest.ts';
-import { redacted } from './redacted.ts';
 import { SelfTest, SelfTestAnswer } from './self-test.ts';
 import { Stage, Work } from './stage.ts';
+import { StoredCheck, StoredCheckAnswer } from './stored-check.ts';
+import { StoredMove, StoredMoveAnswer } from './stored-move.ts';
 import { Decimal, Hash } from './units.ts';
 
 export const Trust = z.enum(['own', 'rented']);
 export type Trust = z.infer<typeof Trust>;
-
-/** Printable text of at most `max` characters, without secrets: a runner's words reach an operator's terminal and page. */
-const printable = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .transform((text) => redacted(text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')));
 
 const megabytes = z.number().nonnegative().max(1e7);
 /** How fast it hashes (SHA-256), writes and reads, in megabytes a second, and when that was measured. */
@@ -167,6 +163,12 @@ export const NextRequest = z.strictObject({
   /** Answers to self-tests. */
   tests: z.array(SelfTestAnswer).max(16).optional(),
   resources: Resources,
+  /** Its paths of miner storage as they stand now; only an `own` runner has any. Absent from older agents. */
+  storage: z.array(StoragePath).max(64).optional(),
+  /** What came of checks of stored files. */
+  checked: z.array(StoredCheckAnswer).max(64).optional(),
+  /** What came of moves of stored files. */
+  moved: z.array(StoredMoveAnswer).max(64).optional(),
   /** How long the answer may be held back when there is nothing to grant. */
   waitMs: z.number().int().min(0).max(60_000),
   /** Absent from agents of a checkout's own. */
@@ -246,6 +248,10 @@ export const NextAnswer = z.object({
   cancel: z.array(AttemptId),
   /** Self-tests to run now; agents that know none of them read over it. */
   tests: z.array(SelfTest).optional(),
+  /** Stored files to read against their hashes, beside everything else. */
+  checks: z.array(StoredCheck).optional(),
+  /** Steps of moves of stored files from one path to another. */
+  moves: z.array(StoredMove).optional(),
   /** The control plane hands out other files than the runner runs: it is to finish what it has and start anew with them. */
   upgrade: z.object({ agent: Hash, prover: Hash }).optional(),
   probe: Probe.optional(),

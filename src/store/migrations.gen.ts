@@ -366,4 +366,53 @@ WHERE \`job\` IN (SELECT \`id\` FROM \`jobs\` WHERE \`plan\` = 'rebuild' OR (\`p
       `ALTER TABLE \`runners\` ADD \`cached\` text;`,
     ],
   },
+  {
+    name: '0010_storage',
+    statements: [
+      `CREATE TABLE \`storage_paths\` (
+  \`runner\` text NOT NULL,
+  \`id\` text NOT NULL,
+  \`seen_ms\` integer NOT NULL,
+  \`data\` text NOT NULL,
+  \`checking\` text,
+  \`checking_ms\` integer,
+  PRIMARY KEY(\`runner\`, \`id\`)
+);`,
+      `CREATE TABLE \`storage_places\` (
+  \`attempt\` text PRIMARY KEY NOT NULL,
+  \`job\` text NOT NULL,
+  \`storage\` text NOT NULL,
+  \`size_bytes\` integer NOT NULL
+);`,
+      `CREATE INDEX \`storage_places_job\` ON \`storage_places\` (\`job\`);`,
+      `ALTER TABLE \`sector_records\` ADD \`checked_ms\` integer;`,
+      `ALTER TABLE \`sector_records\` ADD \`damage\` text;`,
+      `CREATE INDEX \`sector_records_stored\` ON \`sector_records\` (\`storage\`,\`miner\`,\`number\`) WHERE storage is not null;`,
+      `CREATE INDEX \`sector_records_checks\` ON \`sector_records\` (\`storage\`,\`checked_ms\`) WHERE storage is not null;`,
+    ],
+  },
+  {
+    name: '0011_declared',
+    statements: [
+      `ALTER TABLE \`sector_records\` ADD \`declared\` integer;`,
+      `CREATE INDEX \`sector_records_undeclared\` ON \`sector_records\` (\`storage\`) WHERE declared = 0;`,
+      `-- Nobody was told of what was sealed here till now.
+UPDATE \`sector_records\` SET \`declared\` = 0 WHERE \`storage\` IS NOT NULL AND json_extract(\`data\`, '$.source') = 'sealed';`,
+    ],
+  },
+  {
+    name: '0012_storage-moves',
+    statements: [
+      `CREATE TABLE \`storage_moves\` (
+  \`miner\` text NOT NULL,
+  \`number\` integer NOT NULL,
+  \`from_storage\` text NOT NULL,
+  \`to_storage\` text NOT NULL,
+  \`size_bytes\` integer NOT NULL,
+  \`phase\` text NOT NULL,
+  \`data\` text NOT NULL,
+  PRIMARY KEY(\`miner\`, \`number\`)
+);`,
+    ],
+  },
 ];

@@ -7,7 +7,7 @@ import { bound as p, type Db, type Written } from './db.ts';
 import { followedJobs } from './jobs.ts';
 import { jobs, sectorRecords } from './tables.ts';
 
-function recordRow(record: SectorRecord): Written<typeof sectorRecords> {
+function recordRow(record: SectorRecord): Omit<Written<typeof sectorRecords>, 'checkedMs' | 'damage' | 'declared'> {
   const { miner, number } = record;
   const cc = record.update === null && record.pieces.length === 0 && record.unfit === undefined;
   return { miner, number, cc: cc ? 1 : 0, storage: record.files?.storage ?? null, data: JSON.stringify(record) };

@@ -6,6 +6,7 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
+export { sectorRecords, storageMoves, storagePaths, storagePlaces } from './storage-tables.ts';
 export { joinTokens, runners } from './runner-tables.ts';
 
 /** Small facts: fencing epoch, when the control plane was last alive. */
@@ -78,26 +79,6 @@ export const jobs = sqliteTable(
     index('jobs_live')
       .on(t.seq)
       .where(sql`state not in ('Finished', 'Aborted')`),
-  ],
-);
-
-/** Sectors as they are known apart from any job. */
-export const sectorRecords = sqliteTable(
-  'sector_records',
-  {
-    miner: text('miner').notNull(),
-    number: integer('number').notNull(),
-    /** 1: committed capacity that was never upgraded. */
-    cc: integer('cc').notNull(),
-    /** Name of the storage its files are in; null: nobody knows where they are. */
-    storage: text('storage'),
-    data: text('data').notNull(),
-  },
-  (t) => [
-    primaryKey({ columns: [t.miner, t.number] }),
-    index('sector_records_snap')
-      .on(t.miner, t.number)
-      .where(sql`cc = 1 and storage is not null`),
   ],
 );
 

@@ -7,6 +7,7 @@ import type { Db } from './db.ts';
 import { effectsPart } from './effects.ts';
 import { eventsPart, metaPart } from './events.ts';
 import { jobsPart } from './jobs.ts';
+import { minerStoragePart } from './miner-storage.ts';
 import { manifestsPart } from './manifests.ts';
 import { piecesPart, threadsPart } from './pieces.ts';
 import { apiTokensPart, runnersPart } from './runners.ts';
@@ -27,6 +28,7 @@ export function makeTx(db: Db): Tx {
     ...metaPart(db),
     ...jobs.part,
     ...sectorRecordsPart(db),
+    ...minerStoragePart(db),
     ...eventsPart(db),
     ...attempts.part,
     ...uploadsPart(db),

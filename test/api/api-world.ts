@@ -56,6 +56,7 @@ export class ApiWorld {
     this.objects = objects;
     const settings: Settings = {
       ...DEFAULTS,
+      declares: true,
       network: 'dev',
       miners: { [OURS]: MINER, [THEIRS]: MINER },
       threads: [

@@ -12,6 +12,7 @@ import type { MinerId } from '../../src/schema/ids.ts';
 import type { NextAnswer, RegisterAnswer } from '../../src/schema/runner.ts';
 import { sectorRecord } from '../store/rows.ts';
 import { AGENT, type ApiWorld, BOOT, OURS, RESOURCES, THEIRS } from './api-world.ts';
+import { storageExamples } from './storage-examples.ts';
 import { webhookExamples } from './webhook-examples.ts';
 
 /** `object`: the name by which the request says what it is about; answers about two objects may differ in it only. */
@@ -218,6 +219,7 @@ export function examples({ world, attempt }: Scene): readonly Case[] {
       event: 'audit',
       own: () => ({ path: '/v1/runners/tokens', body: { trust: 'rented' } }),
     }),
+    ...storageExamples(world),
     plain('GET /v1/runners/tokens', { whole: true }),
     {
       route: 'DELETE /v1/runners/tokens/{id}',

@@ -183,7 +183,7 @@ export class Deployment {
       SEALPOOL_RUNNER_NAME: name,
       ...options.environment,
     };
-    if (trust === 'own') env['SEALPOOL_RUNNER_STORAGE'] = `[{ id = "main", path = ${JSON.stringify(join(this.folder, 'storage'))} }]`;
+    if (trust === 'own') env['SEALPOOL_RUNNER_STORAGE'] ??= `[{ id = "main", path = ${JSON.stringify(join(this.folder, 'storage'))} }]`;
     if (options.stages !== undefined) env['SEALPOOL_RUNNER_STAGES'] = JSON.stringify(options.stages);
     const daemon = new Daemon(
       ['runner', '--data', join(this.folder, `runner-${name}`), '--url', options.url ?? this.url],

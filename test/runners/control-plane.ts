@@ -28,6 +28,9 @@ import {
 import type { Stage, Work } from '../../src/schema/stage.ts';
 import { SealpoolError, toProblem } from '../../src/schema/problem.ts';
 
+import type { StoredCheck, StoredCheckAnswer } from '../../src/schema/stored-check.ts';
+import type { StoredMove, StoredMoveAnswer } from '../../src/schema/stored-move.ts';
+
 type Status = z.infer<typeof ReportStatus>;
 const HOUR_MS = 3_600_000;
 
@@ -67,6 +70,11 @@ export class TestControlPlane {
   upgrade: NextAnswer['upgrade'];
   /** Given to whoever asks for one. */
   probe: NextAnswer['probe'];
+  /** Handed out with the next answer. */
+  readonly checks: StoredCheck[] = [];
+  readonly checked: StoredCheckAnswer[] = [];
+  readonly moves: StoredMove[] = [];
+  readonly moved: StoredMoveAnswer[] = [];
   heartbeatMs = 25;
   pollMs = 10_000;
   /** When set, every call of an agent is answered so. */
@@ -167,6 +175,11 @@ export class TestControlPlane {
     return Buffer.from(await (await fetch(await this.objects.getUrl(key, HOUR_MS))).arrayBuffer());
   }
 
+  /** Answers whoever waits. */
+  wake(): void {
+    for (const wake of this.#wakers) wake();
+  }
+
   reportOf(attempt: string): Report | undefined {
     return this.reports.find((report) => report.attempt === attempt);
   }
@@ -211,11 +224,14 @@ export class TestControlPlane {
     app.post('/v1/runners/self/next', async (c) => {
       const request = this.#parse(NextRequest, await c.req.json());
       this.nexts.push(request);
+      this.checked.push(...(request.checked ?? []));
+      this.moved.push(...(request.moved ?? []));
       const reports = request.reports.map((report) => {
         this.reports.push(report);
         return { attempt: report.attempt, status: this.statuses.get(report.attempt)?.shift() ?? ('accepted' as const), message: '' };
       });
-      if (request.waitMs > 0 && request.freeSlots > 0 && this.#grants.length === 0) await this.#held(request.waitMs, c.req.raw.signal);
+      if (request.waitMs > 0 && request.freeSlots > 0 && this.#grants.length + this.checks.length + this.moves.length === 0)
+        await this.#held(request.waitMs, c.req.raw.signal);
       const grants = this.#grants.splice(0, request.freeSlots);
       const cancel = request.running.map(({ attempt }) => attempt).filter((attempt) => this.cancelled.has(attempt));
       const checkpoints = (request.checkpoints ?? []).map((checkpoint) => {
@@ -224,7 +240,17 @@ export class TestControlPlane {
       });
       const forget = this.forget.splice(0);
       const probe = request.probe === true ? this.probe : undefined;
-      return c.json({ reports, grants, cancel, upgrade: this.upgrade, probe, checkpoints, forget });
+      return c.json({
+        reports,
+        grants,
+        cancel,
+        upgrade: this.upgrade,
+        probe,
+        checks: this.checks.splice(0),
+        moves: this.moves.splice(0),
+        checkpoints,
+        forget,
+      });
     });
     app.post('/v1/runners/self/heartbeat', async (c) => {
       const request = this.#parse(HeartbeatRequest, await c.req.json());

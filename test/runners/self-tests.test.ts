@@ -9,6 +9,7 @@ import { Turnstile } from '../../src/runners/lanes.ts';
 import type { OpenExecutor } from '../../src/runners/executor.ts';
 import { ProcessorPool } from '../../src/runners/processors/pool.ts';
 import { SelfTests } from '../../src/runners/self-tests.ts';
+import { StorageWatch } from '../../src/runners/storage-paths.ts';
 import { judge, makeTest } from '../../src/scheduler/self-test/known.ts';
 import { RECORDED } from '../../src/scheduler/self-test/recorded.gen.ts';
 import { AttemptId } from '../../src/schema/ids.ts';
@@ -32,6 +33,7 @@ beforeEach(async () => {
     dataDir,
     prover: REAL_PROVER,
     storage: [],
+    watch: new StorageWatch([], dataDir),
     executor,
     heavy: new Turnstile(),
     patienceMs: 1_000,

@@ -136,7 +136,7 @@ describe('persist', () => {
     });
     expect(await fixture.reported(attempt)).toMatchObject({ outcome: 'failed', code: 'input_differs', input: 'sealed' });
     expect(await readFile(join(fixture.storage.path, 'sealed/s-t01000-7'), 'utf8')).toBe('as it was');
-    expect(await readdir(join(fixture.storage.path, 'sealed'))).toEqual(['s-t01000-7']);
+    expect(await readdir(join(fixture.storage.path, 'sealed'), { recursive: true })).toEqual(['fetching', 's-t01000-7']);
   });
 
   test.each(['../escape', '/etc/escape', 'sealed/../../escape', 'sealed/.hidden', 'a\u0000b'])('path %j is refused', async (path) => {
@@ -186,7 +186,7 @@ describe('persist', () => {
       await writeFile(join(fixture.storage.path, 'sealed/s-t01000-7'), 'as it was');
       const { attempt } = await fixture.plane.grant(wish());
       expect(await fixture.reported(attempt)).toMatchObject(full);
-      expect(await readdir(join(fixture.storage.path, 'sealed'))).toEqual(['s-t01000-7']);
+      expect(await readdir(join(fixture.storage.path, 'sealed'), { recursive: true })).toEqual(['fetching', 's-t01000-7']);
       expect(await readFile(join(fixture.storage.path, 'sealed/s-t01000-7'), 'utf8')).toBe('as it was');
     });
   });

@@ -98,6 +98,8 @@ export class HonestChain {
       case 'landed':
         this.#land(want.number, want.what, want.commR);
         return { outcome: 'landed', epoch: 10_900, exitCode: 0, onChain: true, detail: '' };
+      case 'declare':
+        return { outcome: 'declared' };
       case 'delete':
         return { outcome: 'deleted' };
     }

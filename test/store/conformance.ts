@@ -4,6 +4,7 @@
  */
 import type { Store } from '../../src/scheduler/ports.ts';
 import { jobsConformance } from './conformance/jobs.ts';
+import { minerStorageConformance } from './conformance/miner-storage.ts';
 import { outboxConformance } from './conformance/outbox.ts';
 import { rowsConformance } from './conformance/rows.ts';
 import { sectorRecordsConformance } from './conformance/sector-records.ts';
@@ -17,6 +18,7 @@ export function storeConformance(fresh: () => Database): void {
   transactionConformance(fresh);
   jobsConformance(fresh);
   sectorRecordsConformance(fresh);
+  minerStorageConformance(fresh);
   rowsConformance(fresh);
   outboxConformance(fresh);
 }

@@ -25,6 +25,7 @@ import {
   runner,
   runnerId,
   sectorRecord,
+  storageMove,
 } from './rows.ts';
 
 /** A statement and the steps of SQLite's plan for it. */
@@ -49,9 +50,13 @@ function plansOf(body: (tx: Tx) => void): Planned[] {
 }
 
 /** Tables with a row for each machine, token or slot: read whole where all of it is wanted. */
-const SMALL = /^SCAN (runners|api_tokens|threads|json_each)\b/;
+const SMALL = /^SCAN (runners|api_tokens|threads|storage_paths|storage_moves|json_each)\b/;
 /** What is sorted without an index: a few rows of one job, one sector, one runner, or due now; and all of a small table. */
-const FEW = [/from "(effects|attempts|threads|runners)"/, /"jobs"\."miner" = \+\? and "jobs"\."number" = \+\?/, /"reserved_runner" = \+\?/];
+const FEW = [
+  /from "(effects|attempts|threads|runners|storage_places)"/,
+  /"jobs"\."miner" = \+\? and "jobs"\."number" = \+\?/,
+  /"reserved_runner" = \+\?/,
+];
 
 function costly({ query, steps }: Planned): string[] {
   return steps.filter((step) => {
@@ -144,6 +149,26 @@ test('no other question reads or sorts a table', () => {
     tx.sectorRecords({}, 9, null);
     tx.sectorRecords({ miners: [MINER, OTHER_MINER] }, 9, `${MINER}/1`);
     tx.snapCandidates(MINER, 0, 1);
+    tx.storagePaths();
+    tx.storagePaths(runnerId(1));
+    tx.deleteStoragePath(runnerId(1), 'main');
+    tx.storageReserved();
+    tx.placesOfJob(jobId(1));
+    tx.sectorsIn('main', 9);
+    tx.countSectorsIn('main');
+    tx.storedSector(MINER, 1);
+    tx.uncheckedIn('main', 5, 9);
+    tx.setChecked(MINER, 1, 5, []);
+    tx.uncheckedIn('main', 9, 9);
+    tx.checkAllIn('main');
+    tx.setDeclared(MINER, 1, 'no');
+    tx.undeclaredIn('main', 9);
+    tx.countUndeclaredIn('main');
+    tx.storageMoves();
+    tx.storageMove(MINER, 1);
+    tx.putStorageMove(storageMove(1));
+    tx.movableIn('main', 9);
+    tx.deleteStorageMove(MINER, 1);
     tx.appendEvent(event(1));
     tx.eventsOfJob(jobId(1), 0, 9);
     tx.eventsAfter(0, 9);
@@ -191,6 +216,10 @@ test('a parameter that is bound again has nothing planned anew', () => {
     tx.attemptsOfJob(jobId(1));
     tx.effectsDue(5, 9);
     tx.readyRunners('PC1', 5, 50, 0);
+    tx.uncheckedIn('main', 5, 9);
+    tx.movableIn('main', 1);
+    tx.storagePaths(runnerId(1));
+    tx.placesOfJob(jobId(1));
   });
   for (const { query } of plans) expect(query).not.toMatch(/(limit|offset|[=<>]) \?/);
 });

@@ -5,6 +5,7 @@ import type { Attempt, Job } from '../../src/schema/job.ts';
 import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import type { EffectRow } from '../../src/scheduler/effects.ts';
 import type { ApiTokenRow, PieceRow, RunnerRow } from '../../src/scheduler/ports.ts';
+import type { StorageMove } from '../../src/scheduler/storage-rows.ts';
 
 export const MINER = 't01000' as MinerId;
 export const OTHER_MINER = 't02000' as MinerId;
@@ -52,6 +53,22 @@ export function sectorRecord(number: number, change: Partial<SectorRecord> = {})
     proveCommit: null,
     replicaUpdate: null,
     source: 'sealed',
+    ...change,
+  };
+}
+
+/** Sector `number` on its way from storage `main` to `other`. */
+export function storageMove(number: number, change: Partial<StorageMove> = {}): StorageMove {
+  return {
+    miner: MINER,
+    number,
+    from: 'main',
+    to: 'other',
+    sizeBytes: 4_096,
+    phase: 'copy',
+    files: [{ path: `sealed/s-t01000-${number}`, sizeBytes: '2048', hash: `sha256:${'ab'.repeat(32)}` }],
+    asked: null,
+    why: null,
     ...change,
   };
 }

@@ -102,6 +102,8 @@ test('a database of version 1 keeps its rows, and has what this version adds', a
   const known = await store.commit((tx) => tx.sectorRecords({}, 9, null).items);
   expect(known.map((record) => SectorRecord.parse(record))).toEqual([SEALED, SEALED_WITH_DATA]);
   expect(await store.commit((tx) => tx.snapCandidates(MINER, 0, 9))).toEqual([SEALED]);
+  // Nobody was told of their files.
+  expect(await store.commit((tx) => [3, 4].map((n) => tx.storedSector(MINER, n)?.declared))).toEqual(['no', 'no']);
 });
 
 test.each([

@@ -3,6 +3,7 @@ import type { Job } from '../../schema/job.ts';
 import type { Stage } from '../../schema/stage.ts';
 import type { Context } from '../context.ts';
 import { epochsToMs } from '../head.ts';
+import { noRoom } from '../miner-storage.ts';
 import type { StageWork } from '../plan.ts';
 import type { RunnerRow } from '../ports.ts';
 import { untested } from '../self-test/standing.ts';
@@ -35,7 +36,7 @@ export function candidatesFor(ctx: Context, job: Job, stage: Stage, work: StageW
   loads.read(runners.map(({ id }) => id));
   const looked = runners.map(
     (runner): { readonly runner: RunnerRow; readonly why: string | undefined; readonly priced: Priced | undefined } => {
-      const unfit = misfit(runner, stage, work, job, ctx.nowMs) ?? untested(ctx.settings, runner, stage);
+      const unfit = misfit(runner, stage, work, job, ctx.nowMs) ?? untested(ctx.settings, runner, stage) ?? noRoom(ctx, runner, job, work);
       const away = runner.lastSeenMs < aliveSinceMs(ctx) ? 'it has not been heard of lately' : undefined;
       const priced = unfit === undefined && away === undefined ? pricedOf(ctx, asked, runner, loads) : undefined;
       const room = roomOf(asked.needs, lackedBytes(runner, asked.inputs));

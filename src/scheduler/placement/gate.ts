@@ -8,6 +8,7 @@ import type { Stage } from '../../schema/stage.ts';
 import { DEFAULTS, type Context } from '../context.ts';
 import { epochsToMs } from '../head.ts';
 import type { Passed } from '../limits.ts';
+import { noRoom } from '../miner-storage.ts';
 import type { StageWork } from '../plan.ts';
 import type { RunnerRow, RunningStage } from '../ports.ts';
 import { untested } from '../self-test/standing.ts';
@@ -135,7 +136,8 @@ export class PlacementGate {
         !failed.has(other.id) &&
         other.lastSeenMs >= aliveSinceMs(ctx) &&
         misfit(other, asked.stage, work, job, ctx.nowMs) === undefined &&
-        untested(ctx.settings, other, asked.stage) === undefined,
+        untested(ctx.settings, other, asked.stage) === undefined &&
+        noRoom(ctx, other, job, work) === undefined,
     );
     this.#loads.read(fit.map(({ id }) => id));
     return fit.flatMap((other) => pricedOf(ctx, asked, other, this.#loads) ?? []);

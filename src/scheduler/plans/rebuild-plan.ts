@@ -28,6 +28,7 @@ import {
   addPieceWork,
   base,
   checkStoredWork,
+  declareStored,
   existingSectorJson,
   pc1Work,
   pc2Work,
@@ -85,7 +86,8 @@ function todo(job: Job): Todo {
     case 'SnapDone':
       return data.stored === undefined ? stage('Persist') : advance('Persist');
     case 'Persisted':
-      return data.storedChecked === true ? advance('SubmitPersistance') : stage('Verify');
+      if (data.storedChecked !== true) return stage('Verify');
+      return data.declared === undefined ? declareStored(job) : advance('SubmitPersistance');
     default:
       return nothing;
   }
@@ -208,6 +210,8 @@ function applyEffect(job: Job, _step: string, outcome: EffectOutcome): Verdict {
       return onChain(job, outcome);
     case 'oldTicket':
       return oldTicketResult(job, outcome);
+    case 'declared':
+      return ok({ declared: true });
     case 'error':
       return { verdict: 'error', category: outcome.category, code: outcome.code, message: outcome.message };
     default:
@@ -257,6 +261,7 @@ export const rebuildPlan: Plan = {
     snapProofChecked: 'SnapEncoded',
     stored: 'SnapDone',
     storedChecked: 'Persisted',
+    declared: 'Persisted',
   },
   messages: {},
   existing: 'asked',

@@ -96,6 +96,8 @@ export function sealerApplyEffect(job: Job, step: string, outcome: EffectOutcome
       return ok({ seed: { value: outcome.value, epoch: outcome.epoch } });
     case 'landed':
       return landedResult(job, step === 'CheckPC' ? 'preCommit' : 'proveCommit', outcome);
+    case 'declared':
+      return ok({ declared: true });
     case 'error':
       return { verdict: 'error', category: outcome.category, code: outcome.code, message: outcome.message };
     default:

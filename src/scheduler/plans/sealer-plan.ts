@@ -43,6 +43,7 @@ export const sealerPlan: Plan = {
     preCommit: 'PC2Done',
     stored: 'PCLanded',
     storedChecked: 'Persisted',
+    declared: 'Persisted',
     seed: 'PersistanceSubmitted',
     vanilla: 'SeedAssigned',
     proof: 'C1Done',

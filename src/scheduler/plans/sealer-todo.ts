@@ -4,6 +4,7 @@ import type { Job } from '../../schema/job.ts';
 import { sealProofInfo } from '../../schema/seal-proof.ts';
 import type { Todo } from '../plan.ts';
 import { advance, made, nothing, numberOf, stage } from './made.ts';
+import { declareStored } from './stage-work.ts';
 
 /** The artifact that the challenge C1 answers with. */
 export const CHALLENGE_PROOFS = 'challenge-proofs.json';
@@ -101,7 +102,8 @@ export function sealerTodo(job: Job): Todo {
     case 'PCLanded':
       return data.stored === undefined ? stage('Persist') : advance('Persist');
     case 'Persisted':
-      return data.storedChecked === true ? advance('SubmitPersistance') : stage('Verify');
+      if (data.storedChecked !== true) return stage('Verify');
+      return data.declared === undefined ? declareStored(job) : advance('SubmitPersistance');
     case 'PersistanceSubmitted':
       if (provenAlready) return advance('AssignSeed');
       if (data.preCommit === undefined || (data.preCommit.exitCode ?? 0) !== 0) {

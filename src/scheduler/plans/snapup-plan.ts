@@ -25,6 +25,7 @@ import {
   SNAP_UNSEALED,
   addPieceWork,
   checkStoredWork,
+  declareStored,
   existingSectorJson,
   persistWork,
   publishWork,
@@ -73,7 +74,9 @@ function persisted(job: Job): Todo {
     return { do: 'effect', step: 'CheckUpdate', want };
   }
   if (data.storedChecked === undefined) return stage('Verify');
-  return data.storedChecked ? submitUpdate(job) : { do: 'advance', event: 'RePersist', clear: ['stored', 'storedChecked'] };
+  if (!data.storedChecked) return { do: 'advance', event: 'RePersist', clear: ['stored', 'storedChecked', 'declared'] };
+  // Before the message: once that has landed, the next Window PoSt reads the update.
+  return data.declared === undefined ? declareStored(job) : submitUpdate(job);
 }
 
 function todo(job: Job): Todo {
@@ -193,6 +196,8 @@ function applyEffect(job: Job, _step: string, outcome: EffectOutcome): Verdict {
       return fits(job, outcome);
     case 'landed':
       return landedResult(job, 'replicaUpdate', outcome, OFTEN_PASSING);
+    case 'declared':
+      return ok({ declared: true });
     case 'error':
       return { verdict: 'error', category: outcome.category, code: outcome.code, message: outcome.message };
     default:
@@ -235,6 +240,7 @@ export const snapupPlan: Plan = {
     snapProofChecked: 'SnapEncoded',
     stored: 'SnapProved',
     storedChecked: 'Persisted',
+    declared: 'Persisted',
     replicaUpdate: 'Persisted',
   },
   messages: { SubmitUpdate: { field: 'replicaUpdate', state: 'Persisted' } },

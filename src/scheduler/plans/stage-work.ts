@@ -17,7 +17,7 @@ import { sealProofInfo } from '../../schema/seal-proof.ts';
 import type { PlacedPiece } from '../../schema/sector-record.ts';
 import type { ProverStage, Work } from '../../schema/stage.ts';
 import { pieceInput } from '../piece-input.ts';
-import type { NamedFile, OutputFile, StageWork } from '../plan.ts';
+import type { NamedFile, OutputFile, StageWork, Todo } from '../plan.ts';
 import { knownCid, made, numberOf } from './made.ts';
 
 /** Files under the prover's own names. */
@@ -158,6 +158,26 @@ export function verifyUpdateWork(job: Job): StageWork {
 export function checkStoredWork(job: Job): StageWork {
   const { storage, files } = made(job, job.data.stored, 'stored files');
   return { ...base, work: { kind: 'check-stored', storage, files: files ?? [] }, trust: 'own', storage };
+}
+
+/** Tells whoever does Window PoSt of the stored files. */
+export function declareStored(job: Job): Todo {
+  const { storage, root, files } = made(job, job.data.stored, 'stored files');
+  const { sectorSizeBytes } = sealProofInfo(job.data.sealProof);
+  return {
+    do: 'effect',
+    step: 'SubmitPersistance',
+    want: {
+      kind: 'declare',
+      miner: job.miner,
+      number: numberOf(job),
+      sectorSizeBytes,
+      storage,
+      root,
+      files: (files ?? []).map(({ path }) => path),
+      dropped: null,
+    },
+  };
 }
 
 /** Final files into miner storage. `storage` null: whichever has room. */

@@ -1,0 +1,51 @@
+/** Telling whoever does Window PoSt of stored files that no job is about: those of sectors that were finished while nobody was told. */
+import { SealpoolError } from '../schema/problem.ts';
+import { sealProofInfo } from '../schema/seal-proof.ts';
+import type { SectorRecord } from '../schema/sector-record.ts';
+import { wantBesideJobs } from './change.ts';
+import type { Context } from './context.ts';
+import type { EffectRow } from './effects.ts';
+
+/** The step of such effects. */
+const DECLARE = 'DeclareStored';
+/** So many in one transaction. */
+const AT_ONCE = 500;
+
+/** Has what is in a storage declared, as far as nobody was told of it; answers how many sectors. Throws `conflict` where there is nobody to tell. */
+export function declareAllIn(ctx: Context, storage: string): number {
+  if (ctx.settings.declares !== true) {
+    throw new SealpoolError(
+      'conflict',
+      'nobody_to_tell',
+      'the configuration names nobody who is told of stored files; set storage.declare to "lotus" or "command", and start the control plane again',
+    );
+  }
+  const found = ctx.tx.undeclaredIn(storage, AT_ONCE);
+  for (const record of found) declareRecord(ctx, record, null);
+  return found.length;
+}
+
+/** Declares all files of a record; `dropped`: a storage that they are not in any more. */
+export function declareRecord(ctx: Context, { miner, number, sealProof, files }: SectorRecord, dropped: string | null): void {
+  if (files === null) return;
+  ctx.tx.setDeclared(miner, number, 'under_way');
+  wantBesideJobs(ctx, DECLARE, {
+    kind: 'declare',
+    miner,
+    number,
+    sectorSizeBytes: sealProofInfo(sealProof).sectorSizeBytes,
+    storage: files.storage,
+    root: files.root,
+    files: (files.files ?? []).map(({ path }) => path),
+    dropped,
+  });
+}
+
+/** Whoever does Window PoSt sees what the effect told of. Files that are elsewhere by now have to be told of anew. */
+export function declaredBesideJobs(ctx: Context, { want }: EffectRow): void {
+  if (want.kind !== 'declare') return;
+  const known = ctx.tx.storedSector(want.miner, want.number);
+  if (known?.declared !== 'under_way') return;
+  const same = known.record.files?.storage === want.storage;
+  ctx.tx.setDeclared(want.miner, want.number, same ? 'yes' : 'no');
+}

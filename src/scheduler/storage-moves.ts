@@ -1,0 +1,242 @@
+/**
+ * Draining a path of miner storage: its sectors' files move to other paths of the same runner, one sector of a path at a time. A move
+ * is a copy, whose files agree with the hashes; then the record names the new path and whoever does Window PoSt is told; only then
+ * the old files go. Each step is written down before it is asked for and may be asked for again, so that a crash anywhere loses nothing.
+ */
+import type { MinerId } from '../schema/ids.ts';
+import { type Choice, choosePath } from '../schema/miner-storage.ts';
+import { SealpoolError } from '../schema/problem.ts';
+import type { SectorRecord } from '../schema/sector-record.ts';
+import type { StoredMove, StoredMoveAnswer } from '../schema/stored-move.ts';
+import type { Context } from './context.ts';
+import { declareRecord } from './declared.ts';
+import type { EffectRow } from './effects.ts';
+import { audit, noteStored, type Who } from './happened.ts';
+import { isFinal } from './machine.ts';
+import { BESIDE_BYTES, drainingKey, isDraining, recordedIn, setCordoned, standingOf } from './miner-storage.ts';
+import type { RunnerRow } from './ports.ts';
+import type { StorageMove, StoragePathRow } from './storage-rows.ts';
+
+/** A move that failed is tried again after so long. */
+const RETRY_MS = 600_000;
+/** With so many that failed nothing more is begun: what stands against them stands against others. */
+const MOST_FAILED = 10;
+/** A step that was never answered is asked for again after so long at least, and after what a slow disk takes. */
+const FORGOTTEN_MS = 3_600_000;
+const SLOW_BYTES_PER_S = 5_000_000;
+
+/** Empties a storage, and keeps new sectors out of it. `force`: also where nobody is told that files are elsewhere. Throws `conflict`. */
+export function drain(ctx: Context, storage: string, who: Who, force: boolean): void {
+  if (ctx.settings.declares !== true && !force) {
+    throw new SealpoolError(
+      'conflict',
+      'nobody_to_tell',
+      'nobody who does Window PoSt would be told that the files are elsewhere; set storage.declare, or drain with force and see to it yourself before the next deadline',
+    );
+  }
+  setCordoned(ctx, storage, true, who);
+  if (isDraining(ctx, storage)) return;
+  ctx.tx.setMeta(drainingKey(storage), String(ctx.nowMs));
+  audit(ctx, who, 'storage.draining', { storage });
+  ctx.signals.add('runners');
+}
+
+/** Sectors that are in the old path still stay there; what is moved already is moved to its end. */
+export function stopDraining(ctx: Context, storage: string, who: Who): void {
+  if (!isDraining(ctx, storage)) return;
+  ctx.tx.setMeta(drainingKey(storage), '');
+  audit(ctx, who, 'storage.drain_stopped', { storage });
+  for (const move of ctx.tx.storageMoves()) {
+    if (move.from !== storage) continue;
+    if (move.phase === 'failed') ctx.tx.deleteStorageMove(move.miner, move.number);
+    if (move.phase === 'copy' && recordedIn(ctx, move) === move.from) put(ctx, { ...move, phase: 'undo', asked: null, why: null });
+  }
+  ctx.signals.add('runners');
+}
+
+/** Steps for the runner: those of moves under way that nobody does now, and of each path that is drained a next sector. */
+export function dueMoves(ctx: Context, runner: RunnerRow): StoredMove[] {
+  if (runner.status !== 'ready') return [];
+  const paths = ctx.tx.storagePaths(runner.id);
+  if (paths.length === 0) return [];
+  const own = new Set(paths.map(({ path }) => path.id));
+  const moves = ctx.tx.storageMoves().filter(({ from, to }) => own.has(from) && own.has(to));
+  return paths.flatMap((row) => {
+    const mine = moves.filter(({ from }) => from === row.path.id);
+    const live = mine.filter(({ phase }) => phase !== 'failed');
+    if (live.length > 0) return live.flatMap((move) => ask(ctx, runner, move));
+    if (!isDraining(ctx, row.path.id) || row.path.problem !== null) return [];
+    const next = again(ctx, mine, paths) ?? fresh(ctx, row, paths, mine.length);
+    return next === undefined ? [] : ask(ctx, runner, next);
+  });
+}
+
+/** Asks for the step, unless it is under way, waits for somebody to be told, or a job has the sector. */
+function ask(ctx: Context, runner: RunnerRow, move: StorageMove): StoredMove[] {
+  const { phase, miner, number, from, to, files } = move;
+  if (phase === 'declare' || phase === 'failed' || underWay(ctx, runner, move)) return [];
+  if (phase === 'drop' && isBusy(ctx, miner, number)) return [];
+  if (phase === 'undo' && recordedIn(ctx, move) === to) {
+    // What was made there is the sector's by now.
+    ctx.tx.deleteStorageMove(miner, number);
+    return [];
+  }
+  put(ctx, { ...move, asked: { runner: runner.id, bootId: runner.bootId ?? '', atMs: ctx.nowMs } });
+  return [{ step: phase, miner, number, from, to, files: [...files] }];
+}
+
+function underWay(ctx: Context, runner: RunnerRow, { asked, sizeBytes }: StorageMove): boolean {
+  if (asked === null) return false;
+  if (asked.runner === runner.id && asked.bootId !== runner.bootId) return false;
+  return ctx.nowMs - asked.atMs < FORGOTTEN_MS + (1_000 * sizeBytes) / SLOW_BYTES_PER_S;
+}
+
+/** A move that failed long enough ago, to another path where there is one. */
+function again(ctx: Context, failed: readonly StorageMove[], paths: readonly StoragePathRow[]): StorageMove | undefined {
+  for (const move of failed) {
+    if (move.asked !== null && ctx.nowMs - move.asked.atMs < RETRY_MS) continue;
+    const record = ctx.tx.sectorRecord(move.miner, move.number);
+    ctx.tx.deleteStorageMove(move.miner, move.number);
+    if (record?.files?.storage !== move.from || isBusy(ctx, move.miner, move.number)) continue;
+    const begun = begin(ctx, record, paths, move.to);
+    if (begun !== undefined) return begun;
+  }
+  return undefined;
+}
+
+function fresh(ctx: Context, { path }: StoragePathRow, paths: readonly StoragePathRow[], failed: number): StorageMove | undefined {
+  if (failed >= MOST_FAILED) return undefined;
+  const [record] = ctx.tx.movableIn(path.id, 1);
+  return record === undefined ? undefined : begin(ctx, record, paths, undefined);
+}
+
+const sizeOf = ({ files }: SectorRecord): number =>
+  (files?.files ?? []).reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), BESIDE_BYTES);
+
+function destination(ctx: Context, record: SectorRecord, paths: readonly StoragePathRow[], failed: string | undefined): Choice {
+  const others = paths.filter(({ path }) => path.id !== record.files?.storage).map(({ path }) => path);
+  if (others.length === 0) return { why: 'its runner has no other path' };
+  const standing = standingOf(ctx);
+  return choosePath(
+    others.map((path) => [path, standing(path.id)]),
+    record.miner,
+    sizeOf(record),
+    { failed: new Set(failed === undefined ? [] : [failed]) },
+  );
+}
+
+function begin(ctx: Context, record: SectorRecord, paths: readonly StoragePathRow[], failed: string | undefined): StorageMove | undefined {
+  const chosen = destination(ctx, record, paths, failed);
+  if ('why' in chosen || record.files === null) return undefined;
+  const { miner, number, files } = record;
+  const move: StorageMove = {
+    miner,
+    number,
+    from: files.storage,
+    to: chosen.id,
+    sizeBytes: sizeOf(record),
+    phase: 'copy',
+    files: files.files ?? [],
+    asked: null,
+    why: null,
+  };
+  put(ctx, move);
+  return move;
+}
+
+/** Records what came of steps; answers to what was not asked for, or was asked of another, say nothing. */
+export function takeMoves(ctx: Context, runner: RunnerRow, answers: readonly StoredMoveAnswer[]): void {
+  for (const answer of answers) {
+    const move = ctx.tx.storageMove(answer.miner, answer.number);
+    if (move === undefined || move.asked?.runner !== runner.id) continue;
+    if (move.phase !== answer.step || move.from !== answer.from || move.to !== answer.to) continue;
+    if (answer.outcome === 'bad') tellBad(ctx, runner, move, answer);
+    take(ctx, runner, move, answer);
+  }
+}
+
+function take(ctx: Context, runner: RunnerRow, move: StorageMove, { step, outcome, message }: StoredMoveAnswer): void {
+  const next = { ...move, asked: null };
+  if (outcome === 'done') {
+    if (step === 'copy') copied(ctx, runner, next);
+    else if (step === 'drop') dropped(ctx, move);
+    else if (move.why === null) ctx.tx.deleteStorageMove(move.miner, move.number);
+    else put(ctx, { ...move, phase: 'failed' });
+    return;
+  }
+  // The sector's files are in the new path already: they are made good from the old ones, which stay till then.
+  if (step === 'drop' && outcome === 'bad') put(ctx, { ...next, phase: 'copy', why: 'the new files are not as they were made' });
+  else if (step === 'copy' && recordedIn(ctx, move) === move.from)
+    put(ctx, { ...next, phase: 'undo', why: outcome === 'bad' ? null : message });
+  // Asked for again after a while, not at once.
+  else put(ctx, { ...move, why: message ?? 'files are bad on both sides' });
+}
+
+/** The new files agree: from now on they are the sector's, unless somebody used or changed the old ones meanwhile. */
+function copied(ctx: Context, runner: RunnerRow, move: StorageMove): void {
+  const { miner, number, from, to, files } = move;
+  const record = ctx.tx.sectorRecord(miner, number);
+  const there = record?.files;
+  const healed = there?.storage === to;
+  const same = JSON.stringify(there?.files) === JSON.stringify(files);
+  if (record === undefined || !same || (!healed && (there?.storage !== from || isBusy(ctx, miner, number)))) {
+    put(ctx, { ...move, phase: 'undo', why: 'a job took the sector meanwhile' });
+    return;
+  }
+  ctx.tx.setChecked(miner, number, ctx.nowMs, []);
+  if (healed) {
+    put(ctx, { ...move, phase: 'drop', why: null });
+    return;
+  }
+  const root = ctx.tx.storagePaths(runner.id).find(({ path }) => path.id === to)?.path.path ?? '';
+  const moved = { ...record, files: { storage: to, root, files: [...files] } };
+  ctx.tx.putSectorRecord(moved);
+  const tells = ctx.settings.declares === true;
+  put(ctx, { ...move, phase: tells ? 'declare' : 'drop', why: null });
+  if (tells) declareRecord(ctx, moved, from);
+  else ctx.tx.setDeclared(miner, number, 'no');
+}
+
+function dropped(ctx: Context, { miner, number, from, to }: StorageMove): void {
+  ctx.tx.deleteStorageMove(miner, number);
+  audit(ctx, 'engine', 'storage.moved', { sector: `s-${miner}-${number}`, from, to });
+}
+
+/** Whoever does Window PoSt sees the new files: the old ones may go. */
+export function moveDeclared(ctx: Context, { want }: EffectRow): void {
+  if (want.kind !== 'declare') return;
+  const move = ctx.tx.storageMove(want.miner, want.number);
+  if (move?.phase !== 'declare' || move.to !== want.storage) return;
+  put(ctx, { ...move, phase: 'drop', asked: null });
+  ctx.signals.add('runners');
+}
+
+/** A bad file stands with its sector and is told as an event; one that is not moved for it stays where it is. */
+function tellBad(ctx: Context, runner: RunnerRow, { miner, number, from, to }: StorageMove, { step, bad }: StoredMoveAnswer): void {
+  const storage = step === 'copy' ? from : to;
+  if (ctx.tx.sectorRecord(miner, number)?.files?.storage !== storage) return;
+  ctx.tx.setChecked(miner, number, ctx.nowMs, bad);
+  for (const file of bad) noteStored(ctx, runner.id, miner, { sector: `s-${miner}-${number}`, storage, ...file });
+}
+
+/** Why what is left in a path that is drained does not move; null: it does, or nothing is left. */
+export function stays(ctx: Context, row: StoragePathRow): string | null {
+  const { id } = row.path;
+  const left = ctx.tx.countSectorsIn(id);
+  const moves = ctx.tx.storageMoves().filter(({ from }) => from === id);
+  const stuck = moves.find(({ why }) => why !== null);
+  if (stuck !== undefined) return `s-${stuck.miner}-${stuck.number} goes on by itself, it waits: ${stuck.why}`;
+  if (!isDraining(ctx, id) || left === 0 || moves.length > 0) return null;
+  const [record] = ctx.tx.movableIn(id, 1);
+  if (record === undefined) return `${left} sectors have a live job, files that are bad, or files whose hashes nobody knows`;
+  const chosen = destination(ctx, record, ctx.tx.storagePaths(row.runner), undefined);
+  return 'why' in chosen ? chosen.why : null;
+}
+
+/** Whether a job has the sector, or may still say something of its files. */
+function isBusy(ctx: Context, miner: MinerId, number: number): boolean {
+  const job = ctx.tx.jobOfSector(miner, number);
+  return (job !== undefined && !isFinal(job.state)) || ctx.tx.followedJob(miner, number) !== undefined;
+}
+
+const put = (ctx: Context, move: StorageMove): void => ctx.tx.putStorageMove(move);

@@ -1,0 +1,203 @@
+/** Draining a path: which step is asked of whom, when a record names the new path, and what keeps the old files. */
+import { expect, onTestFinished, test } from 'vitest';
+import type { Context, Settings } from '../../src/scheduler/context.ts';
+import { isCordoned, isDraining, noteStorage, placeStored } from '../../src/scheduler/miner-storage.ts';
+import type { RunnerRow } from '../../src/scheduler/ports.ts';
+import { drain, dueMoves, stays, stopDraining, takeMoves } from '../../src/scheduler/storage-moves.ts';
+import type { StorageMove } from '../../src/scheduler/storage-rows.ts';
+import type { StoragePath } from '../../src/schema/miner-storage.ts';
+import type { StoredMove, StoredMoveAnswer } from '../../src/schema/stored-move.ts';
+import { storagePath } from '../api/storage-examples.ts';
+import { job, jobId, sectorRecord } from '../store/rows.ts';
+import { MINER, World } from './world.ts';
+
+const fileOf = (number: number) => ({ path: `sealed/s-t01000-${number}`, sizeBytes: '2048', hash: `sha256:${'ab'.repeat(32)}` });
+const roomy = (id: string, change: Partial<StoragePath> = {}) => ({ ...storagePath(id), freeBytes: 2 ** 40, ...change });
+
+/** A runner with two paths, and sectors 1 … `sectors` in `main`, which is drained. */
+async function opened({ settings = {}, sectors = 1 }: { settings?: Partial<Settings>; sectors?: number } = {}) {
+  const world = new World({ declares: true, ...settings });
+  onTestFinished(() => world.close());
+  await world.start();
+  const { id } = await world.register('worker');
+  const row = (ctx: Context): RunnerRow => ctx.tx.runner(id) as RunnerRow;
+  const tell = (...paths: StoragePath[]) => world.run((ctx) => noteStorage(ctx, row(ctx), paths));
+  await tell(roomy('main'), roomy('other'));
+  await world.run((ctx) => {
+    for (let number = 1; number <= sectors; number += 1)
+      ctx.tx.putSectorRecord(sectorRecord(number, { files: { storage: 'main', root: '/mnt/main', files: [fileOf(number)] } }));
+    drain(ctx, 'main', 'operator:test', settings.declares === false);
+  });
+  const due = () => world.run((ctx) => dueMoves(ctx, row(ctx)));
+  const answer = ({ files: _files, ...about }: StoredMove, change: Partial<StoredMoveAnswer> = {}) =>
+    world.run((ctx) => takeMoves(ctx, row(ctx), [{ ...about, outcome: 'done', bad: [], message: null, ...change }]));
+  const storageOf = (number = 1) => world.run((ctx) => ctx.tx.sectorRecord(MINER, number)?.files?.storage);
+  const move = (number = 1): Promise<StorageMove | undefined> => world.run((ctx) => ctx.tx.storageMove(MINER, number));
+  const why = () => world.run((ctx) => stays(ctx, ctx.tx.storagePaths(id)[0] as Parameters<typeof stays>[1]));
+  /** The only step that is due. */
+  const one = async (): Promise<StoredMove> => {
+    const found = await due();
+    expect(found).toHaveLength(1);
+    return found[0] as StoredMove;
+  };
+  const declared = async () => {
+    const effect = (await world.effects()).find(({ want }) => want.kind === 'declare');
+    if (effect !== undefined) await world.perform(effect);
+    return effect?.want;
+  };
+  const actions = () => world.run((ctx) => ctx.tx.eventsAfter(0, 1_000, { kinds: ['audit'] }).map(({ detail }) => detail['action']));
+  return { world, id, tell, due, one, answer, storageOf, move, why, declared, actions };
+}
+
+test('copied, then recorded and declared, and only then dropped; one sector after another until nothing is left', async () => {
+  const { one, due, answer, storageOf, declared, why, actions, world } = await opened({ sectors: 2 });
+  for (const number of [1, 2]) {
+    const copy = await one();
+    expect(copy).toEqual({ step: 'copy', miner: MINER, number, from: 'main', to: 'other', files: [fileOf(number)] });
+    expect([await due(), await storageOf(number)]).toEqual([[], 'main']);
+    await answer(copy);
+    expect([await due(), await storageOf(number)]).toEqual([[], 'other']);
+    expect(await declared()).toMatchObject({ storage: 'other', root: '/mnt/other', dropped: 'main', files: [fileOf(number).path] });
+    const drop = await one();
+    expect(drop).toMatchObject({ step: 'drop', number, from: 'main', to: 'other' });
+    await answer(drop);
+  }
+  expect([await due(), await why()]).toEqual([[], null]);
+  expect(
+    await world.run((ctx) => [ctx.tx.countSectorsIn('main'), ctx.tx.storedSector(MINER, 1)?.declared, isCordoned(ctx, 'main')]),
+  ).toEqual([0, 'yes', true]);
+  expect(await actions()).toEqual(['storage.cordoned', 'storage.draining', 'storage.moved', 'storage.moved']);
+});
+
+test('where nobody is told it takes force, and the sector counts as one that nobody was told of', async () => {
+  const { world, one, answer, storageOf } = await opened({ settings: { declares: false } });
+  await expect(world.run((ctx) => drain(ctx, 'other', 'operator:test', false))).rejects.toMatchObject({ code: 'nobody_to_tell' });
+  await answer(await one());
+  expect([await storageOf(), (await one()).step]).toEqual(['other', 'drop']);
+  expect(await world.run((ctx) => ctx.tx.storedSector(MINER, 1)?.declared)).toBe('no');
+});
+
+test('a step is asked for again of a new process, or when no answer comes for long; answers to nothing asked say nothing', async () => {
+  const { world, id, one, due, answer, storageOf } = await opened();
+  const copy = await one();
+  expect(await due()).toEqual([]);
+  await world.run((ctx) => ctx.tx.updateRunner({ ...(ctx.tx.runner(id) as RunnerRow), bootId: 'boot-0002' }));
+  expect(await one()).toEqual(copy);
+  world.nowMs += 4_000_000;
+  expect(await one()).toEqual(copy);
+  for (const other of [{ step: 'drop' }, { to: 'elsewhere' }, { number: 2 }] as const) await answer({ ...copy, ...other });
+  expect(await storageOf()).toBe('main');
+  await answer(copy);
+  await answer(copy);
+  expect(await storageOf()).toBe('other');
+});
+
+test('what a job changed meanwhile stays where it is, and what was made in the new path is removed', async () => {
+  const { world, one, due, answer, storageOf, move, why } = await opened();
+  const copy = await one();
+  await world.run((ctx) => ctx.tx.insertJob(job(1, { miner: MINER, number: 1, state: 'Allocated', plan: 'rebuild' })));
+  await answer(copy);
+  expect(await storageOf()).toBe('main');
+  const undo = await one();
+  expect(undo).toMatchObject({ step: 'undo', from: 'main', to: 'other' });
+  await answer(undo);
+  expect(await move()).toMatchObject({ phase: 'failed' });
+  expect(await why()).toMatch(/^s-t01000-1 goes on by itself, it waits: a job took the sector/);
+  await world.run((ctx) => ctx.tx.updateJob({ ...job(1, { miner: MINER, number: 1, plan: 'rebuild' }), id: jobId(1), state: 'Finished' }));
+  expect(await due()).toEqual([]);
+  world.nowMs += 600_000;
+  expect(await one()).toEqual(copy);
+});
+
+test('the old files stay while a job has the sector, and nothing of it is put where a move removes something', async () => {
+  const { world, id, one, due, answer, declared } = await opened();
+  await answer(await one());
+  await declared();
+  const live = job(1, { miner: MINER, number: 1, state: 'Allocated', plan: 'rebuild' });
+  await world.run((ctx) => ctx.tx.insertJob(live));
+  expect(await due()).toEqual([]);
+  const places = (storage: string | null) =>
+    world.run((ctx) => {
+      const record = ctx.tx.sectorRecord(MINER, 1);
+      const work = { kind: 'persist' as const, storage, files: [], sectorJson: { path: 'cache/x/sector.json', content: {} } };
+      const asked = { work, inputs: [], pieces: false, outputs: [], trust: 'own' as const, storage: 'any' };
+      const with_ = { ...live, data: { ...live.data, ...(record === undefined ? {} : { record }) } };
+      return placeStored(ctx, ctx.tx.runner(id) as RunnerRow, with_, asked);
+    });
+  expect(await places('other')).toMatchObject({ placed: 'named', storage: 'other' });
+  expect(await places('main')).toMatchObject({ placed: 'nowhere' });
+  await world.run((ctx) => ctx.tx.updateJob({ ...live, state: 'Finished' }));
+  expect((await one()).step).toBe('drop');
+});
+
+test('bad old files are told and stay where they are; the others are moved', async () => {
+  const { world, one, due, answer, storageOf, why } = await opened({ sectors: 2 });
+  const bad = [{ path: fileOf(1).path, how: 'it is not there' }];
+  await answer(await one(), { outcome: 'bad', bad });
+  expect(await world.run((ctx) => ctx.tx.storedSector(MINER, 1))).toMatchObject({ damage: bad });
+  const told = await world.run((ctx) => ctx.tx.eventsAfter(0, 1_000, { kinds: ['storage_file_bad'] }).map(({ detail }) => detail));
+  expect(told).toEqual([{ sector: 's-t01000-1', storage: 'main', ...bad[0] }]);
+  await answer(await one());
+  expect((await one()).number).toBe(2);
+  expect([await storageOf(1), await storageOf(2)]).toEqual(['main', 'main']);
+  await world.run((ctx) => ctx.tx.deleteStorageMove(MINER, 2));
+  await world.run((ctx) => ctx.tx.setChecked(MINER, 2, 1, bad));
+  expect(await due()).toEqual([]);
+  expect(await why()).toMatch(/^2 sectors have a live job, files that are bad/);
+});
+
+test('new files that are found bad are made again from the old ones, which stay till then', async () => {
+  const { world, one, answer, declared } = await opened();
+  await answer(await one());
+  await declared();
+  const bad = [{ path: fileOf(1).path, how: 'it has 1 bytes and not 2048' }];
+  await answer(await one(), { outcome: 'bad', bad });
+  const copy = await one();
+  expect([copy.step, await world.run((ctx) => ctx.tx.storedSector(MINER, 1)?.damage)]).toEqual(['copy', bad]);
+  await answer(copy);
+  expect(await world.run((ctx) => ctx.tx.storedSector(MINER, 1)?.damage)).toEqual([]);
+  expect((await one()).step).toBe('drop');
+});
+
+test('a copy that fails is undone, and tried again later, to another path where there is one', async () => {
+  const { world, tell, one, due, answer, why } = await opened();
+  await tell(roomy('main'), roomy('other'), roomy('small', { freeBytes: 2 ** 30 }));
+  const copy = await one();
+  expect(copy.to).toBe('other');
+  await answer(copy, { outcome: 'failed', message: 'storage other: it has 10 bytes free' });
+  await answer(await one());
+  expect([await due(), await why()]).toEqual([[], expect.stringContaining('it has 10 bytes free')]);
+  world.nowMs += 600_000;
+  expect(await one()).toMatchObject({ step: 'copy', to: 'small' });
+});
+
+test('without another path that takes the sector it stays, with the reason, and goes on by itself', async () => {
+  const { tell, one, due, why } = await opened();
+  await tell(roomy('main'));
+  expect([await due(), await why()]).toEqual([[], 'its runner has no other path']);
+  await tell(roomy('main'), roomy('other', { readOnly: true }));
+  expect(await why()).toContain('other: it is read-only');
+  await tell(roomy('main'), roomy('other'));
+  expect((await one()).step).toBe('copy');
+});
+
+test('a drain that is stopped removes what was begun, and ends what was recorded', async () => {
+  const { world, one, due, answer, storageOf, declared } = await opened({ sectors: 2 });
+  await answer(await one());
+  await declared();
+  await world.run((ctx) => stopDraining(ctx, 'main', 'operator:test'));
+  const drop = await one();
+  expect(drop.step).toBe('drop');
+  await answer(drop);
+  expect([await due(), await world.run((ctx) => isDraining(ctx, 'main'))]).toEqual([[], false]);
+  await world.run((ctx) => drain(ctx, 'main', 'operator:test', false));
+  const copy = await one();
+  await world.run((ctx) => stopDraining(ctx, 'main', 'operator:test'));
+  const undo = await one();
+  expect(undo).toMatchObject({ step: 'undo', number: 2, to: 'other' });
+  // The answer to what is not wanted any more.
+  await answer(copy);
+  expect(await storageOf(2)).toBe('main');
+  await answer(undo);
+  expect(await due()).toEqual([]);
+});
