@@ -220,7 +220,7 @@ export const RESULT_THREATS: readonly Threat[] = [
   {
     threat: LEAKS,
     control: "a runner's words are kept without them",
-    file: 'schema/runner.ts',
+    file: 'schema/printable.ts',
     find: "redacted(text.replaceAll(/[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]/g, ''))",
     replace: "text.replaceAll(/[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]/g, '') + redacted('')",
     test: 'test/api/leaked-url.test.ts',

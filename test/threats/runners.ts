@@ -174,7 +174,7 @@ export const RUNNER_THREATS: readonly Threat[] = [
   {
     threat: NAMES,
     control: 'control characters are taken out where they come in',
-    file: 'schema/runner.ts',
+    file: 'schema/printable.ts',
     find: "redacted(text.replaceAll(/[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]/g, ''))",
     replace: 'redacted(text)',
     test: 'test/cli/text.test.ts',
