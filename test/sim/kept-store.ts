@@ -25,7 +25,11 @@ export class KeptStore {
   /** For the next life. `onFatal`: its disk failed; the state of the database is unknown. */
   open(onFatal: () => void): Pick<Store, 'commit'> {
     this.#open ??= this.#anew();
-    this.#open.onFatal = onFatal;
+    // The world that has it now, which may not be the one that opened it.
+    this.#open.onFatal = () => {
+      this.#open = undefined;
+      onFatal();
+    };
     return this.#open.store;
   }
 
@@ -34,7 +38,6 @@ export class KeptStore {
       store: openNodeStore({
         path: this.#path,
         onFatal: () => {
-          this.#open = undefined;
           // Later: its transaction is open right now.
           queueMicrotask(() => open.store.close());
           open.onFatal();

@@ -44,6 +44,13 @@ test('the same seed gives the same log, byte for byte', async () => {
   expect(second.timeline).toEqual(first.timeline);
 });
 
+test('a world whose database another one left, whose disk had failed, goes as in a new one', async () => {
+  const path = scratch();
+  await play(generate(235), path);
+  const after = await play(generate(236), path);
+  expect(after).toMatchObject({ broken: undefined, log: (await play(generate(236), scratch())).log });
+});
+
 const older = olderNode();
 
 /** The last line of a range played by another Node: counts and the digest of all logs, without what the clock says. */
