@@ -50,7 +50,7 @@ export class ContainerEngine {
     // A stage takes hours, and so does the answer to "wait until it ends".
     const pool = new Pool('http://engine', { socketPath, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 5_000 } });
     try {
-      const version = Version.parse(await json(await pool.request({ method: 'GET', path: '/version', headersTimeout: 10_000 })));
+      const version = Version.parse(await json(await pool.request({ method: 'GET', path: '/version', headersTimeout: 30_000 })));
       const agreed = agree(version.ApiVersion, version.MinAPIVersion);
       if (agreed === undefined) {
         throw new Error(
