@@ -33,7 +33,7 @@ const [LEAST_WORK_MS, MOST_WORK_MS] = [30_000, 1_200_000];
 const PLEDGE_AT_ONCE = 250;
 const KILLED_SHARE = 0.05;
 /** What an operator of ten thousand runners sets: a poll that finds nothing costs more than a heartbeat. */
-const POLL_MS = 60_000;
+const POLL_MS = 45_000;
 const GIVE_UP_MS = 180_000;
 
 const say = (what: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${what}`);
