@@ -3,59 +3,21 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StoredFile } from '../schema/stage.ts';
 import type { StoredCheck, StoredCheckAnswer } from '../schema/stored-check.ts';
+import { Errands } from './errands.ts';
 import { StageFailure, errnoOf } from './failure.ts';
 import { readThrough } from './file-hash.ts';
 import type { StorageRoot } from './options.ts';
 import { findStored, namedRoot } from './storage-roots.ts';
 import type { StorageWatch } from './storage-paths.ts';
 
-/** Checks of one agent. Their answers are kept until the control plane has taken them. */
-export class StoredChecks {
-  readonly #roots: readonly StorageRoot[];
-  readonly #watch: StorageWatch;
-  readonly #onAnswer: () => void;
-  readonly #stopping = new AbortController();
-  readonly #answers: StoredCheckAnswer[] = [];
-  #last: Promise<void> = Promise.resolve();
-
+/** Checks of one agent. */
+export class StoredChecks extends Errands<StoredCheck, StoredCheckAnswer> {
   constructor(roots: readonly StorageRoot[], watch: StorageWatch, onAnswer: () => void) {
-    this.#roots = roots;
-    this.#watch = watch;
-    this.#onAnswer = onAnswer;
-  }
-
-  begin(checks: readonly StoredCheck[]): void {
-    for (const check of checks) this.#last = this.#last.then(() => this.#run(check));
-  }
-
-  /** Answers that the control plane has not taken yet. */
-  unsent(): StoredCheckAnswer[] {
-    return this.#answers.slice(0, 64);
-  }
-
-  sent(answers: readonly StoredCheckAnswer[]): void {
-    for (const answer of answers) {
-      const at = this.#answers.indexOf(answer);
-      if (at >= 0) this.#answers.splice(at, 1);
-    }
-  }
-
-  /** Ends what is read; there is no answer to it. */
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('the runner is stopping'));
-    await this.#last;
-  }
-
-  async #run({ storage, miner, number, files, bytesPerS }: StoredCheck): Promise<void> {
-    const { signal } = this.#stopping;
-    if (signal.aborted) return;
-    const answer = await checkFiles({ roots: this.#roots, watch: this.#watch, storage, files, bytesPerS, signal }).catch(
-      () => 'away' as const,
-    );
-    if (signal.aborted) return;
-    const about = { storage, miner, number };
-    this.#answers.push(answer === 'away' ? { ...about, outcome: 'away', bad: [] } : { ...about, outcome: 'checked', bad: answer });
-    this.#onAnswer();
+    super(async ({ storage, miner, number, files, bytesPerS }, signal) => {
+      const bad = await checkFiles({ roots, watch, storage, files, bytesPerS, signal }).catch(() => 'away' as const);
+      const about = { storage, miner, number };
+      return bad === 'away' ? { ...about, outcome: 'away', bad: [] } : { ...about, outcome: 'checked', bad };
+    }, onAnswer);
   }
 }
 
