@@ -1,23 +1,8 @@
 /** Rows of `examples.ts` about miner storage. */
 import type { MinerId, RunnerId } from '../../src/schema/ids.ts';
-import { sectorRecord } from '../store/rows.ts';
+import { sectorRecord, storagePath } from '../store/rows.ts';
 import { type ApiWorld, OURS, THEIRS } from './api-world.ts';
 import type { Case } from './examples.ts';
-
-/** A path of a runner as it would tell of it. */
-export const storagePath = (id: string) => ({
-  id,
-  path: `/mnt/${id}`,
-  storeId: null,
-  weight: 1,
-  reserveBytes: 0,
-  readOnly: false,
-  allowMiners: [],
-  denyMiners: [],
-  problem: null,
-  freeBytes: 1_000,
-  totalBytes: 2_000,
-});
 
 export function storageExamples(world: ApiWorld): readonly Case[] {
   let made = 0;

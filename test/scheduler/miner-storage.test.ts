@@ -6,23 +6,12 @@ import { isCordoned, noteStorage, setCordoned } from '../../src/scheduler/miner-
 import type { JobId } from '../../src/schema/ids.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { type StoragePath, choosePath, refusalOf, roomIn } from '../../src/schema/miner-storage.ts';
+import { storagePath } from '../store/rows.ts';
 import { type Granted, World } from './world.ts';
 
 const GIB = 2 ** 30;
-const path = (id: string, change: Partial<StoragePath> = {}): StoragePath => ({
-  id,
-  path: `/mnt/${id}`,
-  storeId: null,
-  weight: 1,
-  reserveBytes: 0,
-  readOnly: false,
-  allowMiners: [],
-  denyMiners: [],
-  problem: null,
-  freeBytes: GIB,
-  totalBytes: 2 * GIB,
-  ...change,
-});
+const path = (id: string, change: Partial<StoragePath> = {}): StoragePath =>
+  storagePath(id, { freeBytes: GIB, totalBytes: 2 * GIB, ...change });
 
 const SMALL = fc.integer({ min: 0, max: 4 });
 const anyPath = (id: string) =>

@@ -7,8 +7,7 @@ import { drain, dueMoves, stays, stopDraining, takeMoves } from '../../src/sched
 import type { StorageMove } from '../../src/scheduler/storage-rows.ts';
 import type { StoragePath } from '../../src/schema/miner-storage.ts';
 import type { StoredMove, StoredMoveAnswer } from '../../src/schema/stored-move.ts';
-import { storagePath } from '../api/storage-examples.ts';
-import { job, jobId, sectorRecord } from '../store/rows.ts';
+import { job, jobId, sectorRecord, storagePath } from '../store/rows.ts';
 import { MINER, World } from './world.ts';
 
 const fileOf = (number: number) => ({ path: `sealed/s-t01000-${number}`, sizeBytes: '2048', hash: `sha256:${'ab'.repeat(32)}` });

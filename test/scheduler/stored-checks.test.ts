@@ -3,8 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { noteStorage } from '../../src/scheduler/miner-storage.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { dueChecks, takeChecks } from '../../src/scheduler/stored-checks.ts';
-import { MINER as STORE_MINER, sectorRecord } from '../store/rows.ts';
-import { storagePath } from '../api/storage-examples.ts';
+import { MINER as STORE_MINER, sectorRecord, storagePath } from '../store/rows.ts';
 import { World } from './world.ts';
 
 const DAY_MS = 86_400_000;

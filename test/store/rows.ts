@@ -1,4 +1,5 @@
 /** Valid rows to put into a store, each with its own ids. */
+import type { StoragePath } from '../../src/schema/miner-storage.ts';
 import type { AttemptId, EffectId, JobId, MinerId, PieceId, RunnerId, TokenId } from '../../src/schema/ids.ts';
 import type { NewEvent } from '../../src/schema/event.ts';
 import type { Attempt, Job } from '../../src/schema/job.ts';
@@ -58,6 +59,22 @@ export function sectorRecord(number: number, change: Partial<SectorRecord> = {})
 }
 
 /** Sector `number` on its way from storage `main` to `other`. */
+/** A path of miner storage as a runner tells of it. */
+export const storagePath = (id: string, change: Partial<StoragePath> = {}): StoragePath => ({
+  id,
+  path: `/mnt/${id}`,
+  storeId: null,
+  weight: 1,
+  reserveBytes: 0,
+  readOnly: false,
+  allowMiners: [],
+  denyMiners: [],
+  problem: null,
+  freeBytes: 1_000,
+  totalBytes: 2_000,
+  ...change,
+});
+
 export function storageMove(number: number, change: Partial<StorageMove> = {}): StorageMove {
   return {
     miner: MINER,

@@ -3,21 +3,9 @@ import { describe, expect, test } from 'vitest';
 import type { StoragePath } from '../../../src/schema/miner-storage.ts';
 import type { StoragePathRow } from '../../../src/scheduler/storage-rows.ts';
 import type { Database } from '../conformance.ts';
-import { attempt, attemptId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord, storageMove } from '../rows.ts';
+import { attempt, attemptId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord, storageMove, storagePath } from '../rows.ts';
 
-const path = (id: string): StoragePath => ({
-  id,
-  path: `/mnt/${id}`,
-  storeId: null,
-  weight: 1,
-  reserveBytes: 0,
-  readOnly: false,
-  allowMiners: ['t01000'],
-  denyMiners: [],
-  problem: null,
-  freeBytes: 2 ** 45,
-  totalBytes: 2 ** 46,
-});
+const path = (id: string): StoragePath => storagePath(id, { allowMiners: ['t01000'], freeBytes: 2 ** 45, totalBytes: 2 ** 46 });
 const row = (n: number, id: string, change: Partial<StoragePathRow> = {}): StoragePathRow => ({
   runner: runnerId(n),
   path: path(id),
