@@ -1,5 +1,6 @@
 /** Miner storage: its paths, where a sector's files are, keeping new sectors out, reading files against their hashes. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context as Call } from 'hono';
 import { z } from 'zod';
 import { SectorName, parseSectorName } from '../../schema/ids.ts';
 import { StorageId, roomIn } from '../../schema/miner-storage.ts';
@@ -8,7 +9,7 @@ import { declareAllIn } from '../../scheduler/declared.ts';
 import { isCordoned, isDraining, setCordoned } from '../../scheduler/miner-storage.ts';
 import { drain, stays, stopDraining } from '../../scheduler/storage-moves.ts';
 import type { StorageMove } from '../../scheduler/storage-rows.ts';
-import { did, mayMiner, wholeOnly } from '../auth.ts';
+import { type Principal, did, mayMiner, wholeOnly } from '../auth.ts';
 import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
@@ -62,6 +63,17 @@ function known(ctx: Context, id: string): StorageView[] {
   const paths = shown(ctx, id);
   if (paths.length === 0 && ctx.tx.countSectorsIn(id) === 0) throw notFound(`storage ${id}`);
   return paths;
+}
+
+/** Does that to a storage; answers its paths as they are then. Throws 404 where there is none, 403 for a token of some miners. */
+function changed(c: Call<Env>, id: string, act: (ctx: Context, id: string, principal: Principal) => void): Promise<StorageView[]> {
+  const principal = c.get('principal');
+  wholeOnly(principal);
+  return c.var.door.run((ctx) => {
+    known(ctx, id);
+    act(ctx, id, principal);
+    return known(ctx, id);
+  });
 }
 
 export function storageRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
@@ -118,14 +130,9 @@ export function storageRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         answer: Items,
       }),
       async (c) => {
-        const principal = c.get('principal');
-        wholeOnly(principal);
-        const { id } = c.req.valid('param');
-        const items = await c.var.door.run((ctx) => {
-          known(ctx, id);
+        const items = await changed(c, c.req.valid('param').id, (ctx, id, principal) => {
           setCordoned(ctx, id, cordoned, principal);
           if (!cordoned) stopDraining(ctx, id, principal);
-          return known(ctx, id);
         });
         return c.json({ items }, 200);
       },
@@ -143,15 +150,8 @@ export function storageRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       answer: Items,
     }),
     async (c) => {
-      const principal = c.get('principal');
-      wholeOnly(principal);
-      const { id } = c.req.valid('param');
       const force = c.req.valid('json').force === true;
-      const items = await c.var.door.run((ctx) => {
-        known(ctx, id);
-        drain(ctx, id, principal, force);
-        return known(ctx, id);
-      });
+      const items = await changed(c, c.req.valid('param').id, (ctx, id, principal) => drain(ctx, id, principal, force));
       return c.json({ items }, 200);
     },
   );
