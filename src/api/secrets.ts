@@ -19,13 +19,9 @@ export function secretAfter(secret: string, kind: SecretKind, seed: string): { s
   return { secret: next, hash: hashSecret(next) };
 }
 
-/** The one hashed last: a request's is asked for several times in a row. */
-let last = { secret: '', hash: '' };
-
 /** SHA-256 of a secret, 64 hex digits. */
 export function hashSecret(secret: string): string {
-  if (last.secret !== secret || last.hash === '') last = { secret, hash: bytesToHex(sha256(utf8ToBytes(secret))) };
-  return last.hash;
+  return bytesToHex(sha256(utf8ToBytes(secret)));
 }
 
 /** The kind a presented secret claims to be; undefined: none of ours. */
