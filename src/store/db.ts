@@ -19,6 +19,9 @@ export function bound<Name extends string>(name: Name): Placeholder<Name> {
   return sql`+${sql.placeholder(name)}` as unknown as Placeholder<Name>;
 }
 
+/** A limit of one row, written out: as a number it would be a bare parameter. */
+export const ONE = sql`1` as unknown as number;
+
 function names(table: Table): string[] {
   return Object.keys(getTableColumns(table)).filter((name) => name !== 'seq');
 }

@@ -3,7 +3,7 @@ import { and, asc, between, desc, eq, gt, isNotNull, isNull, lt, lte, sql, type 
 import type { JobId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import type { JobFilter, Page, Tx } from '../scheduler/ports.ts';
-import { bound as p, type Db, prepareInsert, prepareUpdate } from './db.ts';
+import { ONE, bound as p, type Db, prepareInsert, prepareUpdate } from './db.ts';
 import { jobOf, jobRow } from './job-rows.ts';
 import { effects, jobs, sectorRecords } from './tables.ts';
 
@@ -119,14 +119,14 @@ export function jobsPart(db: Db) {
     .from(jobs)
     .where(and(eq(jobs.miner, p('miner')), eq(jobs.number, p('number'))))
     .orderBy(sql`${LIVE} desc`, desc(jobs.seq))
-    .limit(1)
+    .limit(ONE)
     .prepare();
   const followed = db
     .select()
     .from(jobs)
     .where(sql`${jobs.seq} in (${followedJobs(sql`${p('miner')}`, sql`${p('number')}`)})`)
     .orderBy(desc(jobs.seq))
-    .limit(1)
+    .limit(ONE)
     .prepare();
   const counts = db
     .select({ state: jobs.state, paused: jobs.paused, count: sql<number>`count(*)` })
@@ -149,7 +149,7 @@ export function jobsPart(db: Db) {
       .from(table)
       .where(and(eq(table.miner, p('miner')), between(table.number, p('from'), p('last')), unused(sql`${table.number} + 1`)))
       .orderBy(asc(table.number))
-      .limit(1)
+      .limit(ONE)
       .prepare();
   const gaps = [afterUsed(jobs), afterUsed(sectorRecords)];
   const live = db

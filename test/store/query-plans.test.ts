@@ -220,6 +220,9 @@ test('a parameter that is bound again has nothing planned anew', () => {
     tx.movableIn('main', 1);
     tx.storagePaths(runnerId(1));
     tx.placesOfJob(jobId(1));
+    tx.jobOfSector(MINER, 1);
+    tx.followedJob(MINER, 1);
+    tx.nextSectorNumber(MINER, 0, 9);
   });
   for (const { query } of plans) expect(query).not.toMatch(/(limit|offset|[=<>]) \?/);
 });
