@@ -207,7 +207,11 @@ async function grantOrWait(
         };
       });
       // What this one does not take may fit another one that waits.
-      const { cancel, plans, tests, checks, moves } = await looked.finally(() => void parts.door.passOn(woken));
+      void looked.then(
+        ({ plans }) => parts.door.passOn(woken, plans.length > 0),
+        () => parts.door.passOn(woken, false),
+      );
+      const { cancel, plans, tests, checks, moves } = await looked;
       const grants = await openGrants(parts, plans);
       if (grants.length > 0 && gone.aborted) {
         await giveBack(parts, plans, 'the runner hung up before it got the grant');
@@ -220,7 +224,7 @@ async function grantOrWait(
     over.abort('over');
     await waited;
     // It may have been woken for a stage that it never looked at.
-    void changed.then((woken) => parts.door.passOn(woken));
+    void changed.then((woken) => parts.door.passOn(woken, false));
   }
 }
 

@@ -1,20 +1,26 @@
 /**
- * Who waits for which change. A stage is for one runner, so that thousands of open polls are not all woken for it: two
- * are, in the order in which they began to wait, and while the stage is still there after one of them has looked, two
- * more. Each is woken once at most for what was queued after it began to wait; who comes later looks for itself.
+ * Who waits for which change. A stage is for one runner, so that thousands of open polls are not all woken for it: one is,
+ * the one that has waited longest, and each that has looked wakes as many more as there are stages left beside those that
+ * are looking. Where the first ones may not take what is there, ever more are woken, until one does. Each is woken once at
+ * most for what was queued after it began to wait; who comes later looks for itself.
  */
 import type { Signal } from '../scheduler/context.ts';
 import type { Stage } from '../schema/stage.ts';
 
-const AT_A_TIME = 2;
+/** Polls that look for stages of one kind at a time: they share a transaction, and heartbeats wait for it. */
+export const MOST_LOOKING = 32;
 
 /** What somebody was woken by. `stage`: others may wait for the same. */
 export type Woken = { readonly signal: Signal; readonly stage: Stage | undefined; readonly atTurn: number };
 
 type Waiter = { readonly since: number; wake(woken: Woken): void };
 
+/** Of one kind of stage: polls that were woken and have not passed it on yet, and those in a row that took nothing. */
+type Looking = { count: number; fruitless: number };
+
 export class Waiting {
   readonly #of = new Map<Signal, Set<Waiter>>();
+  readonly #looking = new Map<Signal, Looking>();
   #turn = 0;
 
   /** Resolves at the next change of one of these kinds; with nothing when `abort` fires. */
@@ -36,25 +42,45 @@ export class Waiting {
     });
   }
 
-  /** Something changed: wakes all who wait for it, and for a stage the first ones. */
+  /** Something changed: wakes all who wait for it, and for a stage the first one. */
   tell(signal: Signal): void {
     const woken = { signal, stage: stageOf(signal), atTurn: (this.#turn += 1) };
-    if (woken.stage !== undefined) {
-      this.passOn(woken);
-      return;
-    }
-    for (const waiter of this.#waiters(signal)) waiter.wake(woken);
+    if (woken.stage === undefined) for (const waiter of this.#waiters(signal)) waiter.wake(woken);
+    else this.#wake(woken, 1);
   }
 
-  /** Wakes the next ones of those who waited already when it was told. */
-  passOn(woken: Woken): void {
-    let left = AT_A_TIME;
+  /** One that was woken for a stage has looked. */
+  looked({ signal }: Woken, took: boolean): void {
+    const looking = this.#lookingFor(signal);
+    looking.count -= 1;
+    looking.fruitless = took ? 0 : looking.fruitless + 1;
+  }
+
+  /** So many stages wait: wakes the next ones of those who waited already when it was told. */
+  passOn(woken: Woken, left: number): void {
+    const looking = this.#lookingFor(woken.signal);
+    if (left === 0) looking.fruitless = 0;
+    else this.#wake(woken, Math.min(MOST_LOOKING, left + looking.fruitless) - looking.count);
+  }
+
+  #wake(woken: Woken, most: number): void {
+    const looking = this.#lookingFor(woken.signal);
+    let left = most;
     // In the order of their turns: behind the first that came later there is none to wake.
     for (const waiter of this.#waiters(woken.signal)) {
-      if (left === 0 || waiter.since > woken.atTurn) return;
+      if (left <= 0 || waiter.since > woken.atTurn) return;
       left -= 1;
+      looking.count += 1;
       waiter.wake(woken);
     }
+  }
+
+  #lookingFor(signal: Signal): Looking {
+    const known = this.#looking.get(signal);
+    if (known !== undefined) return known;
+    const made = { count: 0, fruitless: 0 };
+    this.#looking.set(signal, made);
+    return made;
   }
 
   #waiters(signal: Signal): Set<Waiter> {

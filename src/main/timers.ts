@@ -11,16 +11,25 @@ const MOST_WAIT_MS = 500;
 /** What is due already is under way elsewhere (an effect being performed): no reason to spin. */
 const LEAST_WAIT_MS = 200;
 
-/** Ticks until `ending`; a failed tick is logged and tried again. */
-export async function runTicks(door: Door, log: Logger, ending: AbortSignal): Promise<void> {
+/** Ticks until `ending`, and says how late each one is; a failed tick is logged and tried again. */
+export async function runTicks(door: Door, log: Logger, ending: AbortSignal, elapsedMs = (): number => performance.now()): Promise<void> {
+  let waitMs = 0;
+  let lastMs = elapsedMs();
   while (!ending.aborted) {
-    let waitMs = MOST_WAIT_MS;
     try {
-      waitMs = await door.run((ctx) => tick(ctx).wakeAtMs - ctx.nowMs);
+      waitMs = await door.run((ctx) => {
+        // Measured where it is done: what stood before it in the queue held up heartbeats as well.
+        const atMs = elapsedMs();
+        const lateMs = Math.max(0, atMs - lastMs - waitMs);
+        lastMs = atMs;
+        return tick(ctx, Math.floor(lateMs)).wakeAtMs - ctx.nowMs;
+      });
     } catch (error) {
       log.error({ err: error }, 'a tick failed');
+      waitMs = MOST_WAIT_MS;
     }
-    await sleep(Math.min(Math.max(waitMs, LEAST_WAIT_MS), MOST_WAIT_MS), ending);
+    waitMs = Math.min(Math.max(waitMs, LEAST_WAIT_MS), MOST_WAIT_MS);
+    await sleep(waitMs, ending);
   }
 }
 

@@ -206,6 +206,8 @@ export type Tx = StorageTx & {
   threadWanted(): boolean;
   /** Jobs waiting for a runner for one of these stages, by their rank, then longest waiting first; the first `skip` are left out. */
   jobsForRunner(stages: readonly Stage[], limit: number, skip?: number): readonly Job[];
+  /** How many jobs wait for a runner for this stage, counted up to `most`. */
+  countForRunner(stage: Stage, most: number): number;
   /** Jobs whose retry time has come. */
   jobsDue(nowMs: number, limit: number): readonly Job[];
   /** Jobs that hold a place on this runner, or on any, whose reservation has not run out. */
@@ -302,6 +304,8 @@ export type Tx = StorageTx & {
   runners(): readonly RunnerRow[];
   /** Those that are ready, do this stage and were seen since then, by their registration; the first `skip` are left out. */
   readyRunners(stage: Stage, seenSinceMs: number, limit: number, skip: number): readonly RunnerRow[];
+  /** Whether one of them is rented. */
+  anyRented(stage: Stage, seenSinceMs: number): boolean;
   insertJoinToken(token: JoinTokenRow): void;
   joinToken(hash: string): JoinTokenRow | undefined;
   /** Those that may still be used, the first to end first. */

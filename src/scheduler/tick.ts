@@ -14,6 +14,8 @@ import { ticketTooOld } from './ticket.ts';
 
 /** Rows handled per tick: a tick is short, the next one follows at once when there is more. */
 const BATCH = 200;
+/** A tick that is no later than this has kept no heartbeat waiting for long. */
+const LATE_MS = 1_000;
 /** Key in `meta` of the last time that was written down. */
 export const ALIVE = 'alive_ms';
 /** How often the time is written down, so that a restart knows how long it was away. */
@@ -25,11 +27,15 @@ const TICKETS_LOOKED_AT = 1_000;
 /** Stages that a job may wait for between its ticket and its prove-commit. */
 const DUE_STAGES = ['PC1', 'PC2', 'C1', 'C2', 'Verify', 'Persist'] as const;
 
-/** Does what is due; answers when it should be called again (Unix milliseconds). */
-export function tick(ctx: Context): { readonly wakeAtMs: number } {
+/**
+ * Does what is due; answers when it should be called again (Unix milliseconds). `lateMs`: it is called so much later than
+ * the last one asked for, as the whole process was too busy.
+ */
+export function tick(ctx: Context, lateMs = 0): { readonly wakeAtMs: number } {
   const away = ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? ctx.nowMs);
-  // A suspended machine or a full disk silenced us, not the runners: they get as long again.
-  if (away > ctx.settings.stallMs) ctx.tx.extendLeases(away, ctx.nowMs);
+  // A suspended machine, a full disk or too much to do silenced us, not the runners, whose heartbeats wait: they get as long again.
+  const silentMs = away > ctx.settings.stallMs ? away : lateMs;
+  if (silentMs > LATE_MS) ctx.tx.extendLeases(silentMs, ctx.nowMs);
   const expired = ctx.tx.expiredAttempts(ctx.nowMs, BATCH);
   for (const attempt of expired) {
     const job = ctx.tx.job(attempt.job);

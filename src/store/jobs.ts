@@ -78,6 +78,12 @@ function prepareQueues(db: Db) {
       .limit(p('limit'))
       .offset(p('skip'))
       .prepare(),
+    ofStage: db
+      .select({ seq: jobs.seq })
+      .from(jobs)
+      .where(and(queued('runner'), eq(jobs.waitingStage, p('stage'))))
+      .limit(p('most'))
+      .prepare(),
     due: db
       .select()
       .from(jobs)
@@ -197,6 +203,7 @@ export function jobsPart(db: Db) {
     },
     threadWanted: () => queues.anyForThread.get() !== undefined,
     jobsForRunner: (stages, limit, skip = 0) => queues.forRunner.all({ stages: JSON.stringify(stages), limit, skip }).map(jobOf),
+    countForRunner: (stage, most) => queues.ofStage.all({ stage, most }).length,
     jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),
     reservedOn: (runner, nowMs) => queues.reservedOn.all({ runner, nowMs }).map((row) => row.id as JobId),
     reserved: (nowMs) => queues.reserved.all({ nowMs }).map((row) => row.id as JobId),

@@ -415,4 +415,10 @@ UPDATE \`sector_records\` SET \`declared\` = 0 WHERE \`storage\` IS NOT NULL AND
 );`,
     ],
   },
+  {
+    name: '0013_rented_runners',
+    statements: [
+      `CREATE INDEX \`runners_rented\` ON \`runners\` (\`last_seen_ms\`) WHERE "runners"."trust" = 'rented' and "runners"."status" = 'ready';`,
+    ],
+  },
 ];

@@ -5,7 +5,7 @@ import type { Resources, Trust } from '../schema/runner.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { ApiTokenRow, JoinTokenRow, RunnerRow, Tx } from '../scheduler/ports.ts';
-import { bound as p, type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
+import { ONE, bound as p, type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { joinTokens, runners } from './runner-tables.ts';
 import { apiTokens } from './tables.ts';
 
@@ -77,6 +77,14 @@ export function runnersPart(db: Db) {
     .limit(p('limit'))
     .offset(p('skip'))
     .prepare();
+  const rented = db
+    .select({ seq: runners.seq })
+    .from(runners)
+    .where(
+      sql`${runners.trust} = 'rented' and ${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`,
+    )
+    .limit(ONE)
+    .prepare();
   const insertJoin = prepareInsert(db, joinTokens);
   const joinByHash = db
     .select()
@@ -117,6 +125,7 @@ export function runnersPart(db: Db) {
     },
     runners: () => all.all().map(runnerOf),
     readyRunners: (stage, since, limit, skip) => ready.all({ stage, since, limit, skip }).map(runnerOf),
+    anyRented: (stage, since) => rented.get({ stage, since }) !== undefined,
     insertJoinToken: (token) => insertJoin({ ...token, labels: JSON.stringify(token.labels) }),
     joinToken(hash) {
       const row = joinByHash.get({ hash });

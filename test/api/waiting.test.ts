@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { RegisterAnswer } from '../../src/schema/runner.ts';
 import { effectDone } from '../../src/scheduler/outbox.ts';
+import { restarted } from '../../src/scheduler/tick.ts';
 import { setRunnerStatus } from '../../src/scheduler/fleet.ts';
 import { ApiWorld, BOOT, OURS, RESOURCES } from './api-world.ts';
 
@@ -57,6 +58,19 @@ test('one stage wakes a few of many open polls, and the one that has waited long
   // As many turns as would wake everybody there is.
   for (let turn = 0; turn < 300; turn += 1) await world.door.run(() => undefined);
   expect(looks()).toBeLessThan(5);
+});
+
+test('of many stages each wakes one, and the end of them wakes nobody for nothing', async () => {
+  const threads = Array.from({ length: 60 }, (_, index) => ({ worker: 'many', index, plan: 'sealer', miner: OURS, auto: false }) as const);
+  Object.assign(world.settings, { threads });
+  await world.door.run(restarted);
+  const { answered, looks } = await waiting(80);
+  await queue(60);
+  await vi.waitFor(() => expect(answered).toHaveLength(60));
+  for (let turn = 0; turn < 100; turn += 1) await world.door.run(() => undefined);
+  expect(answered.map(({ at }) => at).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, at) => at));
+  // Each that was woken looks, and asks again to be woken before it looks.
+  expect(looks()).toBeLessThan(70);
 });
 
 test('each of several stages finds a runner', async () => {

@@ -105,6 +105,10 @@ test('what is asked at every turn has an index of just the rows it is about', ()
   expect(first((tx) => tx.jobsForThread('sealer', MINER, 1))).toBe('SEARCH jobs USING INDEX jobs_for_thread_of_miner (plan=? AND miner=?)');
   expect(first((tx) => tx.freeThreads())).toBe('SCAN threads USING INDEX threads_free');
   expect(first((tx) => tx.jobsForRunner(['PC1', 'C2'], 9, 3))).toMatch(/^S(CAN|EARCH) jobs USING INDEX jobs_queue/);
+  expect(first((tx) => tx.anyRented('PC2', 5))).toBe('SEARCH runners USING INDEX runners_rented (last_seen_ms>?)');
+  expect(plansOf((tx) => tx.countForRunner('PC1', 9)).flatMap(({ steps }) => steps)).toContainEqual(
+    expect.stringMatching(/jobs USING COVERING INDEX jobs_(queue|waiting)/),
+  );
   expect(first((tx) => tx.runningOn([runnerId(1), runnerId(2)]))).toMatch(/attempts USING INDEX attempts_(running|runner)/);
   expect(first((tx) => tx.liveJobs(9, null))).toBe('SEARCH jobs USING INDEX jobs_live (seq<?)');
   expect(first((tx) => tx.runningByThread())).toMatch(/attempts USING INDEX attempts_(running|lease|due)/);
@@ -179,6 +183,8 @@ test('no other question reads or sorts a table', () => {
     tx.runningAttempts(runnerId(1));
     tx.runningOn([runnerId(1), runnerId(2)]);
     tx.readyRunners('PC1', 5, 50, 0);
+    tx.anyRented('PC1', 5);
+    tx.countForRunner('PC1', 9);
     tx.runningByThread();
     tx.lastEpoch(jobId(1), 'PC1');
     tx.expiredAttempts(5, 9);
@@ -216,6 +222,8 @@ test('a parameter that is bound again has nothing planned anew', () => {
     tx.attemptsOfJob(jobId(1));
     tx.effectsDue(5, 9);
     tx.readyRunners('PC1', 5, 50, 0);
+    tx.anyRented('PC1', 5);
+    tx.countForRunner('PC1', 9);
     tx.uncheckedIn('main', 5, 9);
     tx.movableIn('main', 1);
     tx.storagePaths(runnerId(1));

@@ -149,6 +149,8 @@ export function jobsConformance(fresh: () => Database): void {
         expect(await ids((tx) => tx.jobsForRunner(['PC1'], 1))).toEqual([jobId(12)]);
         expect(await ids((tx) => tx.jobsForRunner(['PC1', 'C2'], 1, 1))).toEqual([jobId(12)]);
         expect(await ids((tx) => tx.jobsForRunner([], 9))).toEqual([]);
+        const counted = (tx: Tx): number[] => [tx.countForRunner('PC1', 9), tx.countForRunner('PC1', 1), tx.countForRunner('PC2', 9)];
+        expect(await store.commit(counted)).toEqual([2, 1, 0]);
         expect(await ids((tx) => tx.jobsDue(50, 9))).toEqual([21, 20].map(jobId));
         expect(await store.commit((tx) => tx.reservedOn(runnerId(1), 50))).toEqual([jobId(31)]);
       });

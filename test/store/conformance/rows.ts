@@ -3,7 +3,7 @@ import { manifestOf } from '../../../src/schema/manifest.ts';
 import { expect, test } from 'vitest';
 import type { Attempt } from '../../../src/schema/job.ts';
 import type { TokenId } from '../../../src/schema/ids.ts';
-import type { ThreadRow } from '../../../src/scheduler/ports.ts';
+import type { ThreadRow, Tx } from '../../../src/scheduler/ports.ts';
 import type { Database } from '../conformance.ts';
 import { apiToken, attempt, attemptId, event, job, jobId, MINER, OTHER_MINER, piece, runner, runnerId } from '../rows.ts';
 
@@ -158,6 +158,12 @@ export function rowsConformance(fresh: () => Database): void {
         tx.insertJoinToken({ hash: 'join', trust: 'own', labels: ['eu'], expiresMs: 99, usedBy: null });
       });
       await expect(store.commit((tx) => tx.insertRunner(runner(3, { credentialHash: 'hash-1' })))).rejects.toThrow();
+      const rented = (tx: Tx): boolean[] => [
+        tx.anyRented('PC1', runner(1).lastSeenMs),
+        tx.anyRented('PC1', runner(1).lastSeenMs + 1),
+        tx.anyRented('Persist', 0),
+      ];
+      expect(await store.commit(rented)).toEqual([true, false, false]);
       const changed = runner(1, {
         status: 'quarantined',
         reason: 'a proof with a flipped bit',

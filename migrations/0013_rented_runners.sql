@@ -1,0 +1,1 @@
+CREATE INDEX `runners_rented` ON `runners` (`last_seen_ms`) WHERE "runners"."trust" = 'rented' and "runners"."status" = 'ready';
