@@ -75,7 +75,9 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
     ...(slots === undefined ? {} : { slots }),
   };
   if (anew) for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner started anew');
-  if (anew || resources !== undefined || slots !== undefined) ctx.tx.updateRunner(changed);
+  // Most polls tell what the one before told.
+  const news = JSON.stringify([resources, slots]) !== JSON.stringify([resources && runner.resources, slots && runner.slots]);
+  if (anew || news) ctx.tx.updateRunner(changed);
   else if (ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.touchRunner(runner.id, ctx.nowMs);
   return anew && heard.stolen !== undefined ? quarantine(ctx, changed, heard.stolen) : changed;
 }
