@@ -37,7 +37,7 @@ export class LotusStorage {
   /** Resolves once the index has every type of file in this storage. Throws `ChainError`; repeating it changes nothing. */
   async declare({ miner, number, sectorSizeBytes, storage, root, storeId, files, dropped }: StoredSector): Promise<void> {
     const attach = isBucket(root)
-      ? `lotus reads no bucket by itself: mount it where lotus-miner runs, type lotus-miner storage attach --init for the mounted folder, and start this runner again; or set storage.declare to "command"`
+      ? `lotus reads no bucket by itself: mount it where lotus-miner runs, type lotus-miner storage attach --init --store with the mounted folder; or set storage.declare to "command"`
       : `attach it there (sealpool storage attach --init, then lotus-miner storage attach ${root}); it is tried again by itself`;
     if (storeId === null)
       throw new ChainError('temporary', 'no_store_id', `storage ${storage} has no sectorstore.json that lotus could know it by; ${attach}`);

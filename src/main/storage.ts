@@ -1,10 +1,11 @@
 /** Miner storage of a runner as the configuration names it; buckets are opened here, with keys that stay here. */
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { S3Bucket } from '../objects/s3-bucket.ts';
 import type { StorageRoot } from '../runners/options.ts';
 import { bucketOf } from '../schema/miner-storage.ts';
 import { SealpoolError } from '../schema/problem.ts';
-import { type Config, secretOf } from './config.ts';
+import type { Config } from './config.ts';
 
 type Entry = Config['runner.storage'][number];
 
@@ -32,9 +33,14 @@ function openBucket({ id, path, s3 }: Entry): S3Bucket | undefined {
   if (named === undefined || s3 === undefined) return undefined;
   // Read anew now and then, so that a renewed key is seen.
   const key = (file: string): string => {
-    const value = secretOf(undefined, file);
-    if (value) return value;
-    throw new SealpoolError('bad_request', 'configuration', `the key file ${file} of storage ${id} is empty; write the key into it`);
+    let value = '';
+    try {
+      value = readFileSync(file, 'utf8').trim();
+    } catch {
+      // Said below.
+    }
+    if (value !== '') return value;
+    throw new SealpoolError('bad_request', 'configuration', `the key file ${file} of storage ${id} cannot be read, or is empty; mend it`);
   };
   const credentials = async () => ({ accessKeyId: key(s3.access_key_file), secretAccessKey: key(s3.secret_key_file) });
   for (const file of [s3.access_key_file, s3.secret_key_file]) key(file);

@@ -200,9 +200,13 @@ export class S3Bucket {
 
   async #part(upload: Upload, PartNumber: number, Body: Buffer, signal: AbortSignal): Promise<CompletedPart> {
     const ContentMD5 = createHash('md5').update(Body).digest('base64');
+    const send = () => this.#client.send(new UploadPartCommand({ ...upload, PartNumber, Body, ContentMD5 }), within(PART_MS, signal));
     try {
-      const command = new UploadPartCommand({ ...upload, PartNumber, Body, ContentMD5 });
-      const { ETag } = await this.#client.send(command, within(PART_MS, signal));
+      // What was altered on the way is sent once more.
+      const { ETag } = await send().catch((error: unknown) => {
+        if (failureOf(error).name !== 'BadDigest') throw error;
+        return send();
+      });
       return { PartNumber, ETag };
     } catch (error) {
       signal.throwIfAborted();

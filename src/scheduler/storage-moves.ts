@@ -123,7 +123,7 @@ const sizeOf = ({ files }: SectorRecord): number =>
 function destination(ctx: Context, record: SectorRecord, paths: readonly StoragePathRow[], failed: string | undefined): Choice {
   // Into a bucket only Persist goes.
   const others = paths.filter(({ path }) => path.id !== record.files?.storage && !isBucket(path.path)).map(({ path }) => path);
-  if (others.length === 0) return { why: 'its runner has no other path that is a folder' };
+  if (others.length === 0) return { why: `its runner has no other path${paths.length > 1 ? ' that is a folder' : ''}` };
   const standing = standingOf(ctx);
   return choosePath(
     others.map((path) => [path, standing(path.id)]),
