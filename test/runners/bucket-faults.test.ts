@@ -21,7 +21,7 @@ import {
 import { optionsFor } from '../objects/s3-store.ts';
 import { useAgent } from './agent-fixture.ts';
 import type { GrantWish } from './control-plane.ts';
-import { type Place, bucketPlace } from './storage-place.ts';
+import { type Place, bucketPlace, reportedSlowly } from './storage-place.ts';
 
 const fixture = useAgent();
 const sealed = bytesOf('sealed', LEAST_PART_BYTES + 77);
@@ -45,7 +45,7 @@ let place: Place;
 let prefix = '';
 const open = (more: Parameters<typeof bucketPlace>[3] = {}): Place => bucketPlace(server, proxy, prefix, more);
 
-describe.runIf(HAS_SEAWEEDFS)('a bucket that fails', { timeout: 60_000 }, () => {
+describe.runIf(HAS_SEAWEEDFS)('a bucket that fails', { timeout: 180_000 }, () => {
   beforeAll(async () => {
     server = await startSeaweedfs();
     proxy = await FaultyProxy.start(server.endpoint);
@@ -64,13 +64,13 @@ describe.runIf(HAS_SEAWEEDFS)('a bucket that fails', { timeout: 60_000 }, () => 
 
   async function persisted(given = wish): Promise<Report> {
     const { attempt } = await fixture.plane.grant(given);
-    return fixture.reported(attempt);
+    return reportedSlowly(fixture, attempt);
   }
 
   test.each([
-    ['refuses', 403, 'refused sending part 1'],
-    ['is overloaded', 503, 'failed sending part 1'],
-    ['is full', 507, 'has no room for sending part 1'],
+    ['refuses', 403, 'refused sending part [12]'],
+    ['is overloaded', 503, 'failed sending part [12]'],
+    ['is full', 507, 'has no room for sending part [12]'],
   ])(
     'one that %s (%i) lets the job wait or go elsewhere; nothing is left, no key is told, and it goes on after that',
     async (_how, status, says) => {

@@ -8,11 +8,14 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
+import { expect } from 'vitest';
 import { S3Bucket } from '../../src/objects/s3-bucket.ts';
 import type { StorageRoot } from '../../src/runners/options.ts';
+import type { Report } from '../../src/schema/runner.ts';
 import type { FaultyProxy } from '../objects/faulty-proxy.ts';
 import { BUCKET, type S3Server } from '../objects/s3-servers.ts';
 import { optionsFor } from '../objects/s3-store.ts';
+import type { Fixture } from './agent-fixture.ts';
 
 export type Place = {
   readonly root: StorageRoot;
@@ -79,4 +82,10 @@ export function bucketPlace(server: S3Server, proxy: FaultyProxy, prefix: string
     },
     close: () => bucket.close(),
   };
+}
+
+/** Of an attempt with many requests to a real server, on a machine that may be busy. */
+export async function reportedSlowly({ plane }: Fixture, attempt: string): Promise<Report> {
+  await expect.poll(() => plane.reportOf(attempt), { timeout: 90_000, interval: 20 }).toBeDefined();
+  return plane.reportOf(attempt) as Report;
 }

@@ -11,7 +11,7 @@ import { FaultyProxy } from '../objects/faulty-proxy.ts';
 import { HAS_SEAWEEDFS, LEAST_PART_BYTES, SERVER_HOOK_MS, type S3Server, startSeaweedfs } from '../objects/s3-servers.ts';
 import { eventually, useAgent } from './agent-fixture.ts';
 import type { GrantWish } from './control-plane.ts';
-import { type Place, bucketPlace, folderPlace } from './storage-place.ts';
+import { type Place, bucketPlace, folderPlace, reportedSlowly } from './storage-place.ts';
 
 const fixture = useAgent();
 let server: S3Server | undefined;
@@ -54,7 +54,7 @@ const wish = (storage: string | null = 'main', of: Partial<Record<keyof typeof f
 
 async function reported(given: GrantWish): Promise<Report> {
   const { attempt } = await fixture.plane.grant(given);
-  return fixture.reported(attempt);
+  return reportedSlowly(fixture, attempt);
 }
 
 async function persisted(given = wish()): Promise<PersistResult> {
@@ -78,7 +78,7 @@ const KINDS: readonly (readonly [string, boolean, (dir: string) => Promise<Place
 ];
 
 for (const [kind, there, open] of KINDS) {
-  describe.runIf(there)(`miner storage in ${kind}`, { timeout: 60_000 }, () => {
+  describe.runIf(there)(`miner storage in ${kind}`, { timeout: 180_000 }, () => {
     let place: Place;
     beforeEach(async () => {
       proxy?.reset();
