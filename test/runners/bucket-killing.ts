@@ -1,5 +1,5 @@
 /** Persist into a bucket of a real server, in a process of its own that is killed at its requests: never is there half a file, or a wrong one, under a final key. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -49,15 +49,14 @@ async function openWorld(): Promise<World> {
  */
 async function run({ proxy, work }: World, prefix: string, step: number): Promise<{ killed: boolean; requests: number }> {
   proxy.reset();
-  let child: ChildProcess | undefined;
+  const child = spawn(process.execPath, [PROGRAM, proxy.url, prefix, work], { stdio: ['ignore', 'ignore', 'pipe'] });
   proxy.fault = () => {
     if (proxy.passed.length + 1 !== step) return undefined;
-    child?.kill('SIGKILL');
+    child.kill('SIGKILL');
     return step % 2 === 1 ? { kind: 'status', status: 503 } : undefined;
   };
-  child = spawn(process.execPath, [PROGRAM, proxy.url, prefix, work], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.once('close', (...ended) => resolve(ended)));
   if (code !== 0 && signal !== 'SIGKILL') throw new Error(said);
   return { killed: signal === 'SIGKILL', requests: proxy.passed.length };

@@ -27,9 +27,10 @@ afterAll(async () => {
 });
 
 const hashOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-/** Three parts of a bucket, the last one short. */
+/** Three parts of a bucket, the last one short; more than is read ahead. */
+const large = bytesOf('large', 2 * LEAST_PART_BYTES + 77);
 const files = {
-  sealed: bytesOf('sealed', 2 * LEAST_PART_BYTES + 77),
+  sealed: bytesOf('sealed', 100_000),
   'cache/p_aux': bytesOf('p_aux', 64),
   'cache/t_aux': bytesOf('t_aux', 235),
 };
