@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { MinerId } from '../schema/ids.ts';
+import { isBucket } from '../schema/miner-storage.ts';
 import { ChainError } from './errors.ts';
 import { LotusRpc, type LotusRpcOptions } from './lotus-rpc.ts';
 
@@ -35,7 +36,9 @@ export class LotusStorage {
 
   /** Resolves once the index has every type of file in this storage. Throws `ChainError`; repeating it changes nothing. */
   async declare({ miner, number, sectorSizeBytes, storage, root, storeId, files, dropped }: StoredSector): Promise<void> {
-    const attach = `attach it there (sealpool storage attach --init, then lotus-miner storage attach ${root}); it is tried again by itself`;
+    const attach = isBucket(root)
+      ? `lotus reads no bucket by itself: mount it where lotus-miner runs, type lotus-miner storage attach --init --store with the mounted folder; or set storage.declare to "command"`
+      : `attach it there (sealpool storage attach --init, then lotus-miner storage attach ${root}); it is tried again by itself`;
     if (storeId === null)
       throw new ChainError('temporary', 'no_store_id', `storage ${storage} has no sectorstore.json that lotus could know it by; ${attach}`);
     // An index that has a sector in a path that it does not know fails to list any: the path is asked for first.

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { MinerId } from '../schema/ids.ts';
 import { PlanName } from '../schema/job.ts';
-import { StorageId, Weight } from '../schema/miner-storage.ts';
+import { StorageId, Weight, bucketOf, isBucket } from '../schema/miner-storage.ts';
 import { Processors } from '../schema/processor.ts';
 import { SealProof } from '../schema/seal-proof.ts';
 import { SelfTestPolicy } from '../schema/self-test.ts';
@@ -98,17 +98,39 @@ const Worker = z
   })
   .superRefine(checkThread);
 
-/** A path of miner storage; what is left out its sectorstore.json says. */
-const Storage = z.strictObject({
-  id: StorageId,
-  path: z.string().min(1),
-  weight: Weight.optional(),
-  /** Bytes that are kept free. */
-  reserve_bytes: z.number().int().min(0).optional(),
-  read_only: z.boolean().optional(),
-  allow_miners: z.array(MinerId).max(100).optional(),
-  deny_miners: z.array(MinerId).max(100).optional(),
+/** How to reach a bucket of miner storage. The keys themselves stand in files, so that no argument or environment has them. */
+const StorageS3 = z.strictObject({
+  endpoint: z.url({ protocol: /^https?$/ }),
+  region: z.string().min(1).default('us-east-1'),
+  path_style: z.boolean().default(true),
+  access_key_file: z.string().min(1),
+  secret_key_file: z.string().min(1),
 });
+
+/** A path of miner storage, or `s3://BUCKET/PREFIX`; what is left out its sectorstore.json says. */
+const Storage = z
+  .strictObject({
+    id: StorageId,
+    path: z.string().min(1),
+    weight: Weight.optional(),
+    /** Bytes that are kept free. */
+    reserve_bytes: z.number().int().min(0).optional(),
+    read_only: z.boolean().optional(),
+    allow_miners: z.array(MinerId).max(100).optional(),
+    deny_miners: z.array(MinerId).max(100).optional(),
+    s3: StorageS3.optional(),
+    /** Most that a bucket may hold. */
+    max_bytes: z.number().int().min(1).optional(),
+  })
+  .superRefine(({ path, s3, max_bytes }, context) => {
+    const refuse = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
+    if (isBucket(path) && bucketOf(path) === undefined) refuse('path', 'a bucket is written s3://NAME or s3://NAME/PREFIX, of plain names');
+    if (isBucket(path) && s3 === undefined)
+      refuse('s3', 'a bucket needs s3 = { endpoint, access_key_file, secret_key_file } beside its path');
+    if (!isBucket(path) && s3 !== undefined) refuse('path', 's3 goes with a path that begins with s3://');
+    if (!isBucket(path) && max_bytes !== undefined)
+      refuse('max_bytes', 'it limits a bucket; a folder is limited by MaxStorage in its sectorstore.json');
+  });
 
 /** Requests a second on the long run, and at once. */
 const rate = (usual: { readonly perSecond: number; readonly burst: number }) =>

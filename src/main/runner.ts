@@ -4,7 +4,6 @@ import { join, resolve } from 'node:path';
 import type { AgentEnd } from '../runners/agent-loop.ts';
 import { hashFile } from '../runners/file-hash.ts';
 import { runnerMain } from '../runners/main.ts';
-import type { StorageRoot } from '../runners/options.ts';
 import { AGENT_VERSION } from '../runners/registration.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Software } from '../schema/runner.ts';
@@ -14,6 +13,7 @@ import { listen } from './http-server.ts';
 import { openLog } from './log.ts';
 import { findProver } from './prover.ts';
 import { askedToEnd, printReady } from './ready.ts';
+import { storageOf } from './storage.ts';
 
 const refuse = (message: string): SealpoolError => new SealpoolError('bad_request', 'configuration', message);
 
@@ -27,6 +27,7 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
   const prover = findProver(config);
   if (prover === undefined) throw refuse('sealpool-prover is not there; build it with `make prover`, or name it with the key prover');
   if (config.url === undefined) throw refuse('the runner does not know its control plane; name it with --url');
+  const storage = storageOf(config);
   const dataDir = resolve(config.data);
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   // Before anything else: a port in use must not cost a join token.
@@ -39,7 +40,7 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
       joinTokenFile: config['runner.join_token_file'],
       dataDir,
       prover,
-      storage: storageOf(config),
+      storage,
       name: config['runner.name'],
       stages: config['runner.stages'],
       slots: config['runner.slots'],
@@ -59,18 +60,6 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
   } finally {
     await health.close(0);
   }
-}
-
-function storageOf(config: Config): StorageRoot[] {
-  return config['runner.storage'].map(({ id, path, weight, reserve_bytes, read_only, allow_miners, deny_miners }) => ({
-    id,
-    path: resolve(path),
-    weight,
-    reserveBytes: reserve_bytes,
-    readOnly: read_only,
-    allowMiners: allow_miners,
-    denyMiners: deny_miners,
-  }));
 }
 
 /** A prover of the operator's own is not told: the control plane would want to replace it. */

@@ -1,6 +1,6 @@
 /** Whether a bucket can be what the control plane needs: looked at once at the start, so that a wrong setting is told then and not by a stage hours later. */
 import { randomBytes } from 'node:crypto';
-import { DeleteObjectCommand, HeadBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, HeadBucketCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { SealpoolError } from '../schema/problem.ts';
 import { failureOf, isTaken } from './s3-errors.ts';
 import { type S3Options, clientOf, limited } from './s3-options.ts';
@@ -17,19 +17,7 @@ export async function checkBucket(options: S3Options, onAway: (sentence: string)
   const address = { Bucket: bucket, Key: `${options.prefix}probes/${randomBytes(8).toString('hex')}` };
   try {
     await client.send(new HeadBucketCommand({ Bucket: bucket }), limited(CHECK_MS));
-    const put = (): Promise<unknown> =>
-      client.send(new PutObjectCommand({ ...address, Body: Buffer.of(1), IfNoneMatch: '*' }), limited(CHECK_MS));
-    await put();
-    const replaced = await put()
-      .then(
-        () => true,
-        (error: unknown) => {
-          if (isTaken(error)) return false;
-          throw error;
-        },
-      )
-      .finally(() => client.send(new DeleteObjectCommand(address), limited(CHECK_MS)));
-    if (replaced) {
+    if (await replacesObjects(client, address)) {
       throw refuse(
         `the S3 endpoint ${endpoint} replaces an object although If-None-Match forbids it; sealed files must never change, use an endpoint that knows conditional writes`,
       );
@@ -52,6 +40,22 @@ export async function checkBucket(options: S3Options, onAway: (sentence: string)
   } finally {
     client.destroy();
   }
+}
+
+/** Whether the endpoint replaces an object that If-None-Match forbids to replace. Leaves nothing behind; throws the SDK's error. */
+export async function replacesObjects(client: S3Client, address: { readonly Bucket: string; readonly Key: string }): Promise<boolean> {
+  const put = (): Promise<unknown> =>
+    client.send(new PutObjectCommand({ ...address, Body: Buffer.of(1), IfNoneMatch: '*' }), limited(CHECK_MS));
+  await put();
+  return put()
+    .then(
+      () => true,
+      (error: unknown) => {
+        if (isTaken(error)) return false;
+        throw error;
+      },
+    )
+    .finally(() => client.send(new DeleteObjectCommand(address), limited(CHECK_MS)));
 }
 
 function refuse(message: string): SealpoolError {

@@ -32,7 +32,7 @@ export async function runAgent(options: AgentOptions): Promise<Agent> {
   try {
     const hardware = await findHardware(options.environment);
     executor = await openExecutor(options, hardware.gpus.length > 0);
-    await clearLeftovers(options.dataDir, options.log);
+    await clearLeftovers(options.dataDir, options.log, options.storage);
     const loop = new AgentLoop(options, hardware, executor, await ArtifactCache.open(options.dataDir, options.cacheBytes, options.log));
     const stop = (): void => loop.stop();
     options.signal?.addEventListener('abort', stop, { once: true });

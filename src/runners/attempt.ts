@@ -140,7 +140,7 @@ export class RunningAttempt {
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
       case 'publish':
-        return { outputs: await publish({ grant, work, roots: context.storage, progress, transfer }), result: {} };
+        return { outputs: await publish({ grant, work, workDir, roots: context.storage, progress, transfer }), result: {} };
       case 'prover': {
         const parts = { grant, outDir: join(workDir, 'out'), cache, transfer, log, about, tell: () => context.tell?.() };
         const early = new EarlyOutputs(parts);

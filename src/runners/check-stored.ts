@@ -2,10 +2,11 @@
 import type { z } from 'zod';
 import type { CheckStoredWork } from '../schema/stage.ts';
 import { StageFailure } from './failure.ts';
-import { hashFile } from './file-hash.ts';
+import { readThrough } from './file-hash.ts';
 import type { StorageRoot } from './options.ts';
 import type { Progress } from './progress.ts';
-import { findStored, namedRoot } from './storage-roots.ts';
+import { namedRoot } from './storage-roots.ts';
+import { openStored } from './stored-files.ts';
 
 /** `{valid: true}` when all are as they were stored. Throws `input_invalid` naming the first that is not. */
 export async function checkStored(
@@ -17,12 +18,16 @@ export async function checkStored(
   const root = await namedRoot(roots, work.storage);
   for (const { path, sizeBytes, hash } of work.files) {
     progress.note(`reading ${path}`);
-    const stored = await findStored(root, path);
-    if (stored === undefined) throw damaged(path, root, 'is not there');
-    const found = await hashFile(stored.path, signal).catch((error: unknown) => {
+    const unreadable = (error: unknown): never => {
       signal.throwIfAborted();
+      if (error instanceof StageFailure) throw error;
       throw damaged(path, root, `cannot be read (${String(error)})`);
-    });
+    };
+    const stored = await openStored(root, path, signal).catch(unreadable);
+    if (stored === undefined) throw damaged(path, root, 'is not there');
+    const found = await readThrough(stored, signal)
+      .catch(unreadable)
+      .finally(() => stored.close());
     if (String(found.sizeBytes) !== sizeBytes) throw damaged(path, root, `has ${found.sizeBytes} bytes and not ${sizeBytes}`);
     if (found.hash !== hash) throw damaged(path, root, `has hash ${found.hash} and not ${hash}`);
   }

@@ -1,12 +1,17 @@
 /** SHA-256 of files, read in pieces so that heartbeats go on meanwhile. */
 import { createHash, type Hash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 
 const CHUNK_BYTES = 2 ** 20;
 
+/** What can be read from any position: an open file, or an object. */
+export type Readable = {
+  read(into: Buffer, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+};
+
 /** Reads all of `from`, hashing; each chunk also goes to `each`. The chunk is reused after `each` settles. */
 export async function readThrough(
-  from: FileHandle,
+  from: Readable,
   signal: AbortSignal,
   each: (bytes: Uint8Array) => Promise<void> = async () => undefined,
 ): Promise<{ sizeBytes: number; hash: string }> {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import { isBucket } from '../schema/miner-storage.ts';
 import { type Agent, runAgent } from './agent.ts';
 import type { AgentEnd } from './agent-loop.ts';
 import type { AgentOptions, Log, StorageRoot } from './options.ts';
@@ -71,6 +72,8 @@ export function parseStorage(text: string): StorageRoot {
   if (id === undefined || path === undefined) {
     throw new Error(`--storage ${JSON.stringify(text)} is not ID=PATH; write for example --storage main=/mnt/sealed`);
   }
+  if (isBucket(path))
+    throw new Error(`storage ${id} is a bucket, which needs more than a path; name it in runner.storage of the configuration`);
   return { id, path: resolve(path) };
 }
 

@@ -57,6 +57,8 @@ export async function moveFiles(run: MoveRun): Promise<Bad> {
 /** The path, if it is there, and can be changed where that is needed. */
 async function there({ roots, watch }: MoveRun, id: string, changes: boolean): Promise<StorageRoot> {
   const root = await namedRoot(roots, id);
+  if (root.bucket !== undefined)
+    throw new StageFailure('bad_request', `storage ${id} is a bucket, and files are moved between folders only`);
   const { problem, readOnly } = await watch.look(root);
   const against = problem ?? (changes && readOnly ? 'it is read-only' : null);
   if (against !== null) throw new StageFailure('storage_full', `storage ${id}: ${against}`);

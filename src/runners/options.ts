@@ -2,12 +2,18 @@
 import type { Processors } from '../schema/processor.ts';
 import type { Software } from '../schema/runner.ts';
 import type { Stage } from '../schema/stage.ts';
+import type { Bucket } from './bucket.ts';
 import type { ExecutorOptions } from './open-executor.ts';
 
-/** A folder of miner storage that an own runner writes to, under the id the control plane knows it by. What is not said its sectorstore.json says. */
+/** A folder or bucket of miner storage that an own runner writes to, under the id the control plane knows it by. What is not said its sectorstore.json says. */
 export type StorageRoot = {
   readonly id: string;
+  /** `s3://NAME/PREFIX` of a bucket. */
   readonly path: string;
+  /** Where the path is a bucket: that one, opened. */
+  readonly bucket?: Bucket | undefined;
+  /** Most that a bucket may hold; without it as much as anybody likes. */
+  readonly maxBytes?: number | undefined;
   /** Its free space counts so many times; 0: nothing is put there. */
   readonly weight?: number | undefined;
   /** Bytes that are kept free. */

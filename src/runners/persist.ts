@@ -11,6 +11,7 @@ import type { PersistWork, StoredFile } from '../schema/stage.ts';
 import { StageFailure, asFailure, errnoOf } from './failure.ts';
 import { hashFile, readThrough } from './file-hash.ts';
 import type { StorageRoot } from './options.ts';
+import { persistInBucket } from './persist-bucket.ts';
 import type { Progress } from './progress.ts';
 import { type Draft, draftOf, dropDrafts, makeStoredFolder, placeDrafts } from './stored-drafts.ts';
 import type { StorageWatch } from './storage-paths.ts';
@@ -25,7 +26,7 @@ export type PersistRun = {
   readonly workDir: string;
   readonly roots: readonly StorageRoot[];
   readonly watch: StorageWatch;
-  readonly progress: Pick<Progress, 'note'>;
+  readonly progress: Pick<Progress, 'note'> & Partial<Pick<Progress, 'moved'>>;
   readonly signal: AbortSignal;
 };
 
@@ -42,6 +43,10 @@ export async function persist(run: PersistRun): Promise<Record<string, unknown>>
   const paths = [...work.files.map(({ path }) => path), work.sectorJson.path];
   const sizeBytes = grant.inputs.reduce((sum, input) => sum + Number(input.sizeBytes), 0);
   const root = work.storage === null ? await rootForSector(watch, run.roots, paths, sizeBytes) : await namedRoot(run.roots, work.storage);
+  if (root.bucket !== undefined) {
+    await checkRoom(watch, root, sizeBytes);
+    return persistInBucket(run, root, root.bucket);
+  }
   for (const path of paths) await checkFolder(root, path);
   await checkRoom(watch, root, sizeBytes);
   const drafts = paths.map((path) => {

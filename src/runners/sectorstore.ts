@@ -10,7 +10,11 @@ export async function readSectorStore(path: string): Promise<SectorStore | undef
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   });
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parsedSectorStore(text);
+}
+
+/** Its content. Throws what is wrong with it. */
+export function parsedSectorStore(text: string): SectorStore {
   try {
     return SectorStore.parse(JSON.parse(text));
   } catch {

@@ -3,15 +3,23 @@ import { access, constants, mkdir, open, readFile, readdir, rename, stat, statfs
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { StoragePath } from '../schema/miner-storage.ts';
+import { SealpoolError } from '../schema/problem.ts';
 import { META_FILE, storeRefusal } from '../schema/sector-store.ts';
+import type { Bucket } from './bucket.ts';
 import { errnoOf } from './failure.ts';
 import type { AgentOptions, StorageRoot } from './options.ts';
-import { readSectorStore } from './sectorstore.ts';
+import { parsedSectorStore, readSectorStore } from './sectorstore.ts';
 
 /** A disk that does not answer for so long (a dead network mount) counts as away. */
 const ANSWERS_WITHIN_MS = 5_000;
 /** Adding up a whole path is dear: it is done this often, where sectorstore.json has a limit. */
 const USED_EVERY_MS = 60_000;
+/** What a bucket without a limit counts as: 1 PiB. */
+const UNLIMITED_BYTES = 2 ** 50;
+/** A sectorstore.json is shorter. */
+const META_BYTES = 64 * 1024;
+const NO_POST =
+  'lotus-miner does no Window PoSt from it by itself; mount it there as well, or let damocles or your own software prove (see Miner storage in docs/operating.md)';
 /** In DATA: the sectorstore.json ID that each path was first seen with. */
 const SEEN_FILE = 'storage-seen.json';
 
@@ -20,7 +28,11 @@ const Seen = z.record(z.string(), z.string());
 /** One path that is away is told of and waited for; with none there at all the configuration is wrong. */
 export async function checkStorage({ storage, log }: Pick<AgentOptions, 'storage' | 'log'>): Promise<void> {
   const away = [];
-  for (const root of storage) if (!(await stat(root.path).catch(() => undefined))?.isDirectory()) away.push(root);
+  for (const root of storage)
+    if (root.bucket === undefined && !(await stat(root.path).catch(() => undefined))?.isDirectory()) away.push(root);
+  for (const { id, path, bucket } of storage) {
+    if (bucket !== undefined) log('warn', `storage ${id} is a bucket (${path}): ${NO_POST}`);
+  }
   for (const { id, path } of away) {
     const message = `storage ${id}: ${path} is not a folder; make or mount it`;
     if (away.length === storage.length) throw new Error(`${message}, then start the runner again`);
@@ -65,6 +77,7 @@ export class StorageWatch {
 
   async #look(root: StorageRoot): Promise<StoragePath> {
     try {
+      if (root.bucket !== undefined) return await this.#lookAt(root, root.bucket);
       if (!(await stat(root.path)).isDirectory()) return told(root, undefined, { problem: `${root.path} is no folder` });
       const store = await readSectorStore(root.path);
       const away = await this.#isAway(root, store?.ID);
@@ -78,10 +91,23 @@ export class StorageWatch {
       const readOnly = root.readOnly === true || !(await isWritable(root.path));
       return told(root, store, { ...space, readOnly });
     } catch (error) {
+      if (error instanceof SealpoolError) return told(root, undefined, { problem: error.message });
       const code = errnoOf(error);
       const how = code === 'ENOENT' ? 'is not there; mount it, or make the folder again' : `cannot be read (${code ?? String(error)})`;
       return told(root, undefined, { problem: `${root.path} ${how}` });
     }
+  }
+
+  /** A bucket has no end of its own: it counts as large unless somebody limits it. */
+  async #lookAt(root: StorageRoot, bucket: Bucket): Promise<StoragePath> {
+    const text = await bucket.readText(META_FILE, META_BYTES);
+    const store = text === undefined ? undefined : parsedSectorStore(text);
+    const away = await this.#isAway(root, store?.ID);
+    if (away !== undefined) return told(root, store, { problem: away });
+    const limits = [root.maxBytes, store?.MaxStorage].filter((most) => most !== undefined && most > 0) as number[];
+    const totalBytes = limits.length === 0 ? UNLIMITED_BYTES : Math.min(...limits);
+    const freeBytes = limits.length === 0 ? totalBytes : Math.max(0, totalBytes - (await this.#usedIn(root)));
+    return told(root, store, { freeBytes, totalBytes, problem: store && storeRefusal(store) });
   }
 
   /** An empty mount point looks like a path with much room: one that had a sectorstore.json has to have it still. */
@@ -107,11 +133,11 @@ export class StorageWatch {
     return undefined;
   }
 
-  #whyLate({ id }: StorageRoot): string {
+  #whyLate({ id, bucket }: StorageRoot): string {
     const counts = this.#adding.has(id) && !this.#used.has(id);
     return counts
-      ? `is being added up, since its ${META_FILE} limits it (MaxStorage); it is used once that is over`
-      : 'does not answer; look at its disk or mount';
+      ? `is being added up, since ${bucket === undefined ? `its ${META_FILE} limits it (MaxStorage)` : 'it is limited'}; it is used once that is over`
+      : `does not answer; look at its ${bucket === undefined ? 'disk or mount' : 'endpoint and the network to it'}`;
   }
 
   /** What was counted last; counting again, which may take minutes, goes on beside. */
@@ -128,7 +154,7 @@ export class StorageWatch {
 
   async #add(root: StorageRoot): Promise<number> {
     try {
-      const bytes = await usedBelow(root.path);
+      const bytes = await (root.bucket === undefined ? usedBelow(root.path) : root.bucket.usedBytes());
       this.#used.set(root.id, { atMs: performance.now(), bytes });
       return bytes;
     } finally {
@@ -141,7 +167,7 @@ export class StorageWatch {
 function told(
   root: StorageRoot,
   store: Awaited<ReturnType<typeof readSectorStore>>,
-  now: Partial<Pick<StoragePath, 'problem' | 'freeBytes' | 'totalBytes' | 'readOnly'>>,
+  now: { readonly problem?: string | undefined } & Partial<Pick<StoragePath, 'freeBytes' | 'totalBytes' | 'readOnly'>>,
 ): StoragePath {
   return {
     id: root.id,

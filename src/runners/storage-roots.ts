@@ -5,20 +5,26 @@ import { StageFailure, errnoOf } from './failure.ts';
 import { type Standing, type StoragePath, choosePath, refusalOf } from '../schema/miner-storage.ts';
 import type { StorageRoot } from './options.ts';
 import type { StorageWatch } from './storage-paths.ts';
+import { inBucket } from './stored-objects.ts';
 
 const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 /** Where a root keeps files of sectors, each below the sector's name. */
 const FOLDERS = ['sealed', 'cache', 'update', 'update-cache', 'unsealed'] as const;
 
-/** The file below a root. Throws `bad_request` for anything but plain segments: no `..`, nothing absolute. */
+/** The file below a root. Throws `bad_request` as `plainPath` does. */
 export function storedFilePath(root: StorageRoot, path: string): string {
+  return join(root.path, plainPath(path));
+}
+
+/** The path itself, which is the key below a bucket's prefix, too. Throws `bad_request` for anything but plain segments: no `..`, nothing absolute. */
+export function plainPath(path: string): string {
   if (path.length > 400 || !path.split('/').every((segment) => SEGMENT.test(segment) && !segment.includes('..'))) {
     throw new StageFailure(
       'bad_request',
       `${JSON.stringify(path.slice(0, 80))} is not a path below miner storage; the control plane and this runner disagree, update the older one`,
     );
   }
-  return join(root.path, path);
+  return path;
 }
 
 /** The root of this id. Throws `storage_full` when its disk is not there: then the job waits, and its files count as neither lost nor damaged. */
@@ -30,7 +36,8 @@ export async function namedRoot(roots: readonly StorageRoot[], id: string): Prom
       `this runner has no storage ${JSON.stringify(id)}; start it with --storage ${id}=PATH, or let the runner that has it do this`,
     );
   }
-  if (!(await stat(root.path).catch(() => undefined))?.isDirectory()) {
+  // Of a bucket the first call tells.
+  if (root.bucket === undefined && !(await stat(root.path).catch(() => undefined))?.isDirectory()) {
     throw new StageFailure('storage_full', `storage ${id} cannot be reached at ${root.path}; mount it, or make the folder again`);
   }
   return root;
@@ -54,8 +61,7 @@ export async function rootForSector(
     standing.push([path, { reservedBytes: 0, cordoned: false }]);
     if (path.problem !== null) continue;
     let present = 0;
-    for (const sector of sectors)
-      for (const folder of FOLDERS) if (await holdsFiles(storedFilePath(root, `${folder}/${sector}`))) present++;
+    for (const sector of sectors) for (const folder of FOLDERS) if (await holdsFiles(root, `${folder}/${sector}`)) present++;
     if (present > (preferred?.present ?? 0)) preferred = { id: root.id, present };
   }
   const miner = /^s-(t0[0-9]+)-/.exec([...sectors][0] ?? '')?.[1] ?? null;
@@ -112,7 +118,11 @@ async function isInside(root: StorageRoot, real: string): Promise<boolean> {
 }
 
 /** A file, or a folder with a file in it; drafts do not count. */
-async function holdsFiles(path: string): Promise<boolean> {
+async function holdsFiles(root: StorageRoot, stored: string): Promise<boolean> {
+  const path = storedFilePath(root, stored);
+  const { bucket } = root;
+  if (bucket !== undefined)
+    return inBucket(root, async () => (await bucket.find(stored)) !== undefined || (await bucket.holds(`${stored}/`)));
   const found = await stat(path).catch(ifAbsent);
   if (found === undefined || found.isFile()) return found !== undefined;
   return (await readdir(path)).some((name) => !name.startsWith('.'));

@@ -1,5 +1,4 @@
 /** Reads stored files against their hashes in the background, one sector after another and no faster than it was told. */
-import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StoredFile } from '../schema/stage.ts';
 import type { StoredCheck, StoredCheckAnswer } from '../schema/stored-check.ts';
@@ -7,8 +6,9 @@ import { Errands } from './errands.ts';
 import { StageFailure, errnoOf } from './failure.ts';
 import { readThrough } from './file-hash.ts';
 import type { StorageRoot } from './options.ts';
-import { findStored, namedRoot } from './storage-roots.ts';
+import { namedRoot } from './storage-roots.ts';
 import type { StorageWatch } from './storage-paths.ts';
+import { type StoredReader, openStored } from './stored-files.ts';
 
 /** Checks of one agent. */
 export class StoredChecks extends Errands<StoredCheck, StoredCheckAnswer> {
@@ -49,15 +49,14 @@ async function wrongWith(
   bytesPerS: number,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  let handle: FileHandle | undefined;
+  let stored: StoredReader | undefined;
   try {
-    const stored = await findStored(root, path);
+    stored = await openStored(root, path, signal);
     if (stored === undefined) return 'it is not there';
     if (String(stored.sizeBytes) !== sizeBytes) return `it has ${stored.sizeBytes} bytes and not ${sizeBytes}`;
-    handle = await open(stored.path, 'r');
     const startedMs = performance.now();
     let read = 0;
-    const found = await readThrough(handle, signal, async ({ length }) => {
+    const found = await readThrough(stored, signal, async ({ length }) => {
       read += length;
       const aheadMs = (read / bytesPerS) * 1_000 - (performance.now() - startedMs);
       if (aheadMs > 1) await sleep(aheadMs, undefined, { signal });
@@ -65,9 +64,11 @@ async function wrongWith(
     return found.hash === hash ? undefined : `it has hash ${found.hash} and not ${hash}`;
   } catch (error) {
     signal.throwIfAborted();
+    // A bucket that does not answer says nothing of its files.
+    if (error instanceof StageFailure && error.code === 'storage_full') throw error;
     if (error instanceof StageFailure) return error.message;
     return `it cannot be read (${errnoOf(error) ?? String(error)})`;
   } finally {
-    await handle?.close();
+    await stored?.close();
   }
 }

@@ -3,8 +3,9 @@ import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { errnoOf } from './failure.ts';
-import type { AgentOptions, Log } from './options.ts';
+import type { AgentOptions, Log, StorageRoot } from './options.ts';
 import { DRAFTS_FILE } from './persist.ts';
+import { dropBucketDrafts } from './persist-bucket.ts';
 import { killMarked, startTicks } from './processes.ts';
 
 const SWEEP_MS = 10 * 60_000;
@@ -35,11 +36,14 @@ export async function dropWorkFolder(folder: string): Promise<void> {
 }
 
 /** Ends processes and removes files of an agent that died; call it with the lock held. */
-export async function clearLeftovers(dataDir: string, log: Log): Promise<void> {
+export async function clearLeftovers(dataDir: string, log: Log, storage: readonly StorageRoot[] = []): Promise<void> {
   await mkdir(work(dataDir), { recursive: true });
   const killed = await killMarked(work(dataDir));
   const folders = await readdir(work(dataDir));
-  for (const name of folders) await clear(join(work(dataDir), name));
+  for (const name of folders) {
+    await dropBucketDrafts(join(work(dataDir), name), storage, log);
+    await clear(join(work(dataDir), name));
+  }
   if (killed > 0 || folders.length > 0) log('warn', 'cleared what an agent before this one left', { processes: killed, attempts: folders });
 }
 

@@ -4,7 +4,7 @@
  * the old files go. Each step is written down before it is asked for and may be asked for again, so that a crash anywhere loses nothing.
  */
 import type { MinerId } from '../schema/ids.ts';
-import { type Choice, choosePath } from '../schema/miner-storage.ts';
+import { type Choice, choosePath, isBucket } from '../schema/miner-storage.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { StoredMove, StoredMoveAnswer } from '../schema/stored-move.ts';
@@ -32,6 +32,13 @@ export function drain(ctx: Context, storage: string, who: Who, force: boolean): 
       'conflict',
       'nobody_to_tell',
       'nobody who does Window PoSt would be told that the files are elsewhere; set storage.declare, or drain with force and see to it yourself before the next deadline',
+    );
+  }
+  if (ctx.tx.storagePaths().some(({ path }) => path.id === storage && isBucket(path.path))) {
+    throw new SealpoolError(
+      'conflict',
+      'bucket_not_drained',
+      `storage ${storage} is a bucket, and files are moved between folders only; cordon it to keep new sectors out, or copy its objects with a tool for buckets and name the new place under the same id in runner.storage`,
     );
   }
   setCordoned(ctx, storage, true, who);
@@ -114,8 +121,9 @@ const sizeOf = ({ files }: SectorRecord): number =>
   (files?.files ?? []).reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), BESIDE_BYTES);
 
 function destination(ctx: Context, record: SectorRecord, paths: readonly StoragePathRow[], failed: string | undefined): Choice {
-  const others = paths.filter(({ path }) => path.id !== record.files?.storage).map(({ path }) => path);
-  if (others.length === 0) return { why: 'its runner has no other path' };
+  // Into a bucket only Persist goes.
+  const others = paths.filter(({ path }) => path.id !== record.files?.storage && !isBucket(path.path)).map(({ path }) => path);
+  if (others.length === 0) return { why: `its runner has no other path${paths.length > 1 ? ' that is a folder' : ''}` };
   const standing = standingOf(ctx);
   return choosePath(
     others.map((path) => [path, standing(path.id)]),

@@ -6,6 +6,19 @@ import { printable } from './printable.ts';
 export const STORAGE_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$/;
 export const StorageId = z.string().regex(STORAGE_ID, 'letters, digits and _ . - only, 60 at most');
 
+const BUCKET = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:\/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}){0,8})\/?$/;
+
+/** Whether a path of miner storage is a bucket and not a folder. */
+export function isBucket(path: string): boolean {
+  return path.startsWith('s3://');
+}
+
+/** What `s3://NAME/PREFIX` names; `prefix` is empty or ends in a slash. Undefined: it is written otherwise. */
+export function bucketOf(path: string): { readonly bucket: string; readonly prefix: string } | undefined {
+  const [, bucket, prefix = ''] = BUCKET.exec(path) ?? [];
+  return bucket === undefined || prefix.includes('..') ? undefined : { bucket, prefix: prefix === '' ? '' : `${prefix.slice(1)}/` };
+}
+
 const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const Miners = z.array(z.string().regex(/^[tf]0[0-9]{1,19}$/, 'not the id address of a miner')).max(100);
 /** A path is preferred by its free space times this; 0: nothing is put there, as lotus reads it too. */

@@ -49,6 +49,15 @@ test('nothing is declared in a path that lotus does not know, or that has no sec
   expect(fake.calls).toEqual(['Filecoin.StorageInfo']);
 });
 
+test('of a bucket it is said that lotus reads none by itself', async () => {
+  const { lotus } = await opened();
+  const bucket = { ...sector, root: 's3://sectors/miner', storeId: null };
+  await expect(lotus.declare(bucket)).rejects.toMatchObject({
+    code: 'no_store_id',
+    message: expect.stringContaining('lotus reads no bucket by itself: mount it'),
+  });
+});
+
 test('a declaration that is not found again does not count', async () => {
   const { lotus, fake } = await opened();
   fake.attached.add('id-main');

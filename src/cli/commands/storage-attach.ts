@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { META_FILE, SectorStore } from '../../schema/sector-store.ts';
-import { StorageId } from '../../schema/miner-storage.ts';
+import { StorageId, bucketOf, isBucket } from '../../schema/miner-storage.ts';
 import { MinerId } from '../../schema/ids.ts';
 import { type Command, type Session, UsageError, argument, text, whole } from '../command.ts';
 
@@ -54,7 +54,9 @@ function miners(session: Session, name: string): string[] {
 
 async function attach(session: Session): Promise<void> {
   const { values, positionals, show } = session;
-  const path = resolve(argument(positionals, 0));
+  const named = argument(positionals, 0);
+  if (isBucket(named)) return attachBucket(session, named);
+  const path = resolve(named);
   const id = text(values, 'id') ?? basename(path);
   if (!StorageId.safeParse(id).success) throw new UsageError(`${JSON.stringify(id)} cannot be the id of a storage; give one with --id`);
   const init = values['init'] === true;
@@ -72,6 +74,24 @@ async function attach(session: Session): Promise<void> {
       'Add it to the configuration of the runner on this machine, and start that again:',
       `  [[runner.storage]]\n  id = ${JSON.stringify(id)}\n  path = ${JSON.stringify(path)}`,
       `For Window PoSt by lotus: lotus-miner storage attach ${path}`,
+    ].join('\n'),
+  );
+}
+
+/** Its keys are the runner's alone: nothing is read or written here. */
+function attachBucket({ values, show }: Session, path: string): void {
+  const known = bucketOf(path);
+  if (known === undefined) throw new UsageError(`${JSON.stringify(path)} is no bucket; write s3://NAME or s3://NAME/PREFIX`);
+  if (values['init'] === true)
+    throw new UsageError('a bucket is known to lotus by a folder that it is mounted at: run storage attach --init with that folder');
+  const id = text(values, 'id') ?? (basename(known.prefix) || known.bucket);
+  if (!StorageId.safeParse(id).success) throw new UsageError(`${JSON.stringify(id)} cannot be the id of a storage; give one with --id`);
+  show({ id, path, store: null }, () =>
+    [
+      'Add it to the configuration of one own runner, and start that again:',
+      `  [[runner.storage]]\n  id = ${JSON.stringify(id)}\n  path = ${JSON.stringify(path)}`,
+      '  s3 = { endpoint = "https://…", access_key_file = "/…", secret_key_file = "/…" }',
+      'lotus-miner does no Window PoSt from a bucket by itself; see Miner storage in docs/operating.md for who can.',
     ].join('\n'),
   );
 }

@@ -1,5 +1,6 @@
 /** `sealpool storage …`: miner storage. */
 import type { StorageAnswer, StorageView, StoredSectorView } from '../../api/client.ts';
+import { isBucket } from '../../schema/miner-storage.ts';
 import { type Command, argument } from '../command.ts';
 import { sentOnce } from '../once.ts';
 import { plain, size, table, time } from '../text.ts';
@@ -30,7 +31,7 @@ function storageTable({ items }: { readonly items: readonly StorageView[] }): st
       standing(one),
     ]),
   );
-  return [shown, ...untold(items)].join('\n');
+  return [shown, ...untold(items), ...buckets(items)].join('\n');
 }
 
 /** A line for each storage, which several runners may share, with sectors that may have nobody to prove them. */
@@ -40,6 +41,15 @@ function untold(items: readonly StorageView[]): string[] {
     count === 0
       ? []
       : `warning: nobody who does Window PoSt was told of ${count} finished sectors in ${id}; set storage.declare, then type: sealpool storage declare ${id}`,
+  );
+}
+
+/** Whoever proves from files has to see them as files. */
+function buckets(items: readonly StorageView[]): string[] {
+  const ids = new Set(items.filter(({ path }) => isBucket(path)).map(({ id }) => id));
+  return [...ids].map(
+    (id) =>
+      `note: ${id} is a bucket, from which lotus-miner does no Window PoSt by itself; see Miner storage in docs/operating.md for who can`,
   );
 }
 
