@@ -5,7 +5,7 @@ import { partCount } from '../schema/manifest.ts';
 import type { InputFile } from '../schema/runner.ts';
 import { StageFailure } from './failure.ts';
 import { type Head, type RangeLane, type Receiver, Unframed, getByFetch } from './range-lane.ts';
-import { type TransferOptions, refusal, withRetries, withUrl } from './transfer-errors.ts';
+import { type TransferOptions, refusal, saysMissing, withRetries, withUrl } from './transfer-errors.ts';
 
 /** A part that arrives damaged so often, differently each time, comes over a way that damages everything. */
 const MOST_DAMAGED = 5;
@@ -142,7 +142,7 @@ export class InputParts {
   #refusal(status: number, body: string): Error {
     const { name } = this.#options.input;
     if (status === 412 || status === 416) return this.#differs('it changed or is shorter than promised');
-    if (status !== 404 && status !== 410) return refusal(status, body, `fetching ${name}`);
+    if (!saysMissing(status, body)) return refusal(status, body, `fetching ${name}`);
     const message = `input ${name} is not in the object store (status ${status}); it has to be made again`;
     return new StageFailure('input_missing', message, name);
   }

@@ -111,6 +111,18 @@ test.each([404, 410])('an object that is gone (%s) is named, so that it is made 
   expect(asked).toHaveLength(1);
 });
 
+test.each([
+  ['NoSuchKey', 'input_missing'],
+  ['NoSuchBucket', 'transfer_failed'],
+  // versitygw's, for a key of access that it does not know.
+  ['XAdminUserNotFound', 'transfer_failed'],
+])('404 with %s: %s, since only of the object it says that it is gone', async (s3Code, code) => {
+  const body = `<?xml version="1.0"?><Error><Code>${s3Code}</Code></Error>`;
+  answer = (_request, response) => response.writeHead(404, { 'content-length': body.length }).end(body);
+  await expect(fetchIt({ patienceMs: 60_000 })).rejects.toMatchObject({ code });
+  expect(asked).toHaveLength(1);
+});
+
 test('another object under the URL, found when resuming', async () => {
   answer = (_request, response, time) => (time === 1 ? send(response, WHOLE, 60_000) : response.writeHead(412).end());
   await expect(fetchIt()).rejects.toMatchObject({ code: 'input_differs', input: 'sealed' });
