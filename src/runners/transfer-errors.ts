@@ -17,6 +17,8 @@ export type TransferOptions = {
   readonly onMoved?: ((bytes: number) => void) | undefined;
   /** Where new URLs come from when these end; without it, those given are all there are. */
   readonly urls?: Urls | undefined;
+  /** Threads of a download; by default as many as pay for its size. */
+  readonly threads?: number | undefined;
 };
 
 /** A refusal that another try will not change. */
