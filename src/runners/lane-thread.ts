@@ -66,7 +66,8 @@ export class LaneThread {
         let refused: { readonly error: unknown } | undefined;
         this.#listeners.set(lane, (word) => {
           if (word.kind === 'moved') target.moved(word.bytes, word.sum);
-          else if (word.kind === 'whole') refused === undefined ? resolve() : reject(refused.error);
+          else if (word.kind === 'whole' && refused === undefined) resolve();
+          else if (word.kind === 'whole') reject(refused?.error);
           else if (word.kind === 'refused') reject(target.refuse(word.status, word.body));
           // The thread is told to end it, and says when it has: only then does it write no more.
           else if (word.kind === 'failed') reject(refused === undefined ? errorOf(word.error) : refused.error);
