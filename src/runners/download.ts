@@ -20,7 +20,10 @@ import type { TransferOptions } from './transfer-errors.ts';
 const LANES = 4;
 /** Of files without a manifest. */
 const PART_BYTES = 64 * 2 ** 20;
-/** Threads of lanes over TLS, which fills a core, and files from this size on, which are worth starting them. Without TLS they cost more CPU and gain nothing. */
+/**
+ * Threads of lanes over TLS, which fills a core, and the least file that is worth starting them. Without TLS they gain nothing and
+ * cost CPU (bench/transfer).
+ */
 const THREADS = 2;
 const THREADS_FROM_BYTES = 256 * 2 ** 20;
 /** A connection that gives no byte for so long is broken off and resumed. */
@@ -83,8 +86,12 @@ async function fetchParts(
   journal?: DownloadJournal,
 ): Promise<void> {
   const missing = Array.from({ length: parts.count }, (_, at) => at).filter((at) => !have.has(at));
+  if (missing.length === 0) return;
   const threads = Array.from({ length: options.threads ?? threadsFor(input) }, () => new LaneThread(STALL_MS));
-  const idle = Array.from({ length: LANES }, (_, at) => threads[at % threads.length]?.lane() ?? laneHere(STALL_MS));
+  const idle = Array.from(
+    { length: Math.min(LANES, missing.length) },
+    (_, at) => threads[at % threads.length]?.lane() ?? laneHere(STALL_MS),
+  );
   try {
     await inLanes(missing, LANES, options.signal, async (at, signal) => {
       const lane = idle.shift() as Lane;
