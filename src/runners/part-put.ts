@@ -53,7 +53,7 @@ export async function putPart(
         await Promise.race([pause(hearMs, heard.signal), answered.catch(() => undefined)]);
         heard.abort();
       }
-      if (!over) await write(bytes.subarray(first));
+      if (!over && bytes.length > first) await write(bytes.subarray(first));
     }
     if (!over) request.end();
     const answer = await answered;
