@@ -1,14 +1,15 @@
 /**
- * A file through signed URLs, up and down with verification, beside rclone, curl and the disk in the same run: MB/s, CPU seconds
- * per GiB, memory. Prints a table in Markdown. `README.md` says what each row is.
+ * A file through signed URLs, up and down with verification, beside rclone, curl and the disk in the same run, in turn: MB/s, CPU
+ * seconds per GiB, memory. Prints a table in Markdown. `README.md` says what each row is.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { S3Objects } from '../../src/objects/s3.ts';
+import type { Manifest } from '../../src/schema/manifest.ts';
 import type { InputFile, OutputSlot } from '../../src/schema/runner.ts';
 import {
   ACCESS_KEY,
@@ -23,12 +24,14 @@ import {
   startVersitygw,
 } from '../../test/objects/s3-servers.ts';
 import type { Took } from './client.ts';
+import { Rows } from './rows.ts';
 import { type Timed, timed } from './timed.ts';
 
 const { values } = parseArgs({
   options: {
     mib: { type: 'string', default: '2048' },
     'part-mib': { type: 'string', default: '64' },
+    rounds: { type: 'string', default: '3' },
     servers: { type: 'string', default: 'versitygw,versitygw-tls,seaweedfs' },
     folder: { type: 'string', default: tmpdir() },
   },
@@ -38,19 +41,18 @@ const PART_BYTES = Number(values['part-mib']) * 2 ** 20;
 const HOUR_MS = 3_600_000;
 const CHUNK_BYTES = 2 ** 22;
 
-type Row = { readonly what: string; readonly took: Timed; readonly inside?: Took };
-const rows: Row[] = [];
+const rows = new Rows(SIZE_BYTES);
 const folder = mkdtempSync(join(values.folder, 'bench-transfer-'));
 const file = join(folder, 'file');
 const target = join(folder, 'fetched');
 
-function note(what: string, took: Timed, inside?: Took): void {
-  rows.push({ what, took, ...(inside === undefined ? {} : { inside }) });
-  process.stderr.write(`${what}: ${mbPerS(took.seconds)} MB/s, ${perGib(took.cpuSeconds)} CPU s/GiB, load ${loadavg()[0]?.toFixed(1)}\n`);
+/** Runs one row. What the one before it left to be written is written first, so that nobody pays for another. */
+async function row(what: string, run: () => Promise<{ took: Timed; inside?: Took }>): Promise<Took | undefined> {
+  execFileSync('sync', ['-f', folder]);
+  const { took, inside } = await run();
+  rows.add(what, took, inside);
+  return inside;
 }
-
-const mbPerS = (seconds: number): string => (SIZE_BYTES / 1e6 / seconds).toFixed(0);
-const perGib = (cpuSeconds: number): string => ((cpuSeconds / SIZE_BYTES) * 2 ** 30).toFixed(2);
 
 /** Random bytes; answers their hash. */
 function fill(): string {
@@ -87,21 +89,7 @@ async function against(name: string, server: S3Server, hash: string, tls: TlsFil
     credentials: async () => ({ accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY }),
   };
   const store = new S3Objects({ ...options, partSizeBytes: PART_BYTES });
-  const { uploadId, partSizeBytes, partUrls, checksum = 'crc32' } = await store.createUpload('ours', SIZE_BYTES, HOUR_MS, true);
-  const slot: OutputSlot = {
-    name: 'sealed',
-    maxSizeBytes: String(SIZE_BYTES),
-    partSizeBytes,
-    partUrls: [...partUrls],
-    checksum,
-    required: true,
-  };
-  const up = await ours({ kind: 'up', slot, path: file, sizeBytes: SIZE_BYTES });
-  note(`${name}: up, ours`, up.took, up.inside);
-  const { uploaded } = up.inside;
-  if (uploaded === undefined) throw new Error('the client did not say what it sent');
-  await store.completeUpload('ours', uploadId, uploaded.parts, SIZE_BYTES);
-
+  const whole = new S3Objects({ ...options, partSizeBytes: SIZE_BYTES });
   const env = {
     RCLONE_CONFIG: '/dev/null',
     RCLONE_CONFIG_S3_TYPE: 's3',
@@ -113,37 +101,75 @@ async function against(name: string, server: S3Server, hash: string, tls: TlsFil
   };
   const rclone = ['rclone', ...(tls === undefined ? [] : ['--ca-cert', tls.cert]), '--s3-no-check-bucket', 'copyto'];
   const upFlags = ['--s3-upload-concurrency', '4', '--s3-chunk-size', `${values['part-mib']}M`];
-  note(`${name}: up, rclone`, await timed([...rclone, ...upFlags, file, `s3:${BUCKET}/rclone`], { env }));
-
-  const one = new S3Objects({ ...options, partSizeBytes: SIZE_BYTES });
-  const single = await one.createUpload('curl', SIZE_BYTES, HOUR_MS);
-  const curl = ['curl', '-sS', '--fail', ...(tls === undefined ? [] : ['--cacert', tls.cert])];
-  note(`${name}: up, curl (one stream)`, await timed([...curl, '-T', file, single.partUrls[0] as string]));
-  await one.abortUpload('curl', single.uploadId);
-
-  const url = await store.getUrl('ours', HOUR_MS);
-  const input: InputFile = { name: 'sealed', url, sizeBytes: String(SIZE_BYTES), hash, manifest: uploaded.manifest };
-  const down = await ours({ kind: 'down', input, path: target });
-  compare('ours');
-  note(`${name}: down, ours`, down.took, down.inside);
   const downFlags = ['--multi-thread-streams', '4', '--multi-thread-cutoff', '64M'];
-  // Its own upload, whose MD5 it keeps in the metadata: it verifies as well.
-  const fetched = await timed([...rclone, ...downFlags, `s3:${BUCKET}/rclone`, target], { env });
-  compare('rclone');
-  note(`${name}: down, rclone`, fetched);
-  const plain = await timed([...curl, '-o', target, url]);
-  compare('curl');
-  note(`${name}: down, curl (one stream, unverified)`, plain);
+  const curl = ['curl', '-sS', '--fail', ...(tls === undefined ? [] : ['--cacert', tls.cert])];
+  let manifest: Manifest | undefined;
+
+  const upOurs = async (): Promise<void> => {
+    await store.delete('ours');
+    const { uploadId, partSizeBytes, partUrls, checksum = 'crc32' } = await store.createUpload('ours', SIZE_BYTES, HOUR_MS, true);
+    const slot: OutputSlot = {
+      name: 'sealed',
+      maxSizeBytes: String(SIZE_BYTES),
+      partSizeBytes,
+      partUrls: [...partUrls],
+      checksum,
+      required: true,
+    };
+    const inside = await row(`${name}: up, ours`, () => ours({ kind: 'up', slot, path: file, sizeBytes: SIZE_BYTES }));
+    if (inside?.uploaded === undefined) throw new Error('the client did not say what it sent');
+    manifest = inside.uploaded.manifest;
+    await store.completeUpload('ours', uploadId, inside.uploaded.parts, SIZE_BYTES);
+  };
+  const upRclone = async (): Promise<void> => {
+    await store.delete('rclone');
+    await row(`${name}: up, rclone`, async () => ({ took: await timed([...rclone, ...upFlags, file, `s3:${BUCKET}/rclone`], { env }) }));
+  };
+  const upCurl = async (): Promise<void> => {
+    const { uploadId, partUrls } = await whole.createUpload('curl', SIZE_BYTES, HOUR_MS);
+    await row(`${name}: up, curl (one stream)`, async () => ({ took: await timed([...curl, '-T', file, partUrls[0] as string]) }));
+    await whole.abortUpload('curl', uploadId);
+  };
+  const downOurs = async (): Promise<void> => {
+    const url = await store.getUrl('ours', HOUR_MS);
+    const input: InputFile = { name: 'sealed', url, sizeBytes: String(SIZE_BYTES), hash, ...(manifest === undefined ? {} : { manifest }) };
+    await row(`${name}: down, ours`, () => ours({ kind: 'down', input, path: target }));
+    compare('ours');
+  };
+  // Its own upload, whose MD5 it keeps in the metadata and compares, unless told not to, with the file that it fetched.
+  const downRclone = async (what: string, flags: readonly string[]): Promise<void> => {
+    const command = [...rclone, ...downFlags, ...flags, `s3:${BUCKET}/rclone`, target];
+    await row(`${name}: down, ${what}`, async () => ({ took: await timed(command, { env }) }));
+    compare('rclone');
+  };
+  const downCurl = async (): Promise<void> => {
+    const url = await store.getUrl('ours', HOUR_MS);
+    await row(`${name}: down, curl (one stream), unverified`, async () => ({ took: await timed([...curl, '-o', target, url]) }));
+    compare('curl');
+  };
+  await inTurn([upOurs, upRclone, upCurl]);
+  const unverified = (): Promise<void> => downRclone('rclone, unverified', ['--ignore-checksum']);
+  await inTurn([downOurs, () => downRclone('rclone', []), downCurl, unverified]);
   for (const key of ['ours', 'rclone']) await store.delete(key);
   store.close();
-  one.close();
+  whole.close();
+}
+
+/** Each once a round, and the next round begins with another. */
+async function inTurn(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const at of steps.keys()) await steps[(at + round) % steps.length]?.();
+  }
 }
 
 async function disk(): Promise<void> {
-  note('disk: cp', await timed(['cp', '--reflink=never', '--sparse=never', file, target]));
-  rmSync(target);
-  note('disk: dd with fdatasync', await timed(['dd', `if=${file}`, `of=${target}`, 'bs=1M', 'conv=fdatasync']));
-  rmSync(target);
+  for (let round = 0; round < Number(values.rounds); round++) {
+    await row('disk: cp', async () => ({ took: await timed(['cp', '--reflink=never', '--sparse=never', file, target]) }));
+    rmSync(target);
+    const dd = ['dd', `if=${file}`, `of=${target}`, 'bs=1M', 'conv=fdatasync'];
+    await row('disk: dd with fdatasync', async () => ({ took: await timed(dd) }));
+    rmSync(target);
+  }
 }
 
 function certificate(): TlsFiles {
@@ -156,29 +182,8 @@ function certificate(): TlsFiles {
   return tls;
 }
 
-function print(loads: readonly string[]): void {
-  const [cpu] = cpus();
-  const lines = rows.map(({ what, took, inside }) => {
-    const alone = inside === undefined ? '' : mbPerS(inside.seconds);
-    const cpuAlone = inside === undefined ? '' : perGib(inside.cpuSeconds);
-    const memory = inside === undefined ? '' : `${(inside.peakBytes / 2 ** 20).toFixed(0)} MiB`;
-    return `| ${what} | ${mbPerS(took.seconds)} | ${alone} | ${perGib(took.cpuSeconds)} | ${cpuAlone} | ${memory} |`;
-  });
-  process.stdout.write(
-    [
-      `${values.mib} MiB in parts of ${values['part-mib']} MiB; ${cpus().length} × ${cpu?.model}, Node ${process.version}, load ${loads.join(' → ')}`,
-      '',
-      '| what | MB/s | without its start | CPU s/GiB | without its start | memory |',
-      '|---|---|---|---|---|---|',
-      ...lines,
-      '',
-    ].join('\n'),
-  );
-}
-
 /** Certificates that Node trusts are read at its start. */
 async function measure(tls: TlsFiles): Promise<void> {
-  const before = loadavg()[0]?.toFixed(1) ?? '';
   const hash = fill();
   await disk();
   const starters: Record<string, [has: boolean, start: () => Promise<S3Server>, tls?: TlsFiles]> = {
@@ -196,7 +201,7 @@ async function measure(tls: TlsFiles): Promise<void> {
       await server.close();
     }
   }
-  print([before, loadavg()[0]?.toFixed(1) ?? '']);
+  process.stdout.write(rows.table(`${values.mib} MiB in parts of ${values['part-mib']} MiB, ${values.rounds} rounds`));
 }
 
 try {

@@ -3,6 +3,7 @@
  * and gives it other software when it asks for that; without words it is that agent. All else comes from the environment.
  */
 import { resolve } from 'node:path';
+import { isLaneThread } from '../runners/lane-thread.ts';
 import { loadConfig } from './config.ts';
 import { UPGRADE_EXIT, launch } from './launch.ts';
 import { runner } from './runner.ts';
@@ -21,4 +22,5 @@ async function main([word, prover]: readonly string[]): Promise<number> {
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+// The threads of a download are started from this file as well.
+if (!isLaneThread()) process.exitCode = await main(process.argv.slice(2));

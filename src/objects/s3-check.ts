@@ -1,8 +1,8 @@
 /** Whether a bucket can be what the control plane needs: looked at once at the start, so that a wrong setting is told then and not by a stage hours later. */
 import { randomBytes } from 'node:crypto';
-import { DeleteObjectCommand, HeadBucketCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { SealpoolError } from '../schema/problem.ts';
-import { failureOf, isTaken } from './s3-errors.ts';
+import { failureOf, isRefusal, isTaken } from './s3-errors.ts';
 import { type S3Options, clientOf, limited } from './s3-options.ts';
 
 const CHECK_MS = 10_000;
@@ -16,7 +16,8 @@ export async function checkBucket(options: S3Options, onAway: (sentence: string)
   const { bucket, endpoint } = options;
   const address = { Bucket: bucket, Key: `${options.prefix}probes/${randomBytes(8).toString('hex')}` };
   try {
-    await client.send(new HeadBucketCommand({ Bucket: bucket }), limited(CHECK_MS));
+    // A HEAD would be answered without the reason.
+    await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: address.Key, MaxKeys: 1 }), limited(CHECK_MS));
     if (await replacesObjects(client, address)) {
       throw refuse(
         `the S3 endpoint ${endpoint} replaces an object although If-None-Match forbids it; sealed files must never change, use an endpoint that knows conditional writes`,
@@ -30,12 +31,12 @@ export async function checkBucket(options: S3Options, onAway: (sentence: string)
       onAway(`the S3 endpoint ${endpoint} does not answer as it should (${told}); stages wait until it does`);
       return;
     }
-    if (status === 404) throw refuse(`there is no bucket ${bucket} at ${endpoint}; make it, or set objects.s3.bucket to one that is there`);
-    if (status === 403 || status === 401) {
+    if (isRefusal(error)) {
       throw refuse(
         `the S3 endpoint ${endpoint} refuses to let these keys read and write bucket ${bucket} (${told}); check objects.s3.access_key and secret_key, what they may do there, objects.s3.region and the clock`,
       );
     }
+    if (status === 404) throw refuse(`there is no bucket ${bucket} at ${endpoint}; make it, or set objects.s3.bucket to one that is there`);
     throw refuse(`the S3 endpoint ${endpoint} refuses bucket ${bucket} (${told}); check the keys objects.s3.…`);
   } finally {
     client.destroy();

@@ -16,6 +16,8 @@ const REFUSED: ReadonlySet<string> = new Set([
   'RequestTimeTooSkewed',
   'ExpiredToken',
   'AllAccessDisabled',
+  // versitygw's, with status 404.
+  'XAdminUserNotFound',
 ]);
 
 /** The name the endpoint gave its refusal, or that of the system call that failed. */
@@ -29,15 +31,21 @@ export function failureOf(error: unknown): S3Failure {
   return { name: word(told), status: meta?.httpStatusCode, requestId: meta?.requestId === undefined ? undefined : word(meta.requestId) };
 }
 
+/** Whether it does not let these keys do that. */
+export function isRefusal(error: unknown): boolean {
+  const { name, status } = failureOf(error);
+  return status === 401 || status === 403 || REFUSED.has(name);
+}
+
 /** Whether the upload is unknown there: completed, aborted, or never opened. */
 export function isNoSuchUpload(error: unknown): boolean {
   return failureOf(error).name === 'NoSuchUpload';
 }
 
-/** Whether there is no such object. A missing bucket is no answer about an object. */
+/** Whether there is no such object. A missing bucket is no answer about an object; only to a HEAD it looks like one. */
 export function isNoSuchObject(error: unknown): boolean {
   const { name, status } = failureOf(error);
-  return status === 404 && name !== 'NoSuchBucket' && name !== 'NoSuchUpload';
+  return status === 404 && name !== 'NoSuchBucket' && name !== 'NoSuchUpload' && !isRefusal(error);
 }
 
 /** Whether somebody else's object, or one being made at the same moment, stands under the key. */
@@ -66,7 +74,7 @@ export function s3Error(error: unknown, doing: string): SealpoolError {
       `the S3 endpoint knows no such bucket (${about}, ${doing}); make it, or set objects.s3.bucket to one that is there`,
     );
   }
-  if (status === 401 || status === 403 || REFUSED.has(name)) {
+  if (isRefusal(error)) {
     return new SealpoolError(
       'unavailable',
       'object_store_refused',

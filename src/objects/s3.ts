@@ -10,6 +10,7 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   S3Client,
 } from '@aws-sdk/client-s3';
 import type { ListedObject, ListedUpload, ObjectStore, OpenedUpload, Upload } from '../scheduler/ports.ts';
@@ -179,14 +180,16 @@ export class S3Objects implements ObjectStore {
     return Math.min(ttlMs, this.#options.urlTtlMs ?? ttlMs);
   }
 
-  /** By its full key in the bucket. */
+  /** By its full key in the bucket. An answer to HEAD says nothing but 404: it is about the object only where the bucket is seen. */
   async #find(Key: string): Promise<Found | undefined> {
     try {
       const answer = await this.#client.send(new HeadObjectCommand({ Bucket: this.#options.bucket, Key }), limited(CALL_MS));
       return { sizeBytes: answer.ContentLength ?? 0, mark: answer.Metadata?.[MARK] };
     } catch (error) {
-      if (isNoSuchObject(error)) return undefined;
-      throw s3Error(error, 'looking for an object');
+      if (!isNoSuchObject(error)) throw s3Error(error, 'looking for an object');
+      const seen = new ListObjectsV2Command({ Bucket: this.#options.bucket, Prefix: Key, MaxKeys: 1 });
+      await this.#client.send(seen, limited(CALL_MS)).catch(rethrow('looking for an object'));
+      return undefined;
     }
   }
 }

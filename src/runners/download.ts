@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { sumsOf } from '../schema/manifest.ts';
 import type { InputFile } from '../schema/runner.ts';
@@ -11,13 +12,20 @@ import { DownloadJournal, type Subject, journaledParts, sumOnDisk } from './down
 import { StageFailure, errnoOf } from './failure.ts';
 import { InputParts } from './input-parts.ts';
 import { inLanes } from './lanes.ts';
-import { RangeLane } from './range-lane.ts';
+import { LaneThread } from './lane-thread.ts';
+import { type Lane, laneHere } from './range-sink.ts';
 import type { TransferOptions } from './transfer-errors.ts';
 
 /** Parts under way at a time, each over a connection and with a buffer of its own. */
 const LANES = 4;
 /** Of files without a manifest. */
 const PART_BYTES = 64 * 2 ** 20;
+/**
+ * Threads of lanes over TLS, which fills a core, and the least file that is worth starting them. Without TLS they gain nothing and
+ * cost CPU (bench/transfer).
+ */
+const THREADS = 2;
+const THREADS_FROM_BYTES = 256 * 2 ** 20;
 /** A connection that gives no byte for so long is broken off and resumed. */
 const STALL_MS = 30_000;
 
@@ -46,13 +54,13 @@ export async function download(input: InputFile, path: string, options: Transfer
       // Of a file of one part nothing is kept.
       if (parts.count === 1) {
         await handle.truncate(0);
-        await fetchParts(parts, new Set(), options);
+        await fetchParts(input, parts, new Set(), options);
       } else {
         const resumed = await partsOnDisk(parts, handle, await journaledParts(journal, subject), options.signal);
         if (resumed === undefined) await handle.truncate(0);
         const kept = resumed === undefined ? await DownloadJournal.begin(journal, subject) : await DownloadJournal.reopen(journal);
         try {
-          await fetchParts(parts, resumed ?? new Set(), options, kept);
+          await fetchParts(input, parts, resumed ?? new Set(), options, kept);
         } finally {
           await kept.close();
         }
@@ -71,16 +79,22 @@ export async function download(input: InputFile, path: string, options: Transfer
 }
 
 async function fetchParts(
+  input: InputFile,
   parts: InputParts,
   have: ReadonlySet<number>,
   options: TransferOptions,
   journal?: DownloadJournal,
 ): Promise<void> {
   const missing = Array.from({ length: parts.count }, (_, at) => at).filter((at) => !have.has(at));
-  const idle: RangeLane[] = [];
+  if (missing.length === 0) return;
+  const threads = Array.from({ length: options.threads ?? threadsFor(input) }, () => new LaneThread(STALL_MS));
+  const idle = Array.from(
+    { length: Math.min(LANES, missing.length) },
+    (_, at) => threads[at % threads.length]?.lane() ?? laneHere(STALL_MS),
+  );
   try {
     await inLanes(missing, LANES, options.signal, async (at, signal) => {
-      const lane = idle.pop() ?? new RangeLane(STALL_MS);
+      const lane = idle.shift() as Lane;
       try {
         const sum = await parts.fetch(at, lane, { ...options, signal });
         await journal?.add(at, sum);
@@ -90,7 +104,13 @@ async function fetchParts(
     });
   } finally {
     for (const lane of idle) lane.close();
+    await Promise.all(threads.map((thread) => thread.close()));
   }
+}
+
+function threadsFor({ url, sizeBytes }: InputFile): number {
+  const worth = url.startsWith('https:') && Number(sizeBytes) >= THREADS_FROM_BYTES && availableParallelism() > 1;
+  return worth ? THREADS : 0;
 }
 
 /** Parts of the journal that are on the disk as it says, and as the manifest says; undefined without a journal. */

@@ -1,11 +1,11 @@
 /** The parts of one input: asks for a range, writes what comes where it belongs, and checks it. */
 import type { FileHandle } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
 import { partCount } from '../schema/manifest.ts';
 import type { InputFile } from '../schema/runner.ts';
 import { StageFailure } from './failure.ts';
-import { type Head, type RangeLane, type Receiver, Unframed, getByFetch } from './range-lane.ts';
-import { type TransferOptions, refusal, withRetries, withUrl } from './transfer-errors.ts';
+import { type Head, Unframed, getByFetch } from './range-lane.ts';
+import { Enough, type Lane, type Target, intoSink } from './range-sink.ts';
+import { type TransferOptions, refusal, saysMissing, withRetries, withUrl } from './transfer-errors.ts';
 
 /** A part that arrives damaged so often, differently each time, comes over a way that damages everything. */
 const MOST_DAMAGED = 5;
@@ -18,9 +18,6 @@ export type InputPartsOptions = {
   readonly partSizeBytes: number;
   readonly stallMs: number;
 };
-
-/** A server without ranges sends on after what was asked for. */
-class Enough extends Error {}
 
 export class InputParts {
   readonly count: number;
@@ -44,7 +41,7 @@ export class InputParts {
   }
 
   /** Fetches part `at`, going on inside it after a break; answers its CRC-32. */
-  async fetch(at: number, lane: RangeLane, options: TransferOptions): Promise<number> {
+  async fetch(at: number, lane: Lane, options: TransferOptions): Promise<number> {
     const { input } = this.#options;
     const { sizeBytes, wanted } = this.part(at);
     const got = { bytes: 0, sum: 0 };
@@ -82,7 +79,7 @@ export class InputParts {
     url: string,
     at: number,
     got: { bytes: number; sum: number },
-    by: { lane: RangeLane; signal: AbortSignal; moved: (bytes: number) => void },
+    by: { lane: Lane; signal: AbortSignal; moved: (bytes: number) => void },
   ): Promise<void> {
     const { from, sizeBytes } = this.part(at);
     const begin = from + got.bytes;
@@ -90,32 +87,30 @@ export class InputParts {
       ...(sizeBytes === 0 ? {} : { range: `bytes=${begin}-${from + sizeBytes - 1}` }),
       ...(this.#etag === undefined ? {} : { 'if-match': this.#etag }),
     };
-    let skip = 0;
-    const receiver: Receiver = {
+    const target: Target = {
       refuse: (status, body) => this.#refusal(status, body),
-      begin: (head) => {
-        skip = this.#begins(head, begin) ? 0 : begin;
-      },
-      each: async (bytes) => {
-        const skipped = bytes.subarray(skip);
-        skip -= Math.min(skip, bytes.length);
-        const mine = skipped.subarray(0, sizeBytes - got.bytes);
-        if (mine.length < skipped.length && from + sizeBytes === this.#sizeBytes) throw this.#differs('it is longer');
-        // Written while its sum is computed; neither counts before both are done.
-        const written = this.#write(mine, from + got.bytes);
-        const sum = crc32(mine, got.sum);
-        await written;
+      begin: (head) => ({
+        fd: this.#options.handle.fd,
+        at: begin,
+        skipBytes: this.#begins(head, begin) ? 0 : begin,
+        mostBytes: sizeBytes - got.bytes,
+        sum: got.sum,
+      }),
+      moved: (bytes, sum) => {
         got.sum = sum;
-        got.bytes += mine.length;
-        if (mine.length > 0) by.moved(mine.length);
-        if (mine.length < skipped.length) throw new Enough();
+        got.bytes += bytes;
+        by.moved(bytes);
       },
     };
     try {
-      if (this.#unframed) await getByFetch(url, headers, by.signal, receiver, this.#options.stallMs);
-      else await by.lane.get(url, headers, by.signal, receiver);
+      if (this.#unframed) await getByFetch(url, headers, by.signal, intoSink(target), this.#options.stallMs);
+      else await by.lane.get(url, headers, by.signal, target);
     } catch (error) {
-      if (error instanceof Enough) return;
+      if (error instanceof Enough) {
+        // A server without ranges sends on after what was asked for; after the last part there should be nothing.
+        if (from + sizeBytes === this.#sizeBytes) throw this.#differs('it is longer');
+        return;
+      }
       if (error instanceof Unframed) this.#unframed = true;
       throw error;
     }
@@ -142,7 +137,7 @@ export class InputParts {
   #refusal(status: number, body: string): Error {
     const { name } = this.#options.input;
     if (status === 412 || status === 416) return this.#differs('it changed or is shorter than promised');
-    if (status !== 404 && status !== 410) return refusal(status, body, `fetching ${name}`);
+    if (!saysMissing(status, body)) return refusal(status, body, `fetching ${name}`);
     const message = `input ${name} is not in the object store (status ${status}); it has to be made again`;
     return new StageFailure('input_missing', message, name);
   }
@@ -154,10 +149,5 @@ export class InputParts {
       `input ${name} is not the file of ${sizeBytes} bytes that was granted: ${how}; it has to be made again`,
       name,
     );
-  }
-
-  async #write(bytes: Buffer, from: number): Promise<void> {
-    const { handle } = this.#options;
-    for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at, bytes.length - at, from + at)).bytesWritten;
   }
 }

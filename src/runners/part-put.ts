@@ -1,22 +1,30 @@
 /** PUTs one part of a file, read in slices as the connection takes them: `fetch` would want it whole in memory. */
 import { type Agent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { pause } from './lanes.ts';
 
 /** The answer's status, its body's beginning, and its ETag. */
 export type PutAnswer = { readonly status: number; readonly body: string; readonly etag: string | undefined };
 
 const MAX_BODY_CHARS = 16 * 1024;
 
+/** Of the body, what a server may want to see before it looks at the head: fasthttp does, which is under versitygw. */
+const FIRST_BYTES = 8 * 1024;
+
+/** `hearMs`: so long an answer is waited for after the head and the first few bytes, before the rest follows; by default not at all. */
+export type PutBy = { readonly agent: Agent; readonly signal: AbortSignal; readonly hearMs?: number };
+
 /**
  * Sends `sizeBytes` bytes: `next` gives them slice by slice, each of which may be reused once the following one is asked for. An
- * answer that comes before all is sent is the answer. Rejects when the connection breaks, or with the signal's reason.
+ * answer that comes before all is sent is the answer. Rejects when the connection breaks, or with the signal's reason: also where a
+ * server answers and closes in the middle of the body, which takes the answer away; with `hearMs` it is heard.
  */
 export async function putPart(
   url: string,
   headers: Readonly<Record<string, string>>,
   sizeBytes: number,
   next: (from: number) => Promise<Buffer>,
-  by: { readonly agent: Agent; readonly signal: AbortSignal },
+  { hearMs = 0, ...by }: PutBy,
 ): Promise<PutAnswer> {
   by.signal.throwIfAborted();
   const ask = url.startsWith('https:') ? httpsRequest : httpRequest;
@@ -32,11 +40,20 @@ export async function putPart(
   });
   answered.catch(() => undefined);
   try {
+    // Called with an error, too, when the request ends before it is flushed.
+    const write = (bytes: Buffer): Promise<unknown> =>
+      Promise.race([new Promise((resolve) => request.write(bytes, resolve)), answered.catch(() => undefined)]);
     for (let sent = 0; sent < sizeBytes && !over;) {
       const bytes = await next(sent);
+      const first = sent === 0 && hearMs > 0 ? FIRST_BYTES : 0;
       sent += bytes.length;
-      // Called with an error, too, when the request ends before it is flushed.
-      if (!over) await Promise.race([new Promise((resolve) => request.write(bytes, resolve)), answered.catch(() => undefined)]);
+      if (first > 0 && !over) {
+        await write(bytes.subarray(0, first));
+        const heard = new AbortController();
+        await Promise.race([pause(hearMs, heard.signal), answered.catch(() => undefined)]);
+        heard.abort();
+      }
+      if (!over && bytes.length > first) await write(bytes.subarray(first));
     }
     if (!over) request.end();
     const answer = await answered;

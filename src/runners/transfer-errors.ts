@@ -17,6 +17,8 @@ export type TransferOptions = {
   readonly onMoved?: ((bytes: number) => void) | undefined;
   /** Where new URLs come from when these end; without it, those given are all there are. */
   readonly urls?: Urls | undefined;
+  /** Threads of a download; by default as many as pay for its size. */
+  readonly threads?: number | undefined;
 };
 
 /** A refusal that another try will not change. */
@@ -49,13 +51,23 @@ export async function checkStatus(answer: Response, wanted: readonly number[], w
 /** The error for an answer with this status and body. */
 export function refusal(status: number, body: string, what: string): Error {
   const text = body.slice(0, 2000);
-  const s3Code = /<Code>([A-Za-z0-9.]{1,60})<\/Code>/.exec(text)?.[1];
+  const s3Code = s3CodeOf(text);
   // S3's sentences repeat the request with its signature; its code says enough.
   const detail = s3Code ?? problemDetail(text) ?? `status ${status}`;
   const again = [408, 409, 422, 425, 429].includes(status) || (s3Code !== undefined && S3_AGAIN.has(s3Code));
   const lasting = status >= 400 && status < 500 && !again;
   const message = `${what}: the object store answered ${status} (${detail})`;
   return lasting ? new Refused(status, message) : new Error(message);
+}
+
+/** The code in S3's body of a refusal. */
+function s3CodeOf(text: string): string | undefined {
+  return /<Code>([A-Za-z0-9.]{1,60})<\/Code>/.exec(text)?.[1];
+}
+
+/** Whether an answer to a GET says that the object is gone; a bucket or a key of access that is unknown says nothing about it. */
+export function saysMissing(status: number, body: string): boolean {
+  return status === 410 || (status === 404 && ['NoSuchKey', undefined].includes(s3CodeOf(body.slice(0, 2000))));
 }
 
 /**

@@ -18,6 +18,11 @@ const LANES = 4;
 const SLICE_BYTES = 4 * 2 ** 20;
 /** Slower than this and the PUT is broken off and tried again: 64 KiB/s, and at least a minute. */
 const MIN_BYTES_PER_S = 64 * 1024;
+/**
+ * After a connection broke without an answer, the next try listens so long for a refusal before it sends most of its body: some
+ * servers refuse and close at once (versitygw), which looks like a break, and a URL that ran out would be tried until patience ends.
+ */
+const HEAR_MS = 2_000;
 
 /** What is sent. A link at `path` is not followed. */
 export type UploadSource = {
@@ -114,6 +119,7 @@ class Sending {
     const { from, sizeBytes } = this.#part(at);
     const what = `sending part ${at + 1} of ${name}`;
     const limitMs = 60_000 + Math.ceil(sizeBytes / MIN_BYTES_PER_S) * 1000;
+    let broke = false;
     const once = async (url: string): Promise<string> => {
       let sent = 0;
       const next = async (have: number): Promise<Buffer> => {
@@ -125,7 +131,10 @@ class Sending {
       };
       const agent = url.startsWith('https:') ? this.#agents.tls : this.#agents.plain;
       const signal = AbortSignal.any([options.signal, AbortSignal.timeout(limitMs)]);
-      const answer = await putPart(url, sum.headers, sizeBytes, next, { agent, signal });
+      const by = { agent, signal, ...(broke ? { hearMs: HEAR_MS } : {}) };
+      broke = true;
+      const answer = await putPart(url, sum.headers, sizeBytes, next, by);
+      broke = false;
       if (![200, 201, 204].includes(answer.status)) throw refusal(answer.status, answer.body, what);
       if (answer.etag === undefined) throw new Error(`${what}: the object store answered without an ETag`);
       options.onMoved?.(sizeBytes);
