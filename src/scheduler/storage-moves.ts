@@ -89,7 +89,7 @@ function ask(ctx: Context, runner: RunnerRow, move: StorageMove): StoredMove[] {
     return [];
   }
   put(ctx, { ...move, asked: { runner: runner.id, bootId: runner.bootId ?? '', atMs: ctx.nowMs } });
-  return [{ step: phase, miner, number, from, to, files: [...files] }];
+  return [{ step: phase, miner, number, from, to, asked: ctx.nowMs, files: [...files] }];
 }
 
 function underWay(ctx: Context, runner: RunnerRow, { asked, sizeBytes }: StorageMove): boolean {
@@ -158,6 +158,8 @@ export function takeMoves(ctx: Context, runner: RunnerRow, answers: readonly Sto
     const move = ctx.tx.storageMove(answer.miner, answer.number);
     if (move === undefined || move.asked?.runner !== runner.id) continue;
     if (move.phase !== answer.step || move.from !== answer.from || move.to !== answer.to) continue;
+    // One that the network held up tells of an earlier asking: what it did may have been undone since.
+    if (answer.asked !== undefined && answer.asked !== move.asked.atMs) continue;
     if (answer.outcome === 'bad') tellBad(ctx, runner, move, answer);
     take(ctx, runner, move, answer);
   }

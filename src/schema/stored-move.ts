@@ -15,6 +15,8 @@ const about = {
   number: z.number().int().nonnegative(),
   from: StorageId,
   to: StorageId,
+  /** Which asking it is, told back with the answer: an older one of the same step says nothing. Absent from older control planes. */
+  asked: z.number().int().nonnegative().optional(),
 };
 
 /** One step of a move; every step may be asked for again. */

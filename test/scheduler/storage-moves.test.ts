@@ -52,7 +52,7 @@ test('copied, then recorded and declared, and only then dropped; one sector afte
   const { one, due, answer, storageOf, declared, why, actions, world } = await opened({ sectors: 2 });
   for (const number of [1, 2]) {
     const copy = await one();
-    expect(copy).toEqual({ step: 'copy', miner: MINER, number, from: 'main', to: 'other', files: [fileOf(number)] });
+    expect(copy).toEqual({ step: 'copy', miner: MINER, number, from: 'main', to: 'other', asked: world.nowMs, files: [fileOf(number)] });
     expect([await due(), await storageOf(number)]).toEqual([[], 'main']);
     await answer(copy);
     expect([await due(), await storageOf(number)]).toEqual([[], 'other']);
@@ -83,11 +83,12 @@ test('a step is asked for again of a new process, or when no answer comes for lo
   await world.run((ctx) => ctx.tx.updateRunner({ ...(ctx.tx.runner(id) as RunnerRow), bootId: 'boot-0002' }));
   expect(await one()).toEqual(copy);
   world.nowMs += 4_000_000;
-  expect(await one()).toEqual(copy);
-  for (const other of [{ step: 'drop' }, { to: 'elsewhere' }, { number: 2 }] as const) await answer({ ...copy, ...other });
+  const again = await one();
+  expect(again).toEqual({ ...copy, asked: world.nowMs });
+  for (const other of [{ step: 'drop' }, { to: 'elsewhere' }, { number: 2 }] as const) await answer({ ...again, ...other });
   expect(await storageOf()).toBe('main');
-  await answer(copy);
-  await answer(copy);
+  await answer(again);
+  await answer(again);
   expect(await storageOf()).toBe('other');
 });
 
@@ -105,7 +106,7 @@ test('what a job changed meanwhile stays where it is, and what was made in the n
   await world.run((ctx) => ctx.tx.updateJob({ ...job(1, { miner: MINER, number: 1, plan: 'rebuild' }), id: jobId(1), state: 'Finished' }));
   expect(await due()).toEqual([]);
   world.nowMs += 600_000;
-  expect(await one()).toEqual(copy);
+  expect(await one()).toEqual({ ...copy, asked: world.nowMs });
 });
 
 test('the old files stay while a job has the sector, and nothing of it is put where a move removes something', async () => {
@@ -199,4 +200,20 @@ test('a drain that is stopped removes what was begun, and ends what was recorded
   expect(await storageOf(2)).toBe('main');
   await answer(undo);
   expect(await due()).toEqual([]);
+});
+
+test('an answer that the network held up says nothing of the same step asked for anew', async () => {
+  const { world, one, answer, storageOf } = await opened();
+  const copy = await one();
+  await world.run((ctx) => stopDraining(ctx, 'main', 'operator:test'));
+  await answer(await one());
+  world.nowMs += 1_000;
+  await world.run((ctx) => drain(ctx, 'main', 'operator:test', false));
+  const again = await one();
+  expect(again).toMatchObject({ step: 'copy', from: copy.from, to: copy.to });
+  // What it tells of was removed since.
+  await answer(copy);
+  expect(await storageOf()).toBe('main');
+  await answer(again);
+  expect(await storageOf()).toBe('other');
 });

@@ -9,6 +9,7 @@ import { answerNext } from '../../src/api/next.ts';
 import { hashSecret } from '../../src/api/secrets.ts';
 import { drained } from '../../src/api/upgrades.ts';
 import type { ApiParts } from '../../src/api/parts.ts';
+import type { Declare } from '../../src/effects/declare.ts';
 import { performEffects } from '../../src/effects/performer.ts';
 import type { Context, Settings } from '../../src/scheduler/context.ts';
 import { deliveryTried, deliveryTurn, dropOldDeliveries } from '../../src/scheduler/deliveries.ts';
@@ -22,6 +23,7 @@ import type { VirtualClock } from './clock.ts';
 import { collecting, lastCollector } from './collecting.ts';
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
+import type { FakePoster } from './fake-poster.ts';
 import type { FakeReceiver } from './fake-receiver.ts';
 import type { KeptStore } from './kept-store.ts';
 import { type Faults, type Life, faulty, never } from './faults.ts';
@@ -43,6 +45,8 @@ export type PlaneParts = {
   readonly store: KeptStore;
   /** Where events are posted to, if anywhere. */
   readonly receiver: FakeReceiver | undefined;
+  /** Whoever does Window PoSt and is told of stored files, if anybody. */
+  readonly poster: FakePoster | undefined;
   readonly settings: () => Settings;
   /** Version of the files that runners are to run; undefined: whatever they have. */
   readonly offered: () => string | undefined;
@@ -98,6 +102,7 @@ export class ControlPlane implements Life {
         chain,
         objects,
         engine: { effectSigned, effectDone },
+        ...(parts.poster === undefined ? {} : { declare: this.#wrapDeclare(call, parts.poster) }),
         onError: () => undefined,
         ending,
       } as Parameters<typeof performEffects<Context>>[0]);
@@ -285,6 +290,10 @@ export class ControlPlane implements Life {
         (...args) =>
           call(`objects.${name}` as Port, () => (inner[name] as (...all: unknown[]) => Promise<unknown>)(...args)),
     ) as unknown as ObjectStore;
+  }
+
+  #wrapDeclare(call: ReturnType<typeof faulty>, poster: FakePoster): Declare {
+    return (declaration) => call('declare.files', () => poster.declare(declaration));
   }
 }
 

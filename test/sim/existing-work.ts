@@ -13,13 +13,14 @@ import {
   updateProofOf,
   updateVanillaOf,
 } from './replica.ts';
-import { type All, type Done, type Failed, type Files, type Made, type MinerStorage, type Params, type Prover, failed } from './work.ts';
+import type { MinerDisks } from './miner-disks.ts';
+import { type All, type Done, type Failed, type Files, type Made, type Params, type Prover, failed } from './work.ts';
 
 /** Reads stored files of a sector that exists. */
-export function publish(work: Extract<Work, { kind: 'publish' }>, storage: MinerStorage | undefined): Made | Failed {
+export function publish(work: Extract<Work, { kind: 'publish' }>, disks: MinerDisks | undefined): Made | Failed {
   const outputs = new Map<string, string>();
   for (const { artifact, path, hash } of work.files) {
-    const content = storage?.get(path);
+    const content = disks?.find(work.storage)?.read(path);
     if (content === undefined || (hash !== null && hashOf(content) !== hash))
       return failed('input_invalid', `stored file ${path} is not as it was stored`);
     outputs.set(artifact, content);

@@ -10,7 +10,7 @@ import type { PlacedPiece, SectorRecord } from '../../src/schema/sector-record.t
 import type { Active } from './ledger.ts';
 import { type Comm, commDOf, commROf, fileOf, hashOf, pieceCid, randomness, replicaId, updateId } from './replica.ts';
 import type { Existing } from './script.ts';
-import type { MinerStorage } from './work.ts';
+import { FIRST_DISK, type MinerDisk } from './miner-disks.ts';
 
 const TICKET_EPOCH = 5_000;
 const PIECE_BYTES = 512;
@@ -57,7 +57,7 @@ export function knownSector(miner: MinerId, sealProof: SealProof, existing: Exis
       commR,
       pieces: sealed.layout,
       update: upgraded ? { commR: commROf(update), commD: snapped.commD, pieces: snapped.layout } : null,
-      files: { storage: 'store', root: '/storage', files: stored },
+      files: { storage: FIRST_DISK, root: '/storage', files: stored },
       preCommit: null,
       proveCommit: null,
       replicaUpdate: null,
@@ -73,7 +73,7 @@ export function pathOf(miner: string, number: number, name: string): string {
 }
 
 /** Writes the files; those of a lost sector are gone. */
-export function putFiles(storage: MinerStorage, known: Known, lost: boolean): void {
+export function putFiles(disk: MinerDisk, known: Known, lost: boolean): void {
   if (lost) return;
-  for (const [path, content] of known.files) storage.set(path, content);
+  for (const [path, content] of known.files) disk.files.set(path, content);
 }

@@ -7,10 +7,12 @@ import type { AttemptId } from '../../src/schema/ids.ts';
 import type { Checkpoint, Grant, HeartbeatRequest, NextAnswer, NextRequest, Report } from '../../src/schema/runner.ts';
 import type { SelfTest, SelfTestAnswer } from '../../src/schema/self-test.ts';
 import type { Stage } from '../../src/schema/stage.ts';
+import { FakeErrands } from './fake-errands.ts';
 import { hashOf } from './replica.ts';
 import { callOver } from './runner-network.ts';
 import { LIES, SPOILT, sendOutput } from './runner-outputs.ts';
 import type { RunnerParts } from './runner-parts.ts';
+import { interrupted, keepInCache, questionOf } from './runner-words.ts';
 import type { StageFault } from './script.ts';
 import { answerTest } from './self-test-work.ts';
 import { fetchInputs, perform } from './stage-work.ts';
@@ -48,6 +50,7 @@ export class FakeRunner {
   readonly bootId: string;
   readonly #parts: RunnerParts;
   #credential: string;
+  readonly #errands: FakeErrands | undefined;
   readonly #active = new Map<AttemptId, Active>();
   readonly #sending = new Set<AttemptId>();
   readonly #gone = new AbortController();
@@ -64,6 +67,9 @@ export class FakeRunner {
     this.#parts = parts;
     this.#credential = parts.disk.credential;
     this.bootId = bootId;
+    const { clock, rng, disks, errandFault, lostDatabases } = parts;
+    const life = { alive: () => this.alive, thaw: () => this.thaw(), die: () => this.die(), onAnswer: () => this.#reportSoon() };
+    if (disks !== undefined) this.#errands = new FakeErrands({ clock, rng, disks, fault: errandFault, lostDatabases, ...life });
     void this.#claim();
     void this.#beats();
   }
@@ -75,6 +81,11 @@ export class FakeRunner {
   /** Grants in its hands. */
   get holds(): number {
     return this.#active.size;
+  }
+
+  /** It has nothing to do beside its stages, and nothing to tell of that. */
+  get errandsDone(): boolean {
+    return this.#errands === undefined || (this.#errands.holds === 0 && !this.#errands.unsent);
   }
 
   /** The process dies, without a word. */
@@ -93,7 +104,7 @@ export class FakeRunner {
     this.#gone.abort('stopping');
     this.#wake();
     const { clock } = this.#parts;
-    for (const active of this.#active.values()) this.#interrupt(active);
+    for (const active of this.#active.values()) active.report ??= interrupted(active.grant);
     const had = [...this.#active.keys()];
     const untilMs = clock.nowMs + LAST_REPORTS_MS;
     while (this.alive && this.#active.size > 0 && clock.nowMs < untilMs) {
@@ -105,17 +116,6 @@ export class FakeRunner {
     this.die();
   }
 
-  #interrupt(active: Active): void {
-    const { attempt, epoch } = active.grant;
-    active.report ??= {
-      outcome: 'failed',
-      attempt,
-      epoch,
-      code: 'interrupted',
-      message: 'the runner was stopped; the stage goes elsewhere',
-    };
-  }
-
   async #claim(): Promise<void> {
     while (this.alive && !this.#stopping) {
       if (this.#upgrading && this.#active.size === 0) {
@@ -125,7 +125,7 @@ export class FakeRunner {
       }
       const reports = this.#unsent();
       const free = this.#upgrading ? 0 : Math.max(0, this.#parts.slots - this.#active.size);
-      const telling = reports.length > 0 || this.#answers.size > 0;
+      const telling = reports.length > 0 || this.#answers.size > 0 || this.#errands?.unsent === true;
       if (free === 0 && !telling) {
         await new Promise<void>((resolve) => (this.#wake = resolve));
         continue;
@@ -146,21 +146,17 @@ export class FakeRunner {
     const credential = this.#credential;
     const tests = [...this.#answers.values()].slice(0, 16);
     try {
-      const request = {
-        bootId: this.bootId,
-        freeSlots,
-        running: this.#running(),
-        reports: reporting.map(({ report }) => report as Report),
-        resources: this.#parts.machine.resources,
-        ...(tests.length === 0 ? {} : { tests }),
-        software: { version: this.#parts.version, arch: 'x64', upgrades: true },
-        waitMs,
-      };
+      const reports = reporting.map(({ report }) => report as Report);
+      const word = { bootId: this.bootId, freeSlots, running: this.#running(), reports, tests, waitMs };
+      const request = questionOf(this.#parts, this.#errands, word);
       const answer = await this.#ask(credential, request, gone);
       // Who hangs up hears nothing.
       if (!this.alive || gone.aborted) return true;
       this.#settle(reporting, answer);
       for (const { id } of tests) this.#answers.delete(id);
+      for (const key of answer.forget ?? []) this.#parts.disk.cache?.delete(key);
+      this.#errands?.sent(request.moved ?? [], request.checked ?? []);
+      this.#errands?.begin(answer.moves ?? [], answer.checks ?? []);
       for (const test of answer.tests ?? []) this.#testing = this.#testing.then(() => this.#test(test));
       if (answer.upgrade !== undefined) this.#upgrading = true;
       for (const id of answer.cancel) this.#cancel(id);
@@ -208,7 +204,7 @@ export class FakeRunner {
     this.#wake();
     if (!this.alive || this.#stopping || !this.#polling) return;
     const reports = this.#unsent();
-    if (reports.length === 0 && this.#answers.size === 0) return;
+    if (reports.length === 0 && this.#answers.size === 0 && this.#errands?.unsent !== true) return;
     void this.#next(reports, 0, 0).then(async (ok) => {
       if (ok) return;
       await this.#parts.clock.sleep(RETRY_MS);
@@ -237,14 +233,14 @@ export class FakeRunner {
     if (fault === 'pretends') active.pretends = true;
     if (fault === 'hang' || fault === 'stalls' || fault === 'pretends' || !this.alive || active.cancelled) return;
     const { attempt, epoch } = grant;
-    const files = fetchInputs(grant.inputs, (url) => objects.open(url));
+    const files = fetchInputs(grant.inputs, (url) => objects.open(url), this.#parts.disk.cache);
     const lie = fault !== undefined && LIES.has(fault) ? fault : undefined;
     const plain = fault !== undefined && lie === undefined && !SPOILT.has(fault);
     let made = plain
       ? { outcome: 'failed' as const, code: fault, message: `simulated ${fault}` }
       : 'outcome' in files
         ? files
-        : perform(grant, files, this.#parts.storage, lie);
+        : perform(grant, files, this.#parts.disks, lie);
     if (made.outcome === 'done') {
       try {
         const { early } = active;
@@ -253,6 +249,7 @@ export class FakeRunner {
           return early.kept ? [] : [early.checkpoint.output];
         });
         if (fault === 'extra_output') outputs.push({ name: 'unasked.dat', sizeBytes: '4', hash: hashOf('none'), parts: [] });
+        if (!('outcome' in files)) keepInCache(this.#parts.disk.cache, grant, new Map([...files, ...made.outputs]));
         active.report = { outcome: 'done', attempt, epoch, outputs, result: made.result };
       } catch {
         made = { outcome: 'failed', code: 'transfer_failed', message: 'an upload was refused' };
@@ -271,10 +268,10 @@ export class FakeRunner {
     const { grant, cancelled } = active;
     if (!this.alive || cancelled) return;
     const credential = this.#credential;
-    const files = fetchInputs(grant.inputs, (url) => this.#parts.objects.open(url));
+    const files = fetchInputs(grant.inputs, (url) => this.#parts.objects.open(url), this.#parts.disk.cache);
     if ('outcome' in files) return;
     const lie = fault !== undefined && LIES.has(fault) ? fault : undefined;
-    const made = perform(grant, files, this.#parts.storage, lie);
+    const made = perform(grant, files, this.#parts.disks, lie);
     const first = made.outcome === 'done' ? [...made.outputs].find(([name]) => name.includes('layer-1')) : undefined;
     if (first === undefined) return;
     try {

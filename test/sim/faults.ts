@@ -17,6 +17,7 @@ function faultOf(port: Port, how: PortFault): Fault {
   if (port.startsWith('net.')) return 'network';
   if (port.startsWith('webhook.')) return 'receiver';
   if (port.startsWith('wake.')) return 'wake_up';
+  if (port.startsWith('declare.')) return 'declare';
   if (port.startsWith('objects.')) return 'object_error';
   return how === 'permanent' ? 'chain_refuses' : how === 'stale' ? 'chain_lags' : 'chain_error';
 }
@@ -61,6 +62,11 @@ export function faulty(parts: { clock: VirtualClock; rng: Rng; faults: Faults; l
       return how === 'error'
         ? new SealpoolError('unavailable', 'object_store', 'the object store is away; it is tried again')
         : new SealpoolError('storage_full', 'storage_full', 'the disk of the object store is full');
+    }
+    if (port.startsWith('declare.')) {
+      return how === 'error'
+        ? new SealpoolError('unavailable', 'poster_away', 'whoever does Window PoSt does not answer')
+        : new SealpoolError('conflict', 'poster_refuses', 'whoever does Window PoSt refuses');
     }
     return new ChainError(
       how === 'error' ? 'temporary' : 'permanent',

@@ -57,7 +57,12 @@ export class Fleet {
       id: undefined,
       process: undefined,
       boots: 0,
-      disk: { credential: `sp-run-${sha(`credential ${name}`)}`, keepFails: 0, keepDies: 0 },
+      disk: {
+        credential: `sp-run-${sha(`credential ${name}`)}`,
+        keepFails: 0,
+        keepDies: 0,
+        ...(this.#world.script.caches === true ? { cache: new Map<string, string>() } : {}),
+      },
       version: this.#world.offered ?? '1',
       testing: 'right',
       thieves: [],
@@ -108,7 +113,7 @@ export class Fleet {
     more: Pick<RunnerParts, 'onRefused' | 'onEnded'> & Partial<RunnerParts>,
   ): FakeRunner {
     const world = this.#world;
-    const { clock, faults, objects, storage } = world;
+    const { clock, faults, objects, disks } = world;
     const parts: RunnerParts = {
       id,
       name: member.name,
@@ -122,7 +127,9 @@ export class Fleet {
       rng: Rng.named(world.script.seed, `${member.name} ${bootId.startsWith('boot') ? member.boots : bootId}`),
       faults,
       objects,
-      storage: member.trust === 'own' ? storage : undefined,
+      disks: member.trust === 'own' ? disks : undefined,
+      errandFault: () => world.errandFault(member.name),
+      lostDatabases: () => world.lostDatabases,
       plane: () => world.plane,
       fault: (attempt, trust) => world.stageFault(attempt, trust),
       testing: (answered) => (member.testing !== 'turns' ? member.testing : answered < TESTED.size ? 'right' : 'turns'),
@@ -147,7 +154,7 @@ export class Fleet {
     const stalls = member.trust === 'own' || world.rng.chance(50);
     const thief = this.#process(member, id, `thief-${String(member.thieves.length + 1).padStart(4, '0')}`, {
       disk: copy,
-      storage: undefined,
+      disks: undefined,
       onRefused: () => world.note(`a thief of ${member.name} was refused`),
       onEnded: () => undefined,
       ...(stalls ? { fault: () => 'stalls' as const } : {}),
@@ -195,6 +202,20 @@ export class Fleet {
     return undefined;
   }
 
+  /** Artifacts in a cache that no job needs: a runner's name, and a key. */
+  hoards(needed: ReadonlySet<string>): string | undefined {
+    for (const { name, process, disk } of this.members) {
+      const key = [...(disk.cache?.keys() ?? [])].find((one) => !needed.has(one));
+      if (process?.alive === true && key !== undefined) return `${name} keeps ${key}, which no job needs`;
+    }
+    return undefined;
+  }
+
+  /** Steps of moves and checks that are under way, or whose answers are. */
+  errandsDone(): boolean {
+    return this.members.every(({ process }) => process?.alive !== true || process.errandsDone);
+  }
+
   /** As an operator does it. */
   async setStatus(member: Member, status: RunnerRow['status']): Promise<void> {
     const { id } = member;
@@ -208,7 +229,7 @@ export class Fleet {
       if (ctx.tx.joinToken(hash) === undefined) insertToken(ctx, member);
     });
     try {
-      await plane.run((ctx) => void registerRunner(ctx, requestOf(member, true), hash, hashSecret(member.disk.credential)));
+      await plane.run((ctx) => void registerRunner(ctx, requestOf(member, ['store']), hash, hashSecret(member.disk.credential)));
       this.#world.breach('refusal', `${member.name} is rented and offers miner storage, and was let in`);
     } catch (error) {
       if (!(error instanceof SealpoolError) || error.status >= 500) throw error;
@@ -229,7 +250,12 @@ export class Fleet {
           if (known !== undefined) return known;
           const hash = tokenOf(member);
           if (ctx.tx.joinToken(hash) === undefined) insertToken(ctx, member);
-          return registerRunner(ctx, requestOf(member, member.trust === 'own'), hash, hashSecret(member.disk.credential));
+          return registerRunner(
+            ctx,
+            requestOf(member, member.trust === 'own' ? this.#world.disks.all.map(({ id }) => id) : []),
+            hash,
+            hashSecret(member.disk.credential),
+          );
         });
         member.id = row.id;
         this.boot(member);
@@ -247,14 +273,14 @@ function insertToken(ctx: Context, member: Member): void {
   ctx.tx.insertJoinToken({ hash: tokenOf(member), trust, labels: machine.labels, expiresMs: ctx.nowMs + 1e9, usedBy: null });
 }
 
-function requestOf({ name, machine }: Member, withStorage: boolean): RegisterRequest {
+function requestOf({ name, machine }: Member, storage: string[]): RegisterRequest {
   return {
     token: 'x'.repeat(32),
     name,
     bootId: 'boot-0001',
     agentVersion: '1',
     stages: [...Stage.options],
-    storage: withStorage ? ['store'] : [],
+    storage,
     resources: machine.resources,
   };
 }

@@ -6,6 +6,7 @@ import { Rng } from './prng.ts';
 import { scheme } from './schemes.ts';
 import { actionsFor, holdsFor, targetOf } from './target.ts';
 import { fleetItems, fleetSettings } from './fleet-faults.ts';
+import { idleSectors, keepsCaches, storageItems, storageSettings } from './storage-faults.ts';
 import { type Action, type Existing, type Item, OTHER_FAULTS, type Script, type When } from './script.ts';
 
 const FAULTS_MS = 15 * 60_000;
@@ -75,6 +76,11 @@ export function generate(seed: number): Script {
     actionsFor(rng, target),
   );
   items.push(...scheme(rng, { states: statesOf(0), jobs: planned.length, askedMs: planned.length * 2_000 }));
+  const storage = storageSettings(seed);
+  if (storage !== undefined) {
+    sectors.push(...idleSectors(seed));
+    items.push(...storageItems(seed, target, storage.disks.length));
+  }
   const fleet = fleetSettings(seed, target);
   items.push(...fleetItems(seed, target));
   return {
@@ -94,6 +100,8 @@ export function generate(seed: number): Script {
     ...(sectors.length === 0 ? {} : { sectors }),
     ...(target.fault === 'receiver' || rng.chance(6) ? { webhook: true } : {}),
     ...(fleet === undefined ? {} : { fleet }),
+    ...(storage === undefined ? {} : { storage }),
+    ...(keepsCaches(seed) ? { caches: true } : {}),
     items,
     faultsMs: FAULTS_MS,
   };

@@ -10,6 +10,8 @@ import { EPOCH_MS } from './fake-chain.ts';
 import { dataOf } from './existing.ts';
 import { hashOf, sha } from './replica.ts';
 import type { Action, Fault } from './script.ts';
+import { spoiltKey } from './oracle-stored.ts';
+import { diskFails, storageHand } from './storage-hand.ts';
 import { ACTOR, MINER, type World } from './world.ts';
 
 /** Client data sent in, as the route of pieces does it: the object first, then the row. */
@@ -211,6 +213,17 @@ export async function act(world: World, action: Action): Promise<void> {
     case 'rot':
       rot(world, action.what, action.match ?? '');
       return;
+    case 'disk':
+      await diskFails(world, action);
+      return;
+    case 'storage': {
+      const disk = world.disks.all[action.disk];
+      if (disk !== undefined) await storageHand(world, disk.id, action.act);
+      return;
+    }
+    case 'errand':
+      world.errandFaults.push(...Array.from({ length: action.count }, () => action.how));
+      return;
   }
 }
 
@@ -305,13 +318,22 @@ function onChain(world: World, action: Extract<Action, { do: 'chain' }>): void {
 
 /** Bytes go bad: in object storage, or in the miner's. */
 function rot(world: World, what: 'object' | 'stored', match: string): void {
-  const files = what === 'object' ? world.objects.objects : undefined;
-  const all = what === 'object' ? [...world.objects.objects.keys()].filter((key) => key.startsWith('jobs/')) : [...world.storage.keys()];
-  const paths = all.filter((path) => path.includes(match));
-  if (paths.length === 0) return;
-  const path = world.rng.pick(paths);
-  world.spoilt.add(path);
-  world.strike('rot', `${path} went bad`);
-  if (files === undefined) world.storage.set(path, 'rotten');
-  else files.set(path, { content: 'x'.repeat(files.get(path)?.sizeBytes ?? 1), sizeBytes: files.get(path)?.sizeBytes ?? 1 });
+  const { objects } = world.objects;
+  if (what === 'stored') {
+    const all = world.disks.all.flatMap((disk) => [...disk.files.keys()].map((path) => [disk, path] as const));
+    const matching = all.filter(([, path]) => path.includes(match));
+    if (matching.length === 0) return;
+    const [disk, path] = world.rng.pick(matching);
+    world.spoilt.add(spoiltKey(disk, path));
+    world.strike('rot', `${path} in ${disk.id} went bad`);
+    disk.files.set(path, 'rotten');
+    return;
+  }
+  const keys = [...objects.keys()].filter((key) => key.startsWith('jobs/') && key.includes(match));
+  if (keys.length === 0) return;
+  const key = world.rng.pick(keys);
+  world.spoilt.add(key);
+  world.strike('rot', `${key} went bad`);
+  const sizeBytes = objects.get(key)?.sizeBytes ?? 1;
+  objects.set(key, { content: 'x'.repeat(sizeBytes), sizeBytes });
 }

@@ -5,15 +5,15 @@
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import { sectorKey } from './ledger.ts';
+import type { MinerDisks } from './miner-disks.ts';
 import type { HistoryOracle } from './oracle-history.ts';
 import type { JobRow, Reader } from './reader.ts';
 import { hashOf } from './replica.ts';
-import type { MinerStorage } from './work.ts';
 
 type Data = {
   readonly artifacts: Record<string, { key: string; sizeBytes: string; hash: string }>;
   readonly pieces: { key: string }[];
-  readonly stored?: { files: { path: string; sizeBytes: string; hash: string }[] };
+  readonly stored?: { storage: string; files: { path: string; sizeBytes: string; hash: string }[] };
   readonly commR?: { cid: string };
   readonly snapCommR?: { cid: string };
   readonly asked?: { skipOnchainCheck?: boolean };
@@ -53,6 +53,9 @@ export function artifactsWhole(reader: Reader, objects: FakeObjects, spoilt: Rea
   }
 }
 
+/** Keys of what a job has, or keeps. */
+export const artifactKeys = ({ data }: JobRow): string[] => Object.values((JSON.parse(data) as Data).artifacts).map(({ key }) => key);
+
 /** What a forced abort kept is there as long as its pre-commit may be rescued. */
 export function keptWhole(reader: Reader, objects: FakeObjects, spoilt: ReadonlySet<string>, broken: Broken): void {
   for (const job of reader.jobs()) {
@@ -80,7 +83,7 @@ export function cleared(
   parts: {
     reader: Reader;
     objects: FakeObjects;
-    storage: MinerStorage;
+    disks: MinerDisks;
     chain: FakeChain;
     spoilt: ReadonlySet<string>;
     orphans: ReadonlySet<string>;
@@ -111,7 +114,7 @@ export function cleared(
 }
 
 function finished(
-  parts: { storage: MinerStorage; chain: FakeChain; objects: FakeObjects; spoilt: ReadonlySet<string> },
+  parts: { reader: Reader; disks: MinerDisks; chain: FakeChain; objects: FakeObjects; spoilt: ReadonlySet<string> },
   job: JobRow,
   data: Data,
   broken: Broken,
@@ -130,11 +133,14 @@ function finished(
     return;
   }
   if (data.stored === undefined) broken('stored files', `${job.id} is Finished without stored files`);
+  // It may have been moved since.
+  const now = parts.reader.records().find(({ miner, number }) => miner === job.miner && number === job.number)?.storage;
+  const disk = parts.disks.find(now ?? data.stored?.storage ?? '');
   for (const { path, hash } of data.stored?.files ?? []) {
-    const content = parts.storage.get(path);
+    const content = disk?.files.get(path);
     // A later job of the same sector writes its record beside the files anew.
     const rewritten = path.endsWith('sector.json');
-    if (!rewritten && !parts.spoilt.has(path) && (content === undefined || hashOf(content) !== hash))
+    if (!rewritten && !parts.spoilt.has(`${disk?.id}:${path}`) && (content === undefined || hashOf(content) !== hash))
       broken('stored files', `${path} of ${job.id} is not whole`);
   }
 }

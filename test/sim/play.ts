@@ -5,8 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import { nothingElse } from './collecting.ts';
-import { alive, cleared, ended, keptWhole } from './oracle-end.ts';
+import { alive, artifactKeys, cleared, ended, keptWhole } from './oracle-end.ts';
 import { abort, act, resume } from './operator.ts';
+import { mendStorage } from './storage-hand.ts';
 import type { Item, Script } from './script.ts';
 import { BEGIN_MS } from './clock.ts';
 import { BrokenPromise, World } from './world.ts';
@@ -130,6 +131,7 @@ async function withoutFaults(world: World): Promise<void> {
   world.fleet.join('own', 4);
   await advance(world, world.clock.nowMs + 60_000, () => world.plane?.ready === true);
   await inTime(world, world.fleet.readmit());
+  await inTime(world, mendStorage(world));
   await settle(world);
 }
 
@@ -160,6 +162,7 @@ async function withGoodWill(world: World): Promise<void> {
   // Deletions, and messages that are out, still run their course.
   // What a forced abort kept goes once its pre-commit has expired.
   if (world.reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => world.reader.openEffects() === 0);
+  await storageRests(world);
   keptWhole(world.reader, world.objects, world.spoilt, (promise, what) => world.breach(promise, what));
   if (world.reader.openEffects() > 0) world.clock.stall(EXPIRY_MS);
   const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
@@ -172,9 +175,27 @@ async function withGoodWill(world: World): Promise<void> {
   await advance(world, world.clock.nowMs + FIT_WITHIN_MS, () => world.fleet.unfit() === undefined);
   const unfit = world.fleet.unfit();
   if (unfit !== undefined) world.breach('liveness', unfit);
+  // What no job needs any more they are told to forget.
+  const needed = new Set(world.reader.jobs().flatMap((job) => artifactKeys(job)));
+  await advance(world, world.clock.nowMs + FIT_WITHIN_MS, () => world.fleet.hoards(needed) === undefined);
+  const hoard = world.fleet.hoards(needed);
+  if (hoard !== undefined) world.breach('caches', hoard);
+  world.storedOracle.end(world.reader);
   world.checkPledged();
   const wanted = cleared(world, (promise, what) => world.breach(promise, what));
   await collectLast(world, wanted);
+  world.check();
+}
+
+/** What is drained is empty in the end, every step was done and answered, and whoever is told was told. */
+async function storageRests(world: World): Promise<void> {
+  if (!world.disks.told) return;
+  const { reader, storedOracle, fleet } = world;
+  const rests = (): boolean => storedOracle.undrained(reader) === undefined && fleet.errandsDone();
+  await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, rests);
+  const left = storedOracle.undrained(reader);
+  if (left !== undefined) world.breach('liveness', left);
+  if (reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => reader.openEffects() === 0);
   world.check();
 }
 

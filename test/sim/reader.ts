@@ -68,6 +68,19 @@ export type ThreadLine = {
   readonly job: string | null;
 };
 
+export type RecordLine = {
+  readonly miner: string;
+  readonly number: number;
+  readonly storage: string | null;
+  readonly data: string;
+  readonly damage: string | null;
+  /** As the column has it: 1 yes, 0 no, 2 under way. */
+  readonly declared: number | null;
+};
+export type MoveLine = { readonly number: number; readonly from_storage: string; readonly to_storage: string; readonly phase: string };
+/** Room that a running attempt, or a copy, is promised. */
+export type PromiseLine = { readonly id: string; readonly storage: string; readonly size_bytes: number };
+
 /** Open for the length of one world. */
 export class Reader {
   readonly #db: Database.Database;
@@ -79,6 +92,9 @@ export class Reader {
   readonly #openEffects: Database.Statement<[]>;
   readonly #dataVersion: Database.Statement<[]>;
   readonly #collected: Database.Statement<[]>;
+  readonly #records: Database.Statement<[]>;
+  readonly #paths: Database.Statement<[]>;
+  readonly #promised: Database.Statement<[]>;
   #keysOf: Collected[] = [];
   #seen = -1;
 
@@ -88,6 +104,12 @@ export class Reader {
     this.#threads = this.#db.prepare('select * from threads order by id');
     this.#openEffects = this.#db.prepare("select count(*) from effects where status = 'open'").pluck();
     this.#collected = this.#db.prepare("select want from effects where step = 'Collect' order by seq").pluck();
+    this.#records = this.#db.prepare('select miner, number, storage, data, damage, declared from sector_records');
+    this.#paths = this.#db.prepare('select id, data from storage_paths');
+    this.#promised = this.#db.prepare(
+      "select p.attempt as id, p.storage, p.size_bytes from storage_places p join attempts a on a.id = p.attempt where a.status = 'running' " +
+        "union all select miner || '/' || number || ' ' || from_storage || ' ' || to_storage, to_storage, size_bytes from storage_moves where phase = 'copy'",
+    );
     this.#events = this.#db.prepare('select * from events where seq > ? order by seq');
     this.#jobs = this.#db.prepare('select * from jobs order by seq');
     this.#running = this.#db.prepare("select * from attempts where status = 'running' order by seq");
@@ -115,6 +137,31 @@ export class Reader {
 
   runners(): RunnerLine[] {
     return this.#all('select id, name, status, boot_id, agent_version, tests from runners order by seq');
+  }
+
+  /** What is known of sectors. */
+  records(): RecordLine[] {
+    return this.#records.all() as RecordLine[];
+  }
+
+  /** Paths as each runner told of them last. */
+  storagePaths(): { id: string; data: string }[] {
+    return this.#paths.all() as { id: string; data: string }[];
+  }
+
+  promisedRoom(): PromiseLine[] {
+    return this.#promised.all() as PromiseLine[];
+  }
+
+  moves(): MoveLine[] {
+    return this.#all('select number, from_storage, to_storage, phase from storage_moves');
+  }
+
+  /** Storages that are being emptied. */
+  draining(): string[] {
+    return this.#all<{ id: string }>("select substr(key, 10) as id from meta where key like 'draining:%' and value <> ''").map(
+      ({ id }) => id,
+    );
   }
 
   attempts(): AttemptRow[] {

@@ -7,8 +7,8 @@ import type { Faults } from './faults.ts';
 import type { MachineWords } from './machines.ts';
 import type { FleetOracle } from './oracle-fleet.ts';
 import type { Rng } from './prng.ts';
-import type { StageFault, TestFault } from './script.ts';
-import type { MinerStorage } from './work.ts';
+import type { ErrandFault, StageFault, TestFault } from './script.ts';
+import type { MinerDisks } from './miner-disks.ts';
 
 /** What a runner has on its disk: it outlives its processes. */
 export type RunnerDisk = {
@@ -16,6 +16,8 @@ export type RunnerDisk = {
   /** The next one cannot be kept, or is kept and the process dies of it: so many times. */
   keepFails: number;
   keepDies: number;
+  /** Artifacts by their keys, used last last; absent: it keeps none. */
+  readonly cache?: Map<string, string>;
 };
 
 export type RunnerParts = {
@@ -33,7 +35,11 @@ export type RunnerParts = {
   readonly rng: Rng;
   readonly faults: Faults;
   readonly objects: FakeObjects;
-  readonly storage: MinerStorage | undefined;
+  /** Miner storage that it has mounted. */
+  readonly disks: MinerDisks | undefined;
+  /** The fault that the next step beside its stages is to suffer. */
+  readonly errandFault: () => ErrandFault | undefined;
+  readonly lostDatabases: () => number;
   /** The control plane as the network finds it now. */
   readonly plane: () => ControlPlane | undefined;
   /** The fault that this attempt is to suffer, if a script says so. */

@@ -31,7 +31,8 @@ export type Port =
   | 'net.next'
   | 'net.heartbeat'
   | 'webhook.post'
-  | 'wake.poll';
+  | 'wake.poll'
+  | 'declare.files';
 
 /**
  * `crash_before`, `crash_after`: the control plane dies before the call was made, or after it was done and
@@ -110,7 +111,31 @@ export type Action =
       readonly method: 'PreCommitSectorBatch2' | 'ProveCommitSectors3' | 'ProveReplicaUpdates3';
       readonly code: number;
     }
-  | { readonly do: 'rot'; readonly what: 'object' | 'stored'; readonly match?: string };
+  | { readonly do: 'rot'; readonly what: 'object' | 'stored'; readonly match?: string }
+  /** A disk of miner storage, for so long. */
+  | { readonly do: 'disk'; readonly disk: number; readonly act: 'away' | 'read_only' | 'full'; readonly ms: number }
+  /** An operator's hand on miner storage. */
+  | { readonly do: 'storage'; readonly disk: number; readonly act: StorageAct }
+  /** The next steps of moves and checks of stored files. */
+  | { readonly do: 'errand'; readonly how: ErrandFault; readonly count: number };
+
+/** `stop`: uncordoned, and a drain of it ended. */
+export type StorageAct = 'cordon' | 'drain' | 'stop' | 'scrub' | 'declare';
+
+/**
+ * Of a step that a runner does beside its stages. `silent`: neither done nor answered; `lost`: done; `again`: the answer comes once more, later, as of a question that the network
+ * held up; `mixed_up`: answers to what was
+ * never asked come before the true one; `dies`: the process, in the midst of it.
+ */
+export type ErrandFault = 'silent' | 'lost' | 'twice' | 'late' | 'again' | 'fails' | 'mixed_up' | 'dies';
+
+/** Miner storage as runners tell of it: the first disk is the one that sectors from before the begin are on. */
+export type StorageSettings = {
+  readonly disks: readonly { readonly weight: number; readonly totalBytes: number }[];
+  /** Somebody does Window PoSt, and is told. */
+  readonly declares: boolean;
+  readonly scrubEveryMs?: number;
+};
 
 /**
  * `sigterm`: a spot notice, after `ms` it is started again. `cut`: its network is cut for `ms`. `upgrade`: other software waits for
@@ -160,6 +185,10 @@ export type Script = {
   /** Events are posted to a receiver. */
   readonly webhook?: boolean;
   readonly fleet?: FleetSettings;
+  /** Absent: one disk with room for everything, of which runners tell nothing. */
+  readonly storage?: StorageSettings;
+  /** Runners keep artifacts that they have read or made. */
+  readonly caches?: boolean;
   readonly items: readonly Item[];
   /** Faults end at the latest after this long. */
   readonly faultsMs: number;
@@ -195,6 +224,8 @@ const OF_ALL = [
 /** Those of runners on hostile machines. */
 export const FLEET_FAULTS = ['credential', 'theft', 'runner_stalls', 'self_test', 'fleet_hand', 'hand_back', 'cut', 'wake_up'] as const;
 export type FleetFault = (typeof FLEET_FAULTS)[number];
+/** Those of miner storage: its disks, hands on it and steps of moves; and telling of what is stored. */
+export const STORAGE_FAULTS = ['storage', 'declare'] as const;
 export const OTHER_FAULTS = OF_ALL;
-export const FAULTS = [...OF_ALL, ...FLEET_FAULTS] as const;
+export const FAULTS = [...OF_ALL, ...FLEET_FAULTS, ...STORAGE_FAULTS] as const;
 export type Fault = (typeof FAULTS)[number];

@@ -17,17 +17,20 @@ import {
   vanillaOf,
 } from './replica.ts';
 import { proveExisting, publish } from './existing-work.ts';
+import type { MinerDisks } from './miner-disks.ts';
 import type { StageFault } from './script.ts';
-import { type All, type Done, type Failed, type Files, type Made, type MinerStorage, type Params, type Prover, failed } from './work.ts';
+import { type All, type Done, type Failed, type Files, type Made, type Params, type Prover, failed } from './work.ts';
 
 /** Fetches and compares inputs as the agent does. */
 export function fetchInputs(
   inputs: readonly InputFile[],
-  open: (url: string) => { content: string; sizeBytes: number } | undefined,
+  open: (url: string) => { content: string } | undefined,
+  cache: ReadonlyMap<string, string> = new Map(),
 ): Files | Failed {
   const files = new Map<string, string>();
-  for (const { name, url, hash, required } of inputs) {
-    const found = open(url);
+  for (const { name, url, hash, key, required } of inputs) {
+    const kept = cache.get(key ?? '');
+    const found = kept !== undefined && hashOf(kept) === hash ? { content: kept } : open(url);
     if (required === false && (found === undefined || hashOf(found.content) !== hash)) continue;
     if (found === undefined) return failed('input_missing', `input ${name} is not in the object store`, name);
     if (hashOf(found.content) !== hash) return failed('input_differs', `input ${name} has another hash`, name);
@@ -37,11 +40,11 @@ export function fetchInputs(
 }
 
 /** Does the work; `lie` changes the result as that fault says. */
-export function perform(grant: Grant, files: Files, storage: MinerStorage | undefined, lie: StageFault | undefined): Made | Failed {
+export function perform(grant: Grant, files: Files, disks: MinerDisks | undefined, lie: StageFault | undefined): Made | Failed {
   const { work } = grant;
-  if (work.kind === 'persist') return persist(work, files, storage);
-  if (work.kind === 'check-stored') return checkStored(work, storage);
-  if (work.kind === 'publish') return publish(work, storage);
+  if (work.kind === 'persist') return persist(work, files, disks);
+  if (work.kind === 'check-stored') return checkStored(work, disks);
+  if (work.kind === 'publish') return publish(work, disks);
   if (work.kind !== 'prover') return failed('bad_request', `this runner does not know ${(work as { kind: string }).kind}`);
   const honest = prove(work, grant, files, lie === 'forged');
   return honest.outcome === 'failed' || lie === undefined ? honest : twisted(honest, lie);
@@ -135,22 +138,26 @@ function addPiece(params: Params, files: Files, done: Done, all: All): Made | Fa
   );
 }
 
-function persist(work: Extract<Work, { kind: 'persist' }>, files: Files, storage: MinerStorage | undefined): Made | Failed {
-  if (storage === undefined) return failed('internal', 'this runner has no miner storage');
-  const stored = work.files.map(({ artifact, path }) => {
-    const content = files.get(artifact) ?? '';
-    storage.set(path, content);
+function persist(work: Extract<Work, { kind: 'persist' }>, files: Files, disks: MinerDisks | undefined): Made | Failed {
+  const disk = work.storage === null ? disks?.first : disks?.find(work.storage);
+  if (disk === undefined) return failed('internal', 'this runner has no such miner storage');
+  if (disk.closed !== undefined) return failed('storage_full', `storage ${disk.id}: ${disk.closed}`);
+  const named = work.files.map(({ artifact, path }) => ({ artifact, path, content: files.get(artifact) ?? '' }));
+  if (named.reduce((sum, { content }) => sum + content.length, 0) > disk.freeBytes)
+    return failed('storage_full', `storage ${disk.id} is full`);
+  const stored = named.map(({ artifact, path, content }) => {
+    disk.write(path, content);
     return { path, sizeBytes: String(sizeOf(artifact, content)), hash: hashOf(content) };
   });
   const json = JSON.stringify(work.sectorJson.content);
-  storage.set(work.sectorJson.path, json);
+  disk.write(work.sectorJson.path, json);
   const record = { path: work.sectorJson.path, sizeBytes: String(json.length), hash: hashOf(json) };
-  return { outcome: 'done', outputs: new Map(), result: { storage: 'store', root: '/storage', files: [...stored, record] } };
+  return { outcome: 'done', outputs: new Map(), result: { storage: disk.id, root: disk.root, files: [...stored, record] } };
 }
 
-function checkStored(work: Extract<Work, { kind: 'check-stored' }>, storage: MinerStorage | undefined): Made | Failed {
+function checkStored(work: Extract<Work, { kind: 'check-stored' }>, disks: MinerDisks | undefined): Made | Failed {
   for (const { path, hash } of work.files) {
-    const content = storage?.get(path);
+    const content = disks?.find(work.storage)?.read(path);
     if (content === undefined || hashOf(content) !== hash)
       return failed('input_invalid', `stored file ${path} is not as it was stored`, path.slice(0, 100));
   }

@@ -26,6 +26,8 @@ export const WAITING: Partial<Record<Fault, readonly string[]>> = {
   object_error: ['stage', 'runner'],
   network: ['stage', 'runner'],
   runner_lost: ['stage', 'runner'],
+  storage: ['stage', 'runner'],
+  declare: ['effect'],
   ...Object.fromEntries(FLEET_FAULTS.map((fault) => [fault, ['stage', 'runner']])),
 };
 

@@ -6,12 +6,14 @@ import { planTables } from '../../src/scheduler/plans/all.ts';
 import { aimed } from './actions.ts';
 import { type Cell, allCells } from './coverage-table.ts';
 import type { Rng } from './prng.ts';
-import { type Action, type Existing, FLEET_FAULTS, type Fault } from './script.ts';
+import { type Action, type Existing, FLEET_FAULTS, type Fault, STORAGE_FAULTS } from './script.ts';
 
 /** Cells where nothing has to strike are met by whatever plays. */
 const CELLS: readonly Cell[] = allCells().filter(
   ({ event, fault }) =>
-    !(FLEET_FAULTS as readonly string[]).includes(fault) && (fault !== 'none' || event === 'RePersist') && event !== '(error:critical)',
+    ![...FLEET_FAULTS, ...STORAGE_FAULTS].some((other) => other === fault) &&
+    (fault !== 'none' || event === 'RePersist') &&
+    event !== '(error:critical)',
 );
 
 /** The cell that a seed aims at. Neighbours are far apart, so that any range of seeds meets all plans. */

@@ -9,7 +9,7 @@ export type Made = {
 };
 export type Failed = { readonly outcome: 'failed'; readonly code: string; readonly message: string; readonly input?: string };
 
-/** A miner's storage: path → content. */
+/** Files of miner storage: path → content. */
 export type MinerStorage = Map<string, string>;
 
 export type Files = ReadonlyMap<string, string>;

@@ -20,19 +20,23 @@ import { FakeReceiver } from './fake-receiver.ts';
 import { Faults } from './faults.ts';
 import { knownSector, putFiles } from './existing.ts';
 import { sectorKey } from './ledger.ts';
+import { FakePoster } from './fake-poster.ts';
 import { Fleet } from './fleet.ts';
+import { MinerDisks } from './miner-disks.ts';
 import { FleetOracle } from './oracle-fleet.ts';
 import { ChainOracle } from './oracle-chain.ts';
+import { keepsReplica } from './oracle-bound.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
+import { StoredOracle, spoiltKey } from './oracle-stored.ts';
 import { allPosted } from './oracle-webhooks.ts';
 import { Rng } from './prng.ts';
 import { KeptStore } from './kept-store.ts';
 import { Reader } from './reader.ts';
 import { Stage } from '../../src/schema/stage.ts';
-import type { Fault, Script, SettingsChange, StageFault } from './script.ts';
+import type { ErrandFault, Fault, Script, SettingsChange, StageFault } from './script.ts';
+import { storageSettingsOf } from './storage-faults.ts';
 import { WAITING, faultOf, isLie } from './struck.ts';
-import type { MinerStorage } from './work.ts';
 
 export const MINER = MinerId.parse('t01000');
 export const ACTOR = 'operator:simulated';
@@ -54,7 +58,13 @@ export class World {
   readonly receiver: FakeReceiver | undefined;
   /** Number of the last event before the webhook was made. */
   #postedSince = 0;
-  readonly storage: MinerStorage = new Map();
+  readonly disks: MinerDisks;
+  readonly poster: FakePoster;
+  readonly storedOracle: StoredOracle;
+  /** Faults of steps that runners do beside their stages, for the next ones. */
+  readonly errandFaults: ErrandFault[] = [];
+  /** How many databases were lost so far. */
+  lostDatabases = 0;
   /** Objects and stored files that a fault damaged. */
   readonly spoilt = new Set<string>();
   /** Objects that came after a backup that was restored. */
@@ -99,7 +109,13 @@ export class World {
     this.receiver = script.webhook === true ? new FakeReceiver() : undefined;
     const known = (script.sectors ?? []).map((existing) => ({ existing, known: knownSector(MINER, script.sealProof, existing) }));
     this.#known = known.map(({ known: { record } }) => record);
-    for (const one of known) putFiles(this.storage, one.known, one.existing.lost);
+    this.disks = new MinerDisks(script.storage?.disks, {
+      wrote: (disk, path) => this.spoilt.delete(spoiltKey(disk, path)),
+      removes: (disk, path, since) => this.storedOracle.removing(disk, path, this.reader, since !== this.lostDatabases),
+    });
+    for (const one of known) putFiles(this.disks.first, one.known, one.existing.lost);
+    this.poster = new FakePoster(this.disks);
+    this.poster.begin();
     this.chain = new FakeChain(
       () => this.clock.nowMs,
       new Map(known.map(({ existing, known: { active } }) => [sectorKey(MINER, existing.number), active])),
@@ -107,6 +123,8 @@ export class World {
     this.rng = Rng.named(script.seed, 'latency');
     this.#uninstall = this.clock.install();
     const broken = (promise: string, what: string): void => this.breach(promise, what);
+    const { disks, poster, spoilt } = this;
+    this.storedOracle = new StoredOracle({ disks, poster, declares: script.storage?.declares === true, spoilt, broken });
     this.history = new HistoryOracle(planTables(), broken);
     this.fleetOracle = this.#newFleetOracle(false);
     this.chainOracle = new ChainOracle(this.chain, (cid) => this.reader.jobOfMessage(cid), broken);
@@ -139,6 +157,7 @@ export class World {
       this.#postedSince = ctx.tx.lastEventSeq();
       createWebhook(ctx, { url: 'https://receiver.example/', description: '', types: null, miners: null, allowPrivate: false }, ACTOR);
     });
+    for (const row of this.reader.records()) this.storedOracle.excuse(row);
     for (const { trust, slots } of this.script.runners) this.fleet.join(trust, slots);
   }
 
@@ -158,6 +177,7 @@ export class World {
       ids: this.ids,
       store: this.#store,
       receiver: this.receiver,
+      poster: this.script.storage?.declares === true ? this.poster : undefined,
       settings: () => this.settings(),
       offered: () => this.offered,
       onDeath: () => this.#revive(),
@@ -215,6 +235,8 @@ export class World {
     this.reader.close();
     this.reader = new Reader(this.#path);
     this.history = new HistoryOracle(planTables(), (promise, what) => this.breach(promise, what));
+    this.lostDatabases += 1;
+    this.storedOracle.restored(this.reader);
     this.fleetOracle = this.#newFleetOracle(true);
     for (const event of this.history.look(this.reader)) this.fleetOracle.event(event);
     this.#jobsAsleep = undefined;
@@ -250,6 +272,7 @@ export class World {
       patienceMs: 60_000,
       retry: { firstWaitMs: 1_000, maxWaitMs: 60_000, maxRetries },
       network: 'dev',
+      ...storageSettingsOf(this.script),
       ...(fleet.credentialMs === undefined ? {} : { credentialMs: fleet.credentialMs }),
       ...(fleet.selfTest === undefined ? {} : { selfTest: fleet.selfTest }),
       ...(fleet.canaryEveryMs === undefined ? {} : { canaryEveryMs: fleet.canaryEveryMs }),
@@ -293,6 +316,8 @@ export class World {
     collectedIsDead(this.reader, (promise, what) => this.breach(promise, what));
     this.fleetOracle.look(this.reader, this.plane?.ready === true);
     artifactsWhole(this.reader, this.objects, this.spoilt, (promise, what) => this.breach(promise, what));
+    this.storedOracle.look(this.reader);
+    keepsReplica(this.reader.jobs(), this.chain, (promise, what) => this.breach(promise, what));
     if (this.#broken !== undefined) throw this.#broken;
   }
 
@@ -347,6 +372,13 @@ export class World {
     if (found === undefined) return undefined;
     this.strike(faultOf(found.how), `stage ${found.how}`, job?.id);
     return found.how;
+  }
+
+  /** The fault that the next step beside a runner's stages is to suffer. */
+  errandFault(name: string): ErrandFault | undefined {
+    const fault = this.errandFaults.shift();
+    if (fault !== undefined) this.strike('storage', `${name}: a step beside its stages: ${fault}`);
+    return fault;
   }
 
   note(line: string): void {
