@@ -45,6 +45,7 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
       slots: config['runner.slots'],
       processors: config['runner.processors'],
       cacheBytes: config['runner.cache_bytes'],
+      storageBytesPerS: bytesOf(config['runner.storage_mib_per_s']),
       executor: executorOptions(config),
       software: bundle === undefined ? undefined : await softwareOf(config, bundle, prover),
       measureNetwork: config['runner.measure_network'],
@@ -60,6 +61,8 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
     await health.close(0);
   }
 }
+
+const bytesOf = (mib: number | undefined): number | undefined => (mib === undefined ? undefined : mib * 2 ** 20);
 
 function storageOf(config: Config): StorageRoot[] {
   return config['runner.storage'].map(({ id, path, weight, reserve_bytes, read_only, allow_miners, deny_miners }) => ({
