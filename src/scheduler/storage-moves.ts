@@ -3,7 +3,6 @@
  * that somebody asked for. A move is a copy, whose files agree with the hashes; then the record names the new path and whoever does Window PoSt is told; only then
  * the old files go. Each step is written down before it is asked for and may be asked for again, so that a crash anywhere loses nothing.
  */
-import type { MinerId } from '../schema/ids.ts';
 import { type Choice, choosePath } from '../schema/miner-storage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { StoredMove, StoredMoveAnswer } from '../schema/stored-move.ts';
