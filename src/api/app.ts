@@ -24,6 +24,7 @@ import { planRoutes } from './routes/plans.ts';
 import { runnerFileRoutes } from './routes/runner-files.ts';
 import { sectorRoutes } from './routes/sectors.ts';
 import { settingsRoutes } from './routes/settings.ts';
+import { storageMoveRoutes } from './routes/storage-moves.ts';
 import { storageRoutes } from './routes/storage.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { deliveryRoutes } from './routes/deliveries.ts';
@@ -45,6 +46,7 @@ const ROUTES = [
   workerRoutes,
   settingsRoutes,
   storageRoutes,
+  storageMoveRoutes,
   fleetRoutes,
   agentRoutes,
   eventRoutes,

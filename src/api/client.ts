@@ -9,7 +9,7 @@ import type { Collected } from '../schema/garbage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import { type FollowOptions, followed } from './follow.ts';
 import type { ImportAnswer, SectorRecordPage } from './inventory.ts';
-import type { StorageAnswer, StorageView, StoredSectorView } from './storage-views.ts';
+import type { MoveView, StorageAnswer, StorageView, StoredSectorView } from './storage-views.ts';
 import type {
   AbortRequest,
   ApiTokenRequest,
@@ -225,6 +225,13 @@ export function createClient(options: ClientOptions) {
       call<{ items: StorageView[] }>('POST', `/v1/storage/${at(id)}/${action}`, { body: {} }),
     /** Moves its sectors to other paths of its runner, until `uncordon`. `force`: also where nobody is told that they are elsewhere. */
     drainStorage: (id: string, force = false) => call<{ items: StorageView[] }>('POST', `/v1/storage/${at(id)}/drain`, { body: { force } }),
+    /** Sectors whose files are on their way from one storage to another. */
+    storageMoves: () => call<{ items: MoveView[] }>('GET', '/v1/storage/moves'),
+    /** Moves the files of sectors (`s-t01000-7`) to another storage of their runner. `force`: also where nobody is told that they are elsewhere. */
+    moveStored: (body: { sectors: readonly string[]; to: string; force?: boolean }, creating: Creating = {}) =>
+      call<{ items: MoveView[] }>('POST', '/v1/storage/moves', { body, ...creating }),
+    /** Ends moves that were asked for; answers those that were under way. */
+    stopMoves: (sectors: readonly string[]) => call<{ items: MoveView[] }>('POST', '/v1/storage/moves/stop', { body: { sectors } }),
     /** Has all files there read against their hashes. */
     scrub: (id: string, creating: Creating = {}) => call<StorageAnswer>('POST', `/v1/storage/${at(id)}/scrub`, { body: {}, ...creating }),
     /** Has whoever does Window PoSt told of sectors there that nobody was told of; 500 at most with one call. */

@@ -288,6 +288,8 @@ export const KEYS = {
   'runner.join_token': text.optional(),
   'runner.join_token_file': text.optional(),
   'runner.storage': z.array(Storage).default([]),
+  /** Most MiB a second that moves and checks of stored files read and write of each of its paths; without it as fast as the disk does. */
+  'runner.storage_mib_per_s': z.number().positive().max(1_000_000).optional(),
   'runner.stages': z.array(Stage).min(1).optional(),
   'runner.slots': z.number().int().min(1).max(64).optional(),
   /** Most of the disk for artifacts that later stages on this machine may need; half of what is free without it, 0: none. */

@@ -46,6 +46,7 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
       slots: config['runner.slots'],
       processors: config['runner.processors'],
       cacheBytes: config['runner.cache_bytes'],
+      storageBytesPerS: bytesOf(config['runner.storage_mib_per_s']),
       executor: executorOptions(config),
       software: bundle === undefined ? undefined : await softwareOf(config, bundle, prover),
       measureNetwork: config['runner.measure_network'],
@@ -61,6 +62,8 @@ export async function runner(config: Config, bundle?: string): Promise<AgentEnd>
     await health.close(0);
   }
 }
+
+const bytesOf = (mib: number | undefined): number | undefined => (mib === undefined ? undefined : mib * 2 ** 20);
 
 /** A prover of the operator's own is not told: the control plane would want to replace it. */
 async function softwareOf(config: Config, bundle: string, prover: string): Promise<Software> {

@@ -88,6 +88,7 @@ export class AgentLoop {
     this.#side = new SideWork(
       () => this.#context,
       () => this.#reportSoon(),
+      options.storageBytesPerS,
     );
   }
 

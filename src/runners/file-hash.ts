@@ -29,11 +29,15 @@ export async function readThrough(
   }
 }
 
-/** Size and `sha256:` hash of the file at `path`. */
-export async function hashFile(path: string, signal: AbortSignal): Promise<{ sizeBytes: number; hash: string }> {
+/** Size and `sha256:` hash of the file at `path`; each chunk also goes to `each`, as with `readThrough`. */
+export async function hashFile(
+  path: string,
+  signal: AbortSignal,
+  each?: (bytes: Uint8Array) => Promise<void>,
+): Promise<{ sizeBytes: number; hash: string }> {
   const handle = await open(path, 'r');
   try {
-    return await readThrough(handle, signal);
+    return await readThrough(handle, signal, each);
   } finally {
     await handle.close();
   }

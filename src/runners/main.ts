@@ -23,6 +23,7 @@ export type RunnerMainOptions = {
   readonly slots?: number | undefined;
   readonly processors?: AgentOptions['processors'];
   readonly cacheBytes?: number | undefined;
+  readonly storageBytesPerS?: number | undefined;
   readonly executor?: AgentOptions['executor'];
   readonly software?: AgentOptions['software'];
   readonly measureNetwork?: boolean | undefined;
@@ -50,6 +51,7 @@ export async function runnerMain(options: RunnerMainOptions): Promise<AgentEnd> 
       slots: options.slots,
       processors: options.processors,
       cacheBytes: options.cacheBytes,
+      storageBytesPerS: options.storageBytesPerS,
       executor: options.executor,
       software: options.software,
       measureNetwork: options.measureNetwork,

@@ -6,6 +6,7 @@ import { mkdir, open, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { StoredFile } from '../schema/stage.ts';
 import type { StoredMove, StoredMoveAnswer } from '../schema/stored-move.ts';
+import type { DiskLimit } from './disk-limit.ts';
 import { StageFailure, errnoOf } from './failure.ts';
 import { hashFile } from './file-hash.ts';
 import type { StorageRoot } from './options.ts';
@@ -22,6 +23,8 @@ export type MoveRun = {
   readonly move: StoredMove;
   readonly roots: readonly StorageRoot[];
   readonly watch: StorageWatch;
+  /** Of all that is read and written of paths. */
+  readonly limit: DiskLimit;
   readonly signal: AbortSignal;
 };
 
@@ -47,12 +50,18 @@ export async function moveFiles(run: MoveRun): Promise<Bad> {
       const made: StoredFile[] = [];
       // Where the old file is not whole, the new one may be the last that is.
       for (const file of run.move.files)
-        if ((await findStored(to, file.path)) !== undefined && (await wrongWith(from, file, run.signal)) === undefined) made.push(file);
+        if ((await findStored(to, file.path)) !== undefined && (await wrongWith(from, file, run)) === undefined) made.push(file);
       await remove(to, from, made);
       return [];
     }
   }
 }
+
+/** Waits until bytes of this path that are read or written may be. */
+const counted =
+  ({ limit, signal }: MoveRun, { id }: StorageRoot) =>
+  ({ length }: Uint8Array): Promise<void> =>
+    limit.take(id, length, signal);
 
 /** The path, if it is there, and can be changed where that is needed. */
 async function there({ roots, watch }: MoveRun, id: string, changes: boolean): Promise<StorageRoot> {
@@ -65,19 +74,20 @@ async function there({ roots, watch }: MoveRun, id: string, changes: boolean): P
   return root;
 }
 
-async function copy({ move, from, to, watch, signal }: Step): Promise<Bad> {
+async function copy(step: Step): Promise<Bad> {
+  const { move, from, to, watch } = step;
   for (const { path } of move.files) await checkFolder(to, path);
   await refuseOne(to, from, move.files);
   const missing: { file: StoredFile; draft: Draft }[] = [];
   for (const file of move.files) {
-    if ((await wrongWith(to, file, signal)) !== undefined) missing.push({ file, draft: draftOf(to.path, file.path, MOVE) });
+    if ((await wrongWith(to, file, step)) !== undefined) missing.push({ file, draft: draftOf(to.path, file.path, MOVE) });
   }
   await checkDrafts(
     to,
     missing.map(({ draft }) => draft),
   );
   const left: typeof missing = [];
-  for (const one of missing) if (!(await isWhole(one.draft, one.file, signal))) left.push(one);
+  for (const one of missing) if (!(await isWhole(one.draft, one.file, step))) left.push(one);
   await checkRoom(
     watch,
     to,
@@ -85,7 +95,7 @@ async function copy({ move, from, to, watch, signal }: Step): Promise<Bad> {
   );
   const bad: Bad = [];
   for (const { file, draft } of left) {
-    const how = await copyFile(from, to, file, draft, signal);
+    const how = await copyFile(step, file, draft);
     if (how !== undefined) bad.push({ path: file.path.slice(0, 400), how: how.slice(0, 300) });
   }
   if (bad.length > 0) return bad;
@@ -106,17 +116,19 @@ async function checkDrafts(root: StorageRoot, drafts: readonly Draft[]): Promise
 }
 
 /** Answers what is wrong with the old file; undefined: the draft is whole. */
-async function copyFile(
-  from: StorageRoot,
-  to: StorageRoot,
-  { path, hash }: StoredFile,
-  draft: Draft,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+async function copyFile(step: Step, { path, hash }: StoredFile, draft: Draft): Promise<string | undefined> {
+  const { from, to, signal } = step;
   const source = await findStored(from, path);
   if (source === undefined) return 'it is not there';
   try {
-    await writeDraft(to, draft, signal, hash, path, copyOf(source.path, signal));
+    const read = copyOf(source.path, signal);
+    const paced: typeof read = (append) =>
+      read(async (bytes) => {
+        await counted(step, from)(bytes);
+        await counted(step, to)(bytes);
+        await append(bytes);
+      });
+    await writeDraft(to, draft, signal, hash, path, paced, counted(step, to));
     return undefined;
   } catch (error) {
     if (error instanceof StageFailure && error.code === 'input_differs') return error.message;
@@ -125,7 +137,7 @@ async function copyFile(
 }
 
 /** Whether an earlier process made the draft whole; it is synced again, since that process may have ended before it did. */
-async function isWhole({ file }: Draft, { sizeBytes, hash }: StoredFile, signal: AbortSignal): Promise<boolean> {
+async function isWhole({ file }: Draft, { sizeBytes, hash }: StoredFile, step: Step): Promise<boolean> {
   try {
     const handle = await open(file, 'r+');
     try {
@@ -134,28 +146,28 @@ async function isWhole({ file }: Draft, { sizeBytes, hash }: StoredFile, signal:
     } finally {
       await handle.close();
     }
-    return (await hashFile(file, signal)).hash === hash;
+    return (await hashFile(file, step.signal, counted(step, step.to))).hash === hash;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return false;
   }
 }
 
-async function differing({ move, signal }: Step, root: StorageRoot): Promise<Bad> {
+async function differing(step: Step, root: StorageRoot): Promise<Bad> {
   const bad: Bad = [];
-  for (const file of move.files) {
-    const how = await wrongWith(root, file, signal);
+  for (const file of step.move.files) {
+    const how = await wrongWith(root, file, step);
     if (how !== undefined) bad.push({ path: file.path.slice(0, 400), how: how.slice(0, 300) });
   }
   return bad;
 }
 
 /** What is wrong with a stored file; undefined: it is as it was stored. */
-async function wrongWith(root: StorageRoot, { path, sizeBytes, hash }: StoredFile, signal: AbortSignal): Promise<string | undefined> {
+async function wrongWith(root: StorageRoot, { path, sizeBytes, hash }: StoredFile, run: MoveRun): Promise<string | undefined> {
   const stored = await findStored(root, path);
   if (stored === undefined) return 'it is not there';
   if (String(stored.sizeBytes) !== sizeBytes) return `it has ${stored.sizeBytes} bytes and not ${sizeBytes}`;
-  const found = await hashFile(stored.path, signal);
+  const found = await hashFile(stored.path, run.signal, counted(run, root));
   return found.hash === hash ? undefined : `it has hash ${found.hash} and not ${hash}`;
 }
 

@@ -52,6 +52,8 @@ export type AgentOptions = {
   readonly lastUploadsMs?: number | undefined;
   /** Most that the cache of artifacts may have of the disk; by default half of what is free, 0: there is none. */
   readonly cacheBytes?: number | undefined;
+  /** Most bytes a second that moves and checks of stored files read and write of each path; without it as fast as the disk does. */
+  readonly storageBytesPerS?: number | undefined;
   /** How stages are run, and what they may use. */
   readonly executor?: ExecutorOptions | undefined;
   /** Stage programs get PATH, HOME, XDG_CACHE_HOME and FIL_PROOFS_* of it, nothing else. */

@@ -104,7 +104,7 @@ export async function inStorage<T>(root: StorageRoot, step: () => Promise<T>): P
   }
 }
 
-/** Writes, fsyncs and reads back the file's draft; answers what it holds. */
+/** Writes, fsyncs and reads back the file's draft; answers what it holds. What is read back also goes to `each`. */
 export async function writeDraft(
   root: StorageRoot,
   { file }: Draft,
@@ -112,6 +112,7 @@ export async function writeDraft(
   wanted: string,
   name: string,
   source: Source,
+  each?: (bytes: Uint8Array) => Promise<void>,
 ): Promise<Omit<Stored, 'path'>> {
   const handle = await inStorage(root, async () => {
     await makeStoredFolder(root.path, dirname(file));
@@ -131,7 +132,7 @@ export async function writeDraft(
   } finally {
     await handle.close();
   }
-  const back = await inStorage(root, () => hashFile(file, signal));
+  const back = await inStorage(root, () => hashFile(file, signal, each));
   if (back.hash !== wanted) {
     throw new StageFailure(
       'storage_full',

@@ -1,6 +1,7 @@
 /** What an agent does beside its stages when the control plane asks for it: self-tests, checks of stored files and their moves. */
 import type { NextAnswer, NextRequest, Speeds } from '../schema/runner.ts';
 import type { AttemptContext } from './attempt.ts';
+import { DiskLimit } from './disk-limit.ts';
 import { SelfTests } from './self-tests.ts';
 import { StoredChecks } from './stored-checks.ts';
 import { StoredMoves } from './stored-moves.ts';
@@ -13,12 +14,13 @@ export class SideWork {
   readonly #checks: StoredChecks;
   readonly #moves: StoredMoves;
 
-  /** `onAnswer`: something is there to be told. */
-  constructor(context: () => AttemptContext, onAnswer: () => void) {
+  /** `onAnswer`: something is there to be told; `storageBytesPerS`: most that checks and moves load a path, undefined: as they can. */
+  constructor(context: () => AttemptContext, onAnswer: () => void, storageBytesPerS?: number) {
     const { storage, watch } = context();
+    const limit = new DiskLimit(storageBytesPerS);
     this.#tests = new SelfTests(context, onAnswer);
-    this.#checks = new StoredChecks(storage, watch, onAnswer);
-    this.#moves = new StoredMoves(storage, watch, onAnswer);
+    this.#checks = new StoredChecks(storage, watch, limit, onAnswer);
+    this.#moves = new StoredMoves(storage, watch, limit, onAnswer);
   }
 
   /** What the machine does, measured with the first self-test. */

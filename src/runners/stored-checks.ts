@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StoredFile } from '../schema/stage.ts';
 import type { StoredCheck, StoredCheckAnswer } from '../schema/stored-check.ts';
+import type { DiskLimit } from './disk-limit.ts';
 import { Errands } from './errands.ts';
 import { StageFailure, errnoOf } from './failure.ts';
 import { readThrough } from './file-hash.ts';
@@ -12,9 +13,9 @@ import { type StoredReader, openStored } from './stored-files.ts';
 
 /** Checks of one agent. */
 export class StoredChecks extends Errands<StoredCheck, StoredCheckAnswer> {
-  constructor(roots: readonly StorageRoot[], watch: StorageWatch, onAnswer: () => void) {
+  constructor(roots: readonly StorageRoot[], watch: StorageWatch, limit: DiskLimit, onAnswer: () => void) {
     super(async ({ storage, miner, number, files, bytesPerS }, signal) => {
-      const bad = await checkFiles({ roots, watch, storage, files, bytesPerS, signal }).catch(() => 'away' as const);
+      const bad = await checkFiles({ roots, watch, limit, storage, files, bytesPerS, signal }).catch(() => 'away' as const);
       const about = { storage, miner, number };
       return bad === 'away' ? { ...about, outcome: 'away', bad: [] } : { ...about, outcome: 'checked', bad };
     }, onAnswer);
@@ -24,6 +25,7 @@ export class StoredChecks extends Errands<StoredCheck, StoredCheckAnswer> {
 type Checked = {
   readonly roots: readonly StorageRoot[];
   readonly watch: StorageWatch;
+  readonly limit: DiskLimit;
   readonly storage: string;
   readonly files: readonly StoredFile[];
   readonly bytesPerS: number;
@@ -31,13 +33,13 @@ type Checked = {
 };
 
 /** The files that are not as they were stored; `away` when the storage is not there, before or after. */
-async function checkFiles({ roots, watch, storage, files, bytesPerS, signal }: Checked): Promise<StoredCheckAnswer['bad'] | 'away'> {
+async function checkFiles({ roots, watch, limit, storage, files, bytesPerS, signal }: Checked): Promise<StoredCheckAnswer['bad'] | 'away'> {
   const root = await namedRoot(roots, storage);
   const away = async (): Promise<boolean> => (await watch.look(root)).problem !== null;
   if (await away()) return 'away';
   const bad: StoredCheckAnswer['bad'] = [];
   for (const file of files) {
-    const how = await wrongWith(root, file, bytesPerS, signal);
+    const how = await wrongWith(root, file, { limit, bytesPerS }, signal);
     if (how !== undefined) bad.push({ path: file.path.slice(0, 400), how: how.slice(0, 300) });
   }
   return bad.length > 0 && (await away()) ? 'away' : bad;
@@ -46,7 +48,7 @@ async function checkFiles({ roots, watch, storage, files, bytesPerS, signal }: C
 async function wrongWith(
   root: StorageRoot,
   { path, sizeBytes, hash }: StoredFile,
-  bytesPerS: number,
+  { limit, bytesPerS }: Pick<Checked, 'limit' | 'bytesPerS'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   let stored: StoredReader | undefined;
@@ -60,6 +62,7 @@ async function wrongWith(
       read += length;
       const aheadMs = (read / bytesPerS) * 1_000 - (performance.now() - startedMs);
       if (aheadMs > 1) await sleep(aheadMs, undefined, { signal });
+      await limit.take(root.id, length, signal);
     });
     return found.hash === hash ? undefined : `it has hash ${found.hash} and not ${hash}`;
   } catch (error) {

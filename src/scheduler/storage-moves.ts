@@ -1,9 +1,8 @@
 /**
- * Draining a path of miner storage: its sectors' files move to other paths of the same runner, one sector of a path at a time. A move
- * is a copy, whose files agree with the hashes; then the record names the new path and whoever does Window PoSt is told; only then
+ * Moves of sectors' files to other paths of the same runner, one sector of a path at a time: those of a path that is drained, and those
+ * that somebody asked for. A move is a copy, whose files agree with the hashes; then the record names the new path and whoever does Window PoSt is told; only then
  * the old files go. Each step is written down before it is asked for and may be asked for again, so that a crash anywhere loses nothing.
  */
-import type { MinerId } from '../schema/ids.ts';
 import { type Choice, choosePath, isBucket } from '../schema/miner-storage.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
@@ -12,9 +11,10 @@ import type { Context } from './context.ts';
 import { declareRecord } from './declared.ts';
 import type { EffectRow } from './effects.ts';
 import { audit, noteStored, type Who } from './happened.ts';
-import { isFinal } from './machine.ts';
-import { BESIDE_BYTES, drainingKey, isDraining, recordedIn, setCordoned, standingOf } from './miner-storage.ts';
+import { againstMove, isBusy, needsTelling, sizeOf } from './movable.ts';
+import { drainingKey, isDraining, recordedIn, setCordoned, standingOf } from './miner-storage.ts';
 import type { RunnerRow } from './ports.ts';
+import { newMove } from './requested-moves.ts';
 import type { StorageMove, StoragePathRow } from './storage-rows.ts';
 
 /** A move that failed is tried again after so long. */
@@ -27,13 +27,7 @@ const SLOW_BYTES_PER_S = 5_000_000;
 
 /** Empties a storage, and keeps new sectors out of it. `force`: also where nobody is told that files are elsewhere. Throws `conflict`. */
 export function drain(ctx: Context, storage: string, who: Who, force: boolean): void {
-  if (ctx.settings.declares !== true && !force) {
-    throw new SealpoolError(
-      'conflict',
-      'nobody_to_tell',
-      'nobody who does Window PoSt would be told that the files are elsewhere; set storage.declare, or drain with force and see to it yourself before the next deadline',
-    );
-  }
+  needsTelling(ctx, 'drain', force);
   if (ctx.tx.storagePaths().some(({ path }) => path.id === storage && isBucket(path.path))) {
     throw new SealpoolError(
       'conflict',
@@ -54,14 +48,14 @@ export function stopDraining(ctx: Context, storage: string, who: Who): void {
   ctx.tx.setMeta(drainingKey(storage), '');
   audit(ctx, who, 'storage.drain_stopped', { storage });
   for (const move of ctx.tx.storageMoves()) {
-    if (move.from !== storage) continue;
+    if (move.from !== storage || move.cause === 'request') continue;
     if (move.phase === 'failed') ctx.tx.deleteStorageMove(move.miner, move.number);
     if (move.phase === 'copy' && recordedIn(ctx, move) === move.from) put(ctx, { ...move, phase: 'undo', asked: null, why: null });
   }
   ctx.signals.add('runners');
 }
 
-/** Steps for the runner: those of moves under way that nobody does now, and of each path that is drained a next sector. */
+/** Steps for the runner: those of moves under way that nobody does now, and of each path a next sector. */
 export function dueMoves(ctx: Context, runner: RunnerRow): StoredMove[] {
   if (runner.status !== 'ready') return [];
   const paths = ctx.tx.storagePaths(runner.id);
@@ -70,12 +64,43 @@ export function dueMoves(ctx: Context, runner: RunnerRow): StoredMove[] {
   const moves = ctx.tx.storageMoves().filter(({ from, to }) => own.has(from) && own.has(to));
   return paths.flatMap((row) => {
     const mine = moves.filter(({ from }) => from === row.path.id);
-    const live = mine.filter(({ phase }) => phase !== 'failed');
-    if (live.length > 0) return live.flatMap((move) => ask(ctx, runner, move));
-    if (!isDraining(ctx, row.path.id) || row.path.problem !== null) return [];
-    const next = again(ctx, mine, paths) ?? fresh(ctx, row, paths, mine.length);
+    const live = mine.filter((move) => move.phase !== 'failed' && !waits(ctx, runner, move));
+    if (live.length > 0) return steps(ctx, runner, live);
+    if (row.path.problem !== null) return [];
+    const failed = mine.filter(({ phase }) => phase === 'failed');
+    const next = again(ctx, runner, failed, paths) ?? fresh(ctx, row, paths, failed.length);
     return next === undefined ? [] : ask(ctx, runner, next);
   });
+}
+
+/** A copy that was not begun, or whose process has ended, waits while a job has the sector; others go on meanwhile. */
+function waits(ctx: Context, runner: RunnerRow, move: StorageMove): boolean {
+  if (move.phase !== 'copy' || underWay(ctx, runner, move) || recordedIn(ctx, move) === move.to) return false;
+  return isBusy(ctx, move.miner, move.number);
+}
+
+/** One copy of a path at a time; what else is due goes along. */
+function steps(ctx: Context, runner: RunnerRow, live: readonly StorageMove[]): StoredMove[] {
+  const copies = live.filter(({ phase }) => phase === 'copy');
+  const asked = live.filter(({ phase }) => phase !== 'copy').flatMap((move) => ask(ctx, runner, move));
+  if (copies.some((move) => underWay(ctx, runner, move))) return asked;
+  for (const move of copies) {
+    const fitting = asRecorded(ctx, move);
+    const step = fitting === undefined ? [] : ask(ctx, runner, fitting);
+    if (step.length > 0) return [...asked, ...step];
+  }
+  return asked;
+}
+
+/** With the files that the record has now: while it waited, a job may have stored others. One whose sector is elsewhere is taken back. */
+function asRecorded(ctx: Context, move: StorageMove): StorageMove | undefined {
+  const record = ctx.tx.sectorRecord(move.miner, move.number);
+  if (record?.files?.storage === move.to) return move;
+  const files = record?.files?.storage === move.from ? (record.files.files ?? []) : [];
+  if (record !== undefined && files.length > 0) return { ...move, files, sizeBytes: sizeOf(record) };
+  if (move.asked === null) ctx.tx.deleteStorageMove(move.miner, move.number);
+  else put(ctx, { ...move, phase: 'undo', asked: null, why: null });
+  return undefined;
 }
 
 /** Asks for the step, unless it is under way, waits for somebody to be told, or a job has the sector. */
@@ -98,27 +123,44 @@ function underWay(ctx: Context, runner: RunnerRow, { asked, sizeBytes }: Storage
   return ctx.nowMs - asked.atMs < FORGOTTEN_MS + (1_000 * sizeBytes) / SLOW_BYTES_PER_S;
 }
 
-/** A move that failed long enough ago, to another path where there is one. */
-function again(ctx: Context, failed: readonly StorageMove[], paths: readonly StoragePathRow[]): StorageMove | undefined {
+/** A move that failed long enough ago: one that was asked for to the same path, one of a drain to another where there is one. */
+function again(ctx: Context, runner: RunnerRow, failed: readonly StorageMove[], paths: readonly StoragePathRow[]): StorageMove | undefined {
   for (const move of failed) {
     if (move.asked !== null && ctx.nowMs - move.asked.atMs < RETRY_MS) continue;
-    const record = ctx.tx.sectorRecord(move.miner, move.number);
-    ctx.tx.deleteStorageMove(move.miner, move.number);
-    if (record?.files?.storage !== move.from || isBusy(ctx, move.miner, move.number)) continue;
-    const begun = begin(ctx, record, paths, move.to);
+    const { miner, number, from, to } = move;
+    const record = ctx.tx.sectorRecord(miner, number);
+    ctx.tx.deleteStorageMove(miner, number);
+    if (record?.files?.storage !== from) continue;
+    if (!isDraining(ctx, from)) {
+      if (move.cause === 'drain') continue;
+      const begun = retried(ctx, runner, move, record);
+      if (begun !== undefined) return begun;
+      continue;
+    }
+    if (isBusy(ctx, miner, number) || (ctx.tx.storedSector(miner, number)?.damage.length ?? 0) > 0) continue;
+    const begun = begin(ctx, record, paths, to);
     if (begun !== undefined) return begun;
   }
   return undefined;
 }
 
+/** Begins it anew, or keeps it with what stands against it now. */
+function retried(ctx: Context, runner: RunnerRow, move: StorageMove, record: SectorRecord): StorageMove | undefined {
+  const why = againstMove(ctx, record, move.to);
+  if (why !== undefined) {
+    put(ctx, { ...move, why, asked: { runner: runner.id, bootId: runner.bootId ?? '', atMs: ctx.nowMs } });
+    return undefined;
+  }
+  const begun = newMove({ ...move, sizeBytes: sizeOf(record), files: record.files?.files ?? [] });
+  put(ctx, begun);
+  return begun;
+}
+
 function fresh(ctx: Context, { path }: StoragePathRow, paths: readonly StoragePathRow[], failed: number): StorageMove | undefined {
-  if (failed >= MOST_FAILED) return undefined;
+  if (!isDraining(ctx, path.id) || failed >= MOST_FAILED) return undefined;
   const [record] = ctx.tx.movableIn(path.id, 1);
   return record === undefined ? undefined : begin(ctx, record, paths, undefined);
 }
-
-const sizeOf = ({ files }: SectorRecord): number =>
-  (files?.files ?? []).reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), BESIDE_BYTES);
 
 function destination(ctx: Context, record: SectorRecord, paths: readonly StoragePathRow[], failed: string | undefined): Choice {
   // Into a bucket only Persist goes.
@@ -137,17 +179,8 @@ function begin(ctx: Context, record: SectorRecord, paths: readonly StoragePathRo
   const chosen = destination(ctx, record, paths, failed);
   if ('why' in chosen || record.files === null) return undefined;
   const { miner, number, files } = record;
-  const move: StorageMove = {
-    miner,
-    number,
-    from: files.storage,
-    to: chosen.id,
-    sizeBytes: sizeOf(record),
-    phase: 'copy',
-    files: files.files ?? [],
-    asked: null,
-    why: null,
-  };
+  const about = { miner, number, from: files.storage, to: chosen.id, sizeBytes: sizeOf(record), files: files.files ?? [] };
+  const move = newMove(about, 'drain');
   put(ctx, move);
   return move;
 }
@@ -177,10 +210,13 @@ function take(ctx: Context, runner: RunnerRow, move: StorageMove, { step, outcom
   // The sector's files are in the new path already: they are made good from the old ones, which stay till then.
   if (step === 'drop' && outcome === 'bad') put(ctx, { ...next, phase: 'copy', why: 'the new files are not as they were made' });
   else if (step === 'copy' && recordedIn(ctx, move) === move.from)
-    put(ctx, { ...next, phase: 'undo', why: outcome === 'bad' ? null : message });
+    put(ctx, { ...next, phase: 'undo', why: outcome === 'bad' ? whyBad(move) : message });
   // Asked for again after a while, not at once.
   else put(ctx, { ...move, why: message ?? 'files are bad on both sides' });
 }
+
+/** A drain leaves out what is bad; whoever asked for the move is told of it. */
+const whyBad = ({ cause }: StorageMove): string | null => (cause === 'drain' ? null : 'files of it are bad; rebuild it first');
 
 /** The new files agree: from now on they are the sector's, unless somebody used or changed the old ones meanwhile. */
 function copied(ctx: Context, runner: RunnerRow, move: StorageMove): void {
@@ -222,9 +258,11 @@ export function moveDeclared(ctx: Context, { want }: EffectRow): void {
 }
 
 /** A bad file stands with its sector and is told as an event; one that is not moved for it stays where it is. */
-function tellBad(ctx: Context, runner: RunnerRow, { miner, number, from, to }: StorageMove, { step, bad }: StoredMoveAnswer): void {
+function tellBad(ctx: Context, runner: RunnerRow, { miner, number, from, to, files }: StorageMove, { step, bad }: StoredMoveAnswer): void {
   const storage = step === 'copy' ? from : to;
-  if (ctx.tx.sectorRecord(miner, number)?.files?.storage !== storage) return;
+  const recorded = ctx.tx.sectorRecord(miner, number)?.files;
+  // Where a job stored other files meanwhile, these were not what the sector has.
+  if (recorded?.storage !== storage || JSON.stringify(recorded.files) !== JSON.stringify(files)) return;
   ctx.tx.setChecked(miner, number, ctx.nowMs, bad);
   for (const file of bad) noteStored(ctx, runner.id, miner, { sector: `s-${miner}-${number}`, storage, ...file });
 }
@@ -241,12 +279,6 @@ export function stays(ctx: Context, row: StoragePathRow): string | null {
   if (record === undefined) return `${left} sectors have a live job, files that are bad, or files whose hashes nobody knows`;
   const chosen = destination(ctx, record, ctx.tx.storagePaths(row.runner), undefined);
   return 'why' in chosen ? chosen.why : null;
-}
-
-/** Whether a job has the sector, or may still say something of its files. */
-function isBusy(ctx: Context, miner: MinerId, number: number): boolean {
-  const job = ctx.tx.jobOfSector(miner, number);
-  return (job !== undefined && !isFinal(job.state)) || ctx.tx.followedJob(miner, number) !== undefined;
 }
 
 const put = (ctx: Context, move: StorageMove): void => ctx.tx.putStorageMove(move);

@@ -46,6 +46,8 @@ export type StorageMove = {
   readonly sizeBytes: number;
   /** `declare`: whoever does Window PoSt is told; `failed`: nothing of it is left in the new path, it is tried again. */
   readonly phase: MoveStep | 'declare' | 'failed';
+  /** Its old path is drained, or somebody asked for this move. */
+  readonly cause: 'drain' | 'request';
   readonly files: readonly StoredFile[];
   /** Which process of which runner was asked for the step last; null: it has not been. */
   readonly asked: { readonly runner: RunnerId; readonly bootId: string; readonly atMs: number } | null;

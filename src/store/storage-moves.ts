@@ -9,7 +9,11 @@ import { storageMoves } from './storage-tables.ts';
 import { jobs, sectorRecords } from './tables.ts';
 
 function moveOf({ data, miner, phase, ...row }: typeof storageMoves.$inferSelect): StorageMove {
-  const more = JSON.parse(data) as Pick<StorageMove, 'files' | 'asked' | 'why'>;
+  // Earlier versions knew no other cause.
+  const more = {
+    cause: 'drain' as const,
+    ...(JSON.parse(data) as Pick<StorageMove, 'files' | 'asked' | 'why'> & { cause?: StorageMove['cause'] }),
+  };
   return { ...row, ...more, miner: miner as MinerId, phase: phase as StorageMove['phase'] };
 }
 
@@ -65,8 +69,8 @@ export function storageMovesPart(db: Db) {
       const row = one.get({ miner, number });
       return row === undefined ? undefined : moveOf(row);
     },
-    putStorageMove({ files, asked, why, ...row }) {
-      put.run({ ...row, data: JSON.stringify({ files, asked, why }) });
+    putStorageMove({ files, asked, why, cause, ...row }) {
+      put.run({ ...row, data: JSON.stringify({ files, asked, why, cause }) });
     },
     deleteStorageMove(miner, number) {
       drop.run({ miner, number });

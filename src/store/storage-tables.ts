@@ -63,7 +63,7 @@ export const storageMoves = sqliteTable(
     to: text('to_storage').notNull(),
     sizeBytes: integer('size_bytes').notNull(),
     phase: text('phase').notNull(),
-    /** JSON: the files, who was asked for the step last, and what stood against it. */
+    /** JSON: the files, why they move, who was asked for the step last, and what stood against it. */
     data: text('data').notNull(),
   },
   (t) => [primaryKey({ columns: [t.miner, t.number] })],

@@ -1,6 +1,6 @@
 /** Rows of `examples.ts` about miner storage. */
 import type { MinerId, RunnerId } from '../../src/schema/ids.ts';
-import { sectorRecord, storagePath } from '../store/rows.ts';
+import { sectorRecord, storageMove, storagePath } from '../store/rows.ts';
 import { type ApiWorld, OURS, THEIRS } from './api-world.ts';
 import type { Case } from './examples.ts';
 
@@ -28,7 +28,43 @@ export function storageExamples(world: ApiWorld): readonly Case[] {
     await world.door.run((ctx) => ctx.tx.putSectorRecord(sectorRecord(number, { miner })));
     return { path: `/v1/storage/sectors/s-${miner}-${number}`, object: `s-${miner}-${number}` };
   };
+  /** A sector in one of two storages of a runner; `moving`: it is on its way to the other. */
+  const movable = async (moving = false): Promise<{ sector: string; to: string }> => {
+    const number = 900 + (made += 1);
+    const [from, to] = [`from-${number}`, `to-${number}`];
+    const { runnerId } = await world.runner('own', `with ${from}`);
+    await world.door.run((ctx) => {
+      for (const id of [from, to]) {
+        const path = storagePath(id, { freeBytes: 2 ** 40 });
+        ctx.tx.putStoragePath({ runner: runnerId as RunnerId, path, seenMs: ctx.nowMs, checking: null });
+      }
+      const files = [{ path: `sealed/s-${OURS}-${number}`, sizeBytes: '2048', hash: `sha256:${'ab'.repeat(32)}` }];
+      ctx.tx.putSectorRecord(sectorRecord(number, { miner: OURS, files: { storage: from, root: '/mnt', files } }));
+      if (moving) ctx.tx.putStorageMove(storageMove(number, { miner: OURS, from, to, cause: 'request' }));
+    });
+    return { sector: `s-${OURS}-${number}`, to };
+  };
   return [
+    { route: 'GET /v1/storage/moves', whole: true, own: () => ({ path: '/v1/storage/moves' }) },
+    {
+      route: 'POST /v1/storage/moves',
+      whole: true,
+      event: 'audit',
+      own: async () => {
+        const { sector, to } = await movable();
+        return { path: '/v1/storage/moves', body: { sectors: [sector], to, force: true } };
+      },
+      missing: async () => {
+        const { to } = await movable();
+        return { path: '/v1/storage/moves', body: { sectors: [`s-${OURS}-899999`], to, force: true } };
+      },
+    },
+    {
+      route: 'POST /v1/storage/moves/stop',
+      whole: true,
+      event: 'audit',
+      own: async () => ({ path: '/v1/storage/moves/stop', body: { sectors: [(await movable(true)).sector] } }),
+    },
     { route: 'GET /v1/storage', whole: true, own: () => ({ path: '/v1/storage' }) },
     {
       route: 'GET /v1/storage/sectors/{sector}',

@@ -122,6 +122,11 @@ const TYPED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'storage find': [['s-t01000-7']],
   'storage cordon': [['disk-1']],
   'storage uncordon': [['disk-1']],
+  'storage move': [
+    ['s-t01000-7', 's-t01000-8', '--to', 'disk-2', '--force'],
+    ['s-t01000-7', '--stop'],
+  ],
+  'storage moves': [[]],
   'storage drain': [['disk-1'], ['disk-1', '--force']],
   'storage scrub': [['disk-1']],
   'storage declare': [['disk-1']],

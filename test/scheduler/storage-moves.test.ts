@@ -1,51 +1,19 @@
 /** Draining a path: which step is asked of whom, when a record names the new path, and what keeps the old files. */
-import { expect, onTestFinished, test } from 'vitest';
-import type { Context, Settings } from '../../src/scheduler/context.ts';
-import { isCordoned, isDraining, noteStorage, placeStored } from '../../src/scheduler/miner-storage.ts';
+import { expect, test } from 'vitest';
+import type { Settings } from '../../src/scheduler/context.ts';
+import { isCordoned, isDraining, placeStored } from '../../src/scheduler/miner-storage.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
-import { drain, dueMoves, stays, stopDraining, takeMoves } from '../../src/scheduler/storage-moves.ts';
-import type { StorageMove } from '../../src/scheduler/storage-rows.ts';
-import type { StoragePath } from '../../src/schema/miner-storage.ts';
-import type { StoredMove, StoredMoveAnswer } from '../../src/schema/stored-move.ts';
-import { job, jobId, sectorRecord, storagePath } from '../store/rows.ts';
-import { MINER, World } from './world.ts';
-
-const fileOf = (number: number) => ({ path: `sealed/s-t01000-${number}`, sizeBytes: '2048', hash: `sha256:${'ab'.repeat(32)}` });
-const roomy = (id: string, change: Partial<StoragePath> = {}) => ({ ...storagePath(id), freeBytes: 2 ** 40, ...change });
+import { drain, stays, stopDraining } from '../../src/scheduler/storage-moves.ts';
+import { job, jobId } from '../store/rows.ts';
+import { fileOf, movesWorld, roomy } from './moves-world.ts';
+import { MINER } from './world.ts';
 
 /** A runner with two paths, and sectors 1 … `sectors` in `main`, which is drained. */
-async function opened({ settings = {}, sectors = 1 }: { settings?: Partial<Settings>; sectors?: number } = {}) {
-  const world = new World({ declares: true, ...settings });
-  onTestFinished(() => world.close());
-  await world.start();
-  const { id } = await world.register('worker');
-  const row = (ctx: Context): RunnerRow => ctx.tx.runner(id) as RunnerRow;
-  const tell = (...paths: StoragePath[]) => world.run((ctx) => noteStorage(ctx, row(ctx), paths));
-  await tell(roomy('main'), roomy('other'));
-  await world.run((ctx) => {
-    for (let number = 1; number <= sectors; number += 1)
-      ctx.tx.putSectorRecord(sectorRecord(number, { files: { storage: 'main', root: '/mnt/main', files: [fileOf(number)] } }));
-    drain(ctx, 'main', 'operator:test', settings.declares === false);
-  });
-  const due = () => world.run((ctx) => dueMoves(ctx, row(ctx)));
-  const answer = ({ files: _files, ...about }: StoredMove, change: Partial<StoredMoveAnswer> = {}) =>
-    world.run((ctx) => takeMoves(ctx, row(ctx), [{ ...about, outcome: 'done', bad: [], message: null, ...change }]));
-  const storageOf = (number = 1) => world.run((ctx) => ctx.tx.sectorRecord(MINER, number)?.files?.storage);
-  const move = (number = 1): Promise<StorageMove | undefined> => world.run((ctx) => ctx.tx.storageMove(MINER, number));
-  const why = () => world.run((ctx) => stays(ctx, ctx.tx.storagePaths(id)[0] as Parameters<typeof stays>[1]));
-  /** The only step that is due. */
-  const one = async (): Promise<StoredMove> => {
-    const found = await due();
-    expect(found).toHaveLength(1);
-    return found[0] as StoredMove;
-  };
-  const declared = async () => {
-    const effect = (await world.effects()).find(({ want }) => want.kind === 'declare');
-    if (effect !== undefined) await world.perform(effect);
-    return effect?.want;
-  };
-  const actions = () => world.run((ctx) => ctx.tx.eventsAfter(0, 1_000, { kinds: ['audit'] }).map(({ detail }) => detail['action']));
-  return { world, id, tell, due, one, answer, storageOf, move, why, declared, actions };
+async function opened(given: { settings?: Partial<Settings>; sectors?: number } = {}) {
+  const the = await movesWorld(given);
+  await the.world.run((ctx) => drain(ctx, 'main', 'operator:test', given.settings?.declares === false));
+  const why = () => the.world.run((ctx) => stays(ctx, ctx.tx.storagePaths(the.id)[0] as Parameters<typeof stays>[1]));
+  return { ...the, why };
 }
 
 test('copied, then recorded and declared, and only then dropped; one sector after another until nothing is left', async () => {

@@ -83,6 +83,7 @@ export function storageMove(number: number, change: Partial<StorageMove> = {}): 
     to: 'other',
     sizeBytes: 4_096,
     phase: 'copy',
+    cause: 'drain',
     files: [{ path: `sealed/s-t01000-${number}`, sizeBytes: '2048', hash: `sha256:${'ab'.repeat(32)}` }],
     asked: null,
     why: null,

@@ -14,7 +14,7 @@ import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
-import { StorageAnswer, StorageView, StoredSectorView } from '../storage-views.ts';
+import { StorageAnswer, StorageView, StoredSectorView, moveView } from '../storage-views.ts';
 import { asConfigured } from './sectors.ts';
 
 const Id = z.object({ id: StorageId });
@@ -44,6 +44,7 @@ function shown(ctx: Context, id?: string): StorageView[] {
         cordoned: isCordoned(ctx, path.id),
         draining: isDraining(ctx, path.id),
         moving: movingFrom(moves, path.id),
+        moves: moves.filter(({ from }) => from === path.id).length,
         stays: stays(ctx, row),
         sectors: ctx.tx.countSectorsIn(path.id),
         undeclared: ctx.tx.countUndeclaredIn(path.id),
@@ -54,7 +55,8 @@ function shown(ctx: Context, id?: string): StorageView[] {
 
 function movingFrom(moves: readonly StorageMove[], id: string): StorageView['moving'] {
   const own = moves.filter(({ from }) => from === id);
-  const move = own.find(({ phase }) => phase !== 'failed') ?? own[0];
+  const live = own.filter(({ phase }) => phase !== 'failed');
+  const move = live.find(({ asked }) => asked !== null) ?? live[0] ?? own[0];
   return move === undefined ? null : { sector: SectorName.parse(`s-${move.miner}-${move.number}`), to: move.to, step: move.phase };
 }
 
@@ -109,7 +111,9 @@ export function storageRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
         const files = stored?.record.files ?? null;
         if (stored === undefined || files === null) throw notFound(`stored sector ${sector}`);
         const { checkedMs, damage, declared } = stored;
-        return { sector, miner, ...files, checkedMs, damage: [...damage], declared };
+        const move = ctx.tx.storageMove(miner, named.number);
+        const moving = move === undefined ? null : moveView(move);
+        return { sector, miner, ...files, checkedMs, damage: [...damage], declared, moving };
       });
       return c.json(found, 200);
     },

@@ -5,8 +5,16 @@ import { type Command, argument } from '../command.ts';
 import { sentOnce } from '../once.ts';
 import { plain, size, table, time } from '../text.ts';
 import { ATTACH_STORAGE } from './storage-attach.ts';
+import { STORAGE_MOVE } from './storage-move.ts';
 
-function standing({ problem, readOnly, cordoned, draining, moving, stays, weight, roomBytes }: StorageView): string {
+function standing(view: StorageView): string {
+  const { draining, moving, moves, stays } = view;
+  if (draining || moving === null) return takes(view);
+  const more = moves > 1 ? `, ${moves - 1} more` : '';
+  return `${takes(view)}; ${stays ?? `moved: ${moving.sector} to ${moving.to} (${moving.step})`}${more}`;
+}
+
+function takes({ problem, readOnly, cordoned, draining, moving, stays, weight, roomBytes }: StorageView): string {
   if (problem !== null) return problem;
   if (readOnly) return 'read-only';
   if (draining) return stays ?? (moving === null ? 'drained' : `drained: ${moving.sector} to ${moving.to} (${moving.step})`);
@@ -60,11 +68,17 @@ const KNOWN = {
   unknown: '',
 } as const;
 
-function foundText({ sector, storage, root, files, checkedMs, damage, declared }: StoredSectorView): string {
+function movingText(moving: StoredSectorView['moving']): string {
+  if (moving === null) return '';
+  const { from, to, step, why } = moving;
+  return `\nit is on its way from ${from} to ${to} (${step})${why === null ? '' : `, and waits: ${plain(why)}`}`;
+}
+
+function foundText({ sector, storage, root, files, checkedMs, damage, declared, moving }: StoredSectorView): string {
   const bad = new Map(damage.map(({ path, how }) => [path, how]));
   const rows = (files ?? []).map(({ path, sizeBytes, hash }) => [path, sizeBytes, bad.get(path) ?? hash]);
   const checked = checkedMs === null ? 'not read since they were stored' : `last read ${time(checkedMs)}, ${damage.length} bad`;
-  const head = `${sector} is in storage ${storage} at ${plain(root)}; ${checked}${KNOWN[declared ?? 'unknown']}`;
+  const head = `${sector} is in storage ${storage} at ${plain(root)}; ${checked}${KNOWN[declared ?? 'unknown']}${movingText(moving)}`;
   return files === null
     ? `${head}\nits files were imported without their hashes`
     : `${head}\n${table(['file', 'bytes', 'hash, or what is wrong'], rows)}`;
@@ -110,6 +124,7 @@ export const STORAGE_COMMANDS: readonly Command[] = [
     run: async ({ client, positionals, values, show }) =>
       show(await client.drainStorage(argument(positionals, 0), values['force'] === true), storageTable),
   },
+  ...STORAGE_MOVE,
   {
     words: 'storage scrub',
     takes: 'STORAGE',

@@ -106,7 +106,12 @@ export function minerStorageConformance(fresh: () => Database): void {
 
     test('moves go in and come out whole, and take room while files are copied', async () => {
       await fresh().use(async (store) => {
-        const asked = storageMove(2, { asked: { runner: runnerId(1), bootId: 'b', atMs: 7 }, why: 'full', phase: 'undo' });
+        const asked = storageMove(2, {
+          asked: { runner: runnerId(1), bootId: 'b', atMs: 7 },
+          why: 'full',
+          phase: 'undo',
+          cause: 'request',
+        });
         await store.commit((tx) => {
           for (const one of [storageMove(2), storageMove(1), asked, storageMove(1, { miner: OTHER_MINER, to: 'more', sizeBytes: 2 ** 40 })])
             tx.putStorageMove(one);
