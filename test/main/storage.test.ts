@@ -45,7 +45,7 @@ test('names of buckets and prefixes', () => {
     expect(bucketOf(path)).toBeUndefined();
 });
 
-test('storage attach says what the configuration of the runner needs, and does not write into a bucket', async () => {
+test('storage attach says what the configuration of the runner needs, and does not write into a bucket', { timeout: 60_000 }, async () => {
   const attach = (...args: string[]) =>
     promisify(execFile)(process.execPath, [ENTRY, 'storage', 'attach', ...args], { env: cleanEnvironment() });
   const { stdout } = await attach('s3://sectors/miner');
