@@ -133,9 +133,9 @@ function finished(
     return;
   }
   if (data.stored === undefined) broken('stored files', `${job.id} is Finished without stored files`);
-  // It may have been moved since.
-  const now = parts.reader.records().find(({ miner, number }) => miner === job.miner && number === job.number)?.storage;
-  const disk = parts.disks.find(now ?? data.stored?.storage ?? '');
+  // It may have been moved since; files of an update that the chain refused after its job had ended are no part of the sector, and stay.
+  const record = parts.reader.records().find(({ miner, number }) => miner === job.miner && number === job.number);
+  const disk = parts.disks.find((has ? record?.storage : undefined) ?? data.stored?.storage ?? '');
   for (const { path, hash } of data.stored?.files ?? []) {
     const content = disk?.files.get(path);
     // A later job of the same sector writes its record beside the files anew.

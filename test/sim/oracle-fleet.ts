@@ -24,6 +24,7 @@ type Known = {
   closed: { readonly atMs: number; readonly why: string } | undefined;
   /** First and last word of each process since an operator looked last. */
   boots: Map<string, { firstMs: number; lastMs: number }>;
+  liftedMs: number;
   /** The credential before each one that was kept. */
   readonly before: Map<string, string>;
   /** Credentials that were replaced, and when the next one was first used. */
@@ -105,12 +106,14 @@ export class FleetOracle {
     if (known.status === 'banned' && to !== 'banned') this.#broken('ban', `${id} was banned for good, and is ${to} now`);
     known.status = to;
     if (to === 'banned') known.bannedMs = event.at_ms;
-    if (to === 'ready') this.#lifted(known);
+    if (to === 'ready') this.#lifted(known, event.at_ms);
     if (to === 'quarantined' && /credential/.test(reason ?? '') && !known.stolen)
       this.#broken('theft', `${id} is quarantined (${reason}), and nobody but itself ever had its credential`);
   }
 
-  #lifted(known: Known): void {
+  /** Whoever lifts it has looked at all that was said until then, also where it is answered later. */
+  #lifted(known: Known, atMs: number): void {
+    known.liftedMs = atMs;
     known.closed = undefined;
     known.boots = new Map();
     known.answers.clear();
@@ -196,6 +199,7 @@ export class FleetOracle {
     if (usedMs !== undefined && usedMs < atMs) this.#broken('credential', `${runner} was answered with a credential that was replaced`);
     const older = known.before.get(credential);
     if (older !== undefined && !known.replaced.has(older)) known.replaced.set(older, atMs);
+    if (atMs <= known.liftedMs) return;
     const boot = known.boots.get(bootId) ?? { firstMs: atMs, lastMs: atMs };
     boot.lastMs = Math.max(boot.lastMs, atMs);
     known.boots.set(bootId, boot);
@@ -287,6 +291,7 @@ function fresh(trust: string): Known {
     status: 'ready',
     closed: undefined,
     boots: new Map(),
+    liftedMs: 0,
     before: new Map(),
     replaced: new Map(),
     right: new Set(),
