@@ -1,7 +1,7 @@
 /** An HTTP server on one address: says plainly when the port is taken, and ends without cutting answers off. */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { serve } from '@hono/node-server';
+import { createAdaptorServer } from '@hono/node-server';
 import { SealpoolError } from '../schema/problem.ts';
 
 export type RunningServer = {
@@ -14,12 +14,22 @@ export type RunningServer = {
 /** Longer than any client keeps a pooled connection, so that none is closed under a request. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** Serves `fetch`; rejects with `port_in_use` or `cannot_listen`. */
-export function listen(fetch: (request: Request) => Response | Promise<Response>, hostname: string, port: number): Promise<RunningServer> {
+/** Connections that may wait to be taken, as far as the system allows: thousands of runners come back within a second. */
+const BACKLOG = 4096;
+
+/** Serves `fetch`; rejects with `port_in_use` or `cannot_listen`. `onConnection`: one was taken. */
+export function listen(
+  fetch: (request: Request) => Response | Promise<Response>,
+  hostname: string,
+  port: number,
+  onConnection: () => void = () => undefined,
+): Promise<RunningServer> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch, hostname, port }, () =>
+    const server = createAdaptorServer({ fetch, hostname }) as Server;
+    server.on('connection', onConnection);
+    server.listen({ host: hostname, port, backlog: BACKLOG }, () =>
       resolve({ port: (server.address() as AddressInfo).port, close: (graceMs) => close(server, graceMs) }),
-    ) as Server;
+    );
     // A piece of 32 GiB takes longer than Node's five minutes for a request.
     server.requestTimeout = 0;
     server.keepAliveTimeout = KEEP_ALIVE_MS;

@@ -15,6 +15,7 @@ import { effectDone, effectSigned } from '../scheduler/outbox.ts';
 import { ALIVE, restarted } from '../scheduler/tick.ts';
 import { openBackups } from '../store/backup.ts';
 import { openNodeStore } from '../store/node.ts';
+import { Accepting } from './accepting.ts';
 import { firstAdminToken } from './admin-token.ts';
 import { followHead } from './chain-head.ts';
 import { readiness } from './checks.ts';
@@ -60,7 +61,8 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
   const failed = new Promise<Error>((settle) => {
     fail = settle;
   });
-  const store = openNodeStore({ path: join(dataDir, 'sealpool.sqlite'), onFatal: fail });
+  const accepting = new Accepting();
+  const store = openNodeStore({ path: join(dataDir, 'sealpool.sqlite'), onFatal: fail, holdOff: accepting.more });
   const ending = new AbortController();
   try {
     const settings = settingsOf(config);
@@ -107,7 +109,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     });
     const onBroken = (error: unknown): void => log.error({ err: error }, 'the object store failed a request');
     if (local !== undefined) app.route('/', objectRoutes(local, onBroken));
-    const server = await listen(app.fetch, config.listen, config.port);
+    const server = await listen(app.fetch, config.listen, config.port, () => accepting.taken());
     const host = config.listen.includes(':') ? `[${config.listen}]` : config.listen;
     const listening = `http://${host}:${server.port}`;
     const url = config.public_url ?? listening;

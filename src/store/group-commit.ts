@@ -24,9 +24,14 @@ export type GroupCommitParts = {
   readonly guard: Guard;
   /** Throws when another process has taken the database over. */
   readonly checkFence: () => void;
+  /** Asked in each turn of the event loop: whether something goes before the group, which then waits for the next turn. */
+  readonly holdOff?: (() => boolean) | undefined;
   /** Called once, when the state of the database became unknown or another process took over. */
   readonly onFatal: (error: Error) => void;
 };
+
+/** A group waits for so many turns of the event loop at most: a few milliseconds. */
+const MOST_TURNS = 128;
 
 /** The door's queue. `commit` as in the port; `stop` flushes what is queued and refuses the rest. */
 export function groupCommit(parts: GroupCommitParts): { commit: Store['commit']; stop: () => void } {
@@ -95,6 +100,13 @@ export function groupCommit(parts: GroupCommitParts): { commit: Store['commit'];
     return refuse;
   }
 
+  function flushSoon(turns = 0): void {
+    setImmediate(() => {
+      if (turns < MOST_TURNS && parts.holdOff?.() === true) flushSoon(turns + 1);
+      else flush();
+    });
+  }
+
   function flush(): void {
     const group = queue;
     if (group.length === 0) return;
@@ -120,7 +132,7 @@ export function groupCommit(parts: GroupCommitParts): { commit: Store['commit'];
           reject(refuse);
           return;
         }
-        if (queue.length === 0) setImmediate(flush);
+        if (queue.length === 0) flushSoon();
         queue.push({ fn, resolve: resolve as (value: unknown) => void, reject });
       }),
     stop() {

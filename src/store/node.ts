@@ -30,6 +30,8 @@ export type NodeStoreOptions = {
    * End the process: a restart recovers what was committed.
    */
   readonly onFatal: (error: Error) => void;
+  /** Asked in each turn of the event loop: whether something goes before a transaction. */
+  readonly holdOff?: (() => boolean) | undefined;
   /** Other migrations than the compiled-in ones: for tests of upgrades. */
   readonly migrations?: readonly Migration[];
 };
@@ -127,6 +129,7 @@ function makeStore(client: Database.Database, unlock: () => void, options: NodeS
       throw new SealpoolError('unavailable', 'fenced', 'another control plane took over this database; stop this one');
     },
     onFatal: options.onFatal,
+    holdOff: options.holdOff,
   });
   return {
     commit,
