@@ -14,8 +14,6 @@ import { ticketTooOld } from './ticket.ts';
 
 /** Rows handled per tick: a tick is short, the next one follows at once when there is more. */
 const BATCH = 200;
-/** A tick that is no later than this has kept no heartbeat waiting for long. */
-const LATE_MS = 1_000;
 /** Key in `meta` of the last time that was written down. */
 export const ALIVE = 'alive_ms';
 /** How often the time is written down, so that a restart knows how long it was away. */
@@ -35,7 +33,9 @@ export function tick(ctx: Context, lateMs = 0): { readonly wakeAtMs: number } {
   const away = ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? ctx.nowMs);
   // A suspended machine, a full disk or too much to do silenced us, not the runners, whose heartbeats wait: they get as long again.
   const silentMs = away > ctx.settings.stallMs ? away : lateMs;
-  if (silentMs > LATE_MS) ctx.tx.extendLeases(silentMs, ctx.nowMs);
+  // Up to a third of what a lease has over a heartbeat none is near its end for it.
+  const { leaseMs, heartbeatMs } = ctx.settings;
+  if (silentMs > (leaseMs - heartbeatMs) / 3) ctx.tx.extendLeases(silentMs, ctx.nowMs);
   const expired = ctx.tx.expiredAttempts(ctx.nowMs, BATCH);
   for (const attempt of expired) {
     const job = ctx.tx.job(attempt.job);

@@ -30,8 +30,8 @@ export type GroupCommitParts = {
   readonly onFatal: (error: Error) => void;
 };
 
-/** A group waits for so many turns of the event loop at most: a few milliseconds. */
-const MOST_TURNS = 128;
+/** A group waits for so many turns of the event loop at most, a few milliseconds, and no longer once it is this large. */
+const [MOST_TURNS, MOST_HELD] = [128, 256];
 
 /** The door's queue. `commit` as in the port; `stop` flushes what is queued and refuses the rest. */
 export function groupCommit(parts: GroupCommitParts): { commit: Store['commit']; stop: () => void } {
@@ -102,7 +102,7 @@ export function groupCommit(parts: GroupCommitParts): { commit: Store['commit'];
 
   function flushSoon(turns = 0): void {
     setImmediate(() => {
-      if (turns < MOST_TURNS && parts.holdOff?.() === true) flushSoon(turns + 1);
+      if (turns < MOST_TURNS && queue.length < MOST_HELD && parts.holdOff?.() === true) flushSoon(turns + 1);
       else flush();
     });
   }

@@ -11,7 +11,7 @@ import { MINER, World } from '../scheduler/world.ts';
 async function afterLateTicks(lateMs: number): Promise<string> {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
-  const world = new World({ leaseMs: 20_000 });
+  const world = new World({ leaseMs: 20_000, heartbeatMs: 7_000 });
   onTestFinished(() => world.close());
   await world.start();
   const runner = await world.register('own-1');
