@@ -33,8 +33,7 @@ export const STORAGE_MOVE: readonly Command[] = [
   {
     words: 'storage move',
     takes: 'SECTOR… (--to STORAGE [--force] | --stop)',
-    about:
-      'move files of sectors to another path of their runner, or stop that; --force: also where nobody is told that they are elsewhere',
+    about: 'move files of sectors to another path of their runner, or stop that; --force: also where nobody is told of it',
     options: { to: { type: 'string' }, force: { type: 'boolean' }, stop: { type: 'boolean' } },
     positionals: [1, 200],
     run: async ({ client, positionals, values, show }) => {
