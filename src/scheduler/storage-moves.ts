@@ -1,7 +1,8 @@
 /**
  * Moves of sectors' files to other paths of the same runner, one sector of a path at a time: those of a path that is drained, and those
- * that somebody asked for. A move is a copy, whose files agree with the hashes; then the record names the new path and whoever does Window PoSt is told; only then
- * the old files go. Each step is written down before it is asked for and may be asked for again, so that a crash anywhere loses nothing.
+ * that somebody asked for. A move is a copy, whose files agree with the hashes; then the record names the new path and whoever does
+ * Window PoSt is told; only then the old files go. Each step is written down before it is asked for and may be asked for again, so that
+ * a crash anywhere loses nothing.
  */
 import { type Choice, choosePath, isBucket } from '../schema/miner-storage.ts';
 import { SealpoolError } from '../schema/problem.ts';
