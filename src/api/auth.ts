@@ -1,5 +1,5 @@
 /** Who asks, and what they may: API tokens with a role and, if wanted, a list of miners; runners by credential. */
-import type { MiddlewareHandler } from 'hono';
+import type { Context as Call, MiddlewareHandler } from 'hono';
 import type { MinerId, TokenId } from '../schema/ids.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { Context } from '../scheduler/context.ts';
@@ -41,6 +41,13 @@ export function bearer(header: string | undefined): string {
   return secret;
 }
 
+/** SHA-256 of the secret that this request came with, which several ask for: made once. */
+export function hashOf(c: Call<Env>, secret: string): string {
+  const hash = c.get('secretHash') ?? hashSecret(secret);
+  c.set('secretHash', hash);
+  return hash;
+}
+
 /** Who the secret with this hash is, now. Throws 401; what became of a token is told to whoever has its secret only. */
 function principalOf({ tx, nowMs }: Context, hash: string): Principal {
   const row = tx.apiTokenByHash(hash);
@@ -75,7 +82,7 @@ export function needs(parts: ApiParts, role: Role): MiddlewareHandler<Env> {
   return async (c, next) => {
     const secret = bearer(c.req.header('authorization'));
     if (secretKind(secret) === 'runner') throw forbidden("a runner's credential reaches /v1/runners/self/ only; use an API token here");
-    const hash = hashSecret(secret);
+    const hash = hashOf(c, secret);
     const principal = await parts.door.run((ctx) => principalOf(ctx, hash));
     if (RANK[principal.role] < RANK[role]) {
       throw forbidden(
@@ -125,7 +132,7 @@ export async function asRunner<T>(door: Door, hash: string, bootId: string, answ
 /** Lets a runner pass that was not seen lately, so that its requests are counted as its own from now on. Handlers check it again in their transaction. */
 export function needsRunner(parts: ApiParts): MiddlewareHandler<Env> {
   return async (c, next) => {
-    const hash = runnerCredential(c.req.header('authorization'));
+    const { hash } = runnerCredential(c);
     const limiter = c.get('limiter');
     if (limiter?.knows(hash) === false) {
       const id = await parts.door.run((ctx) => ctx.tx.runnerByCredential(hash)?.id);
@@ -136,9 +143,9 @@ export function needsRunner(parts: ApiParts): MiddlewareHandler<Env> {
   };
 }
 
-/** Hash of a runner's credential. Throws 401 without one, 403 for an API token. */
-export function runnerCredential(header: string | undefined): string {
-  const secret = bearer(header);
+/** A runner's credential. Throws 401 without one, 403 for an API token. */
+export function runnerCredential(c: Call<Env>): { readonly secret: string; readonly hash: string } {
+  const secret = bearer(c.req.header('authorization'));
   if (secretKind(secret) === 'api') throw forbidden('this route is for registered runners; an API token does not reach it');
-  return hashSecret(secret);
+  return { secret, hash: hashOf(c, secret) };
 }

@@ -5,12 +5,16 @@ import { renewalsOf } from '../scheduler/renewals.ts';
 import type { HeartbeatAnswer, HeartbeatRequest } from '../schema/runner.ts';
 import { asRunner, runnerOf } from './auth.ts';
 import type { Door } from './door.ts';
-import { hashSecret, secretAfter } from './secrets.ts';
+import { secretAfter } from './secrets.ts';
 import { type UrlParts, withRenewed } from './urls.ts';
 
 /** Answers whoever came with this credential. Throws 401 for one that is unknown or was revoked. */
-export async function answerHeartbeat(parts: UrlParts, door: Door, secret: string, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
-  const hash = hashSecret(secret);
+export async function answerHeartbeat(
+  parts: UrlParts,
+  door: Door,
+  { secret, hash }: { readonly secret: string; readonly hash: string },
+  request: HeartbeatRequest,
+): Promise<HeartbeatAnswer> {
   const answer = async (): Promise<HeartbeatAnswer> => {
     const { beat, wishes } = await door.run((ctx) => {
       const runner = runnerOf(ctx, hash);

@@ -194,8 +194,8 @@ async function grantOrWait(
       changed = parts.door.oneOf(kinds, stop);
       const looked = parts.door.run((ctx) => {
         const runner = runnerOf(ctx, credential);
-        // An asker that hung up or is no longer the newest process, or a server about to end, would lose what is granted now.
-        const lost = gone.aborted || parts.ending.aborted || runner.bootId !== request.bootId;
+        // An asker that hung up, went silent or is no longer the newest process, or a server about to end, would lose what is granted now.
+        const lost = gone.aborted || parts.ending.aborted || runner.silentMs !== undefined || runner.bootId !== request.bootId;
         const slots = lost ? 0 : request.freeSlots;
         const plans = grantStages(ctx, runner, slots);
         return {

@@ -78,5 +78,13 @@ export type ApiParts = {
 
 /** What middleware leaves for handlers. */
 export type Env = {
-  Variables: { requestId: string; principal: Principal; door: Door; keyed: Keyed | undefined; limiter: Limiter | undefined };
+  Variables: {
+    requestId: string;
+    principal: Principal;
+    door: Door;
+    keyed: Keyed | undefined;
+    limiter: Limiter | undefined;
+    /** Of the secret that came along, once somebody asked for it. */
+    secretHash: string | undefined;
+  };
 };

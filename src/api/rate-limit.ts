@@ -5,10 +5,10 @@
  */
 import type { Context as Call, MiddlewareHandler } from 'hono';
 import { SealpoolError } from '../schema/problem.ts';
+import { hashOf } from './auth.ts';
 import { Buckets, type Rate, type Rates, Recent, type Taken } from './buckets.ts';
 import type { ApiParts, Env } from './parts.ts';
 import { problemAnswer } from './problems.ts';
-import { hashSecret } from './secrets.ts';
 
 /** Most tokens, runners or addresses remembered: some megabytes at most. */
 const MOST_KNOWN = 20_000;
@@ -61,7 +61,7 @@ export class Limiter {
   /** Counts a request that comes in. */
   enter(secret: string | undefined, c: Call<Env>): Taken {
     const nowMs = this.#limits.now();
-    const owner = secret === undefined ? undefined : this.#owners.get(hashSecret(secret));
+    const owner = secret === undefined ? undefined : this.#owners.get(hashOf(c, secret));
     if (owner !== undefined) return this.#buckets[owner.kind].take(owner.id, nowMs);
     const address = this.#limits.address(c) ?? '';
     const failed = this.#buckets.failed.look(address, nowMs);
@@ -73,7 +73,7 @@ export class Limiter {
 
   /** Counts what only its answer shows: a wrong secret, or one that nobody looked at. */
   leave(secret: string | undefined, status: number, c: Call<Env>): void {
-    const bucket = status === 401 ? 'failed' : secret !== undefined && !this.knows(hashSecret(secret)) ? 'anonymous' : undefined;
+    const bucket = status === 401 ? 'failed' : secret !== undefined && !this.knows(hashOf(c, secret)) ? 'anonymous' : undefined;
     if (bucket !== undefined) this.#buckets[bucket].take(this.#limits.address(c) ?? '', this.#limits.now());
   }
 }

@@ -70,6 +70,7 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
     ...runner,
     bootId,
     lastSeenMs: ctx.nowMs,
+    silentMs: undefined,
     ...(anew ? { earlierBoots: heard.earlier } : {}),
     ...(resources === undefined ? {} : { resources }),
     ...(slots === undefined ? {} : { slots }),
@@ -78,7 +79,7 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
   // Most polls tell what the one before told.
   const news = JSON.stringify([resources, slots]) !== JSON.stringify([resources && runner.resources, slots && runner.slots]);
   if (anew || news) ctx.tx.updateRunner(changed);
-  else if (ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.touchRunner(runner.id, ctx.nowMs);
+  else if (runner.silentMs !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.touchRunner(runner.id, ctx.nowMs);
   return anew && heard.stolen !== undefined ? quarantine(ctx, changed, heard.stolen) : changed;
 }
 
@@ -106,6 +107,17 @@ export function lose(ctx: Context, attempt: Attempt, reason: string): void {
   });
   placeFreed(ctx);
   if (job.generation === attempt.generation) settle(ctx, job);
+}
+
+/** Its lease ran out. Until the runner speaks again no stage is left to it, and none is handed to a poll that it had open. */
+export function loseSilent(ctx: Context, attempt: Attempt): void {
+  const runner = ctx.tx.runner(attempt.runner);
+  if (runner !== undefined && runner.silentMs === undefined) {
+    ctx.tx.updateRunner({ ...runner, silentMs: ctx.nowMs });
+    // What was left to it may go elsewhere now.
+    for (const stage of runner.stages) ctx.signals.add(`stage:${stage}`);
+  }
+  lose(ctx, attempt, 'its lease ran out without a heartbeat');
 }
 
 /** A fault of the runner. A lie quarantines a rented one at once, faults in a row after `maxStrikes`; the evidence is kept. */

@@ -58,6 +58,8 @@ export type RunnerRow = {
   /** Strikes in a row: a good result clears them. */
   readonly strikes: number;
   readonly lastSeenMs: number;
+  /** A lease of it ran out then, and it has said nothing since; absent: it is heard of. */
+  readonly silentMs?: number | undefined;
   readonly registeredMs: number;
   /** Self-tests that are out, and what came of the last ones; none was ever asked for where it is missing. */
   readonly tests?: RunnerTests | undefined;
@@ -299,10 +301,10 @@ export type Tx = StorageTx & {
   runnerByCredential(hash: string): RunnerRow | undefined;
   insertRunner(runner: RunnerRow): void;
   updateRunner(runner: RunnerRow): void;
-  /** The runner spoke then, and nothing else of it has changed. */
+  /** The runner spoke then, and is silent no more; nothing else of it has changed. */
   touchRunner(id: RunnerId, seenMs: number): void;
   runners(): readonly RunnerRow[];
-  /** Those that are ready, do this stage and were seen since then, by their registration; the first `skip` are left out. */
+  /** Those that are ready, do this stage, were seen since then and did not go silent, by their registration; the first `skip` are left out. */
   readyRunners(stage: Stage, seenSinceMs: number, limit: number, skip: number): readonly RunnerRow[];
   /** Whether one of them is rented. */
   anyRented(stage: Stage, seenSinceMs: number): boolean;

@@ -2,7 +2,7 @@
 import { change } from './change.ts';
 import type { Context } from './context.ts';
 import { alone, settle } from './engine.ts';
-import { lose } from './fleet.ts';
+import { loseSilent } from './fleet.ts';
 import { holdHead } from './head.ts';
 import { limitsWakeMs } from './limits.ts';
 import { takeOverdue } from './overdue.ts';
@@ -39,7 +39,7 @@ export function tick(ctx: Context, lateMs = 0): { readonly wakeAtMs: number } {
   const expired = ctx.tx.expiredAttempts(ctx.nowMs, BATCH);
   for (const attempt of expired) {
     const job = ctx.tx.job(attempt.job);
-    if (job !== undefined) alone(ctx, job, () => lose(ctx, attempt, 'its lease ran out without a heartbeat'));
+    if (job !== undefined) alone(ctx, job, () => loseSilent(ctx, attempt));
   }
   const overdue = ctx.tx.overdueAttempts(ctx.nowMs, BATCH);
   for (const attempt of overdue) {

@@ -421,4 +421,10 @@ UPDATE \`sector_records\` SET \`declared\` = 0 WHERE \`storage\` IS NOT NULL AND
       `CREATE INDEX \`runners_rented\` ON \`runners\` (\`last_seen_ms\`) WHERE "runners"."trust" = 'rented' and "runners"."status" = 'ready';`,
     ],
   },
+  {
+    name: '0014_silent_runners',
+    statements: [
+      `ALTER TABLE \`runners\` ADD \`silent_ms\` integer;`,
+    ],
+  },
 ];

@@ -278,3 +278,19 @@ test('a runner that hung up gets nothing granted: the stage is there for the nex
   const { json } = await world.call('GET', `/v1/sectors/${job}`, { token: world.admin });
   expect(json).toMatchObject({ job: { waiting: { for: 'runner', stage: 'AddPiece' } }, attempts: [] });
 });
+
+test('a poll that a runner had open when it went silent gets nothing; it does once it has spoken', async () => {
+  await world.pledge();
+  const [grant] = (await claim()) as [Grant];
+  const running = [{ attempt: grant.attempt, epoch: grant.epoch }];
+  const holding = vi.spyOn(world.door, 'oneOf');
+  const held = next({ freeSlots: 1, running, waitMs: 15_000 });
+  await vi.waitFor(() => expect(holding).toHaveBeenCalled());
+  // Its lease runs out, which wakes the poll: the stage is granted anew.
+  for (let goneS = 0; goneS < 64; goneS += 8) {
+    world.nowMs += 8_000;
+    await world.door.run(tick);
+  }
+  expect(await held).toMatchObject({ grants: [], cancel: [grant.attempt] });
+  expect((await next({ freeSlots: 1 })).grants).toMatchObject([{ stage: 'AddPiece', epoch: grant.epoch + 1 }]);
+});

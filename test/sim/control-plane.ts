@@ -144,7 +144,7 @@ export class ControlPlane implements Life {
   }
 
   heartbeat(credential: string, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
-    return this.#answered(() => answerHeartbeat(this.#api, this.#door, credential, request));
+    return this.#answered(() => answerHeartbeat(this.#api, this.#door, { secret: credential, hash: hashSecret(credential) }, request));
   }
 
   /** What is left is removed, whoever made it; answers what that is. */

@@ -2,7 +2,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { registerRunner } from '../../scheduler/fleet.ts';
 import { HeartbeatAnswer, HeartbeatRequest, NextAnswer, NextRequest, RegisterAnswer, RegisterRequest } from '../../schema/runner.ts';
-import { asRunner, bearer, runnerCredential } from '../auth.ts';
+import { asRunner, runnerCredential } from '../auth.ts';
 import { answerHeartbeat } from '../heartbeat.ts';
 import { answerNext } from '../next.ts';
 import { operation } from '../operation.ts';
@@ -45,7 +45,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const { door } = c.var;
-      const credential = runnerCredential(c.req.header('authorization'));
+      const { hash: credential } = runnerCredential(c);
       const request = c.req.valid('json');
       const upgrade = await upgradeOf(parts, request.software);
       const asked = upgrade === undefined ? request : drained(request);
@@ -69,9 +69,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     }),
     async (c) => {
       const { door } = c.var;
-      const header = c.req.header('authorization');
-      runnerCredential(header);
-      return c.json(await answerHeartbeat(parts, door, bearer(header), c.req.valid('json')), 200);
+      return c.json(await answerHeartbeat(parts, door, runnerCredential(c), c.req.valid('json')), 200);
     },
   );
 }

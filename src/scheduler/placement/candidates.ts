@@ -9,7 +9,7 @@ import type { RunnerRow } from '../ports.ts';
 import { untested } from '../self-test/standing.ts';
 import { askedOf } from './asked.ts';
 import { failedOn, misfit } from './feasible.ts';
-import { Loads, aliveSinceMs, pricedOf } from './gate.ts';
+import { Loads, alive, pricedOf } from './gate.ts';
 import { lackedBytes } from './holdings.ts';
 import { cramped, roomOf } from './load.ts';
 import { type Priced, cheapest } from './place.ts';
@@ -37,7 +37,7 @@ export function candidatesFor(ctx: Context, job: Job, stage: Stage, work: StageW
   const looked = runners.map(
     (runner): { readonly runner: RunnerRow; readonly why: string | undefined; readonly priced: Priced | undefined } => {
       const unfit = misfit(runner, stage, work, job, ctx.nowMs) ?? untested(ctx.settings, runner, stage) ?? noRoom(ctx, runner, job, work);
-      const away = runner.lastSeenMs < aliveSinceMs(ctx) ? 'it has not been heard of lately' : undefined;
+      const away = alive(ctx, runner) ? undefined : 'it has not been heard of lately';
       const priced = unfit === undefined && away === undefined ? pricedOf(ctx, asked, runner, loads) : undefined;
       const room = roomOf(asked.needs, lackedBytes(runner, asked.inputs));
       const never = priced === undefined ? (cramped(runner, room, []) ?? 'what it has in hand leaves no room for it') : undefined;

@@ -29,8 +29,12 @@ export const patienceOf = ({ settings }: Context): Patience => ({
   patienceMs: settings.patienceMs ?? DEFAULTS.patienceMs,
 });
 
-/** Since when a runner must have been heard of to count as there. */
+/** Since when a runner must have been heard of to count as there: one without a stage may be silent for a poll. */
 export const aliveSinceMs = ({ nowMs, settings }: Context): number => nowMs - settings.pollMs - settings.leaseMs;
+
+/** Whether the runner counts as there. */
+export const alive = (ctx: Context, { lastSeenMs, silentMs }: RunnerRow): boolean =>
+  silentMs === undefined && lastSeenMs >= aliveSinceMs(ctx);
 
 /** Runners and what they have in hand, read once. */
 export class Loads {
@@ -134,7 +138,7 @@ export class PlacementGate {
     const fit = [...known.values()].filter(
       (other) =>
         !failed.has(other.id) &&
-        other.lastSeenMs >= aliveSinceMs(ctx) &&
+        alive(ctx, other) &&
         misfit(other, asked.stage, work, job, ctx.nowMs) === undefined &&
         untested(ctx.settings, other, asked.stage) === undefined &&
         noRoom(ctx, other, job, work) === undefined,

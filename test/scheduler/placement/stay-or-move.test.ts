@@ -1,6 +1,7 @@
 /** 32 GiB stages through the real engine and store: PC2 stays with its layers or moves, whichever is cheaper, and never waits for ever. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { explain } from '../../../src/scheduler/explain.ts';
+import { heartbeat } from '../../../src/scheduler/fleet.ts';
 import { insertJob } from '../../../src/scheduler/new-job.ts';
 import { learned } from '../../../src/scheduler/placement/stage-times.ts';
 import { planOf } from '../../../src/scheduler/plans/all.ts';
@@ -171,6 +172,29 @@ describe('waiting for a better runner', () => {
     await say(near, { status: 'ready', lastSeenMs: world.nowMs - HOUR });
     await waitsForPc2(PROOF, 2);
     expect(await asks(far)).toEqual(['PC2']);
+  });
+
+  test('is over when a lease of that one runs out, and begins again when it speaks', async () => {
+    await say(near, { slots: 2 });
+    await busy(near, MINUTE);
+    await world.run((ctx) => {
+      const mine = ctx.tx.attempt(attemptRow(7).id) as Attempt;
+      ctx.tx.updateAttempt({ ...mine, leaseUntilMs: ctx.nowMs + 1 });
+    });
+    const job = await waitsForPc2(PROOF, 50);
+    expect(await asks(far)).toEqual([]);
+    world.nowMs += 2;
+    const signals = await world.run((ctx) => (tick(ctx), [...ctx.signals]));
+    expect(signals).toContain('stage:PC2');
+    expect((await said(job)).candidates.find(({ name }) => name === 'near')).toMatchObject({
+      fits: false,
+      why: 'it has not been heard of lately',
+    });
+    expect(await asks(far)).toEqual(['PC2']);
+    await say(far, { slots: 2 });
+    await waitsForPc2(PROOF, 60);
+    await world.run((ctx) => heartbeat(ctx, ctx.tx.runner(near.id) as RunnerRow, { bootId: near.bootId, attempts: [] }));
+    expect(await asks(far)).toEqual([]);
   });
 
   test.each([

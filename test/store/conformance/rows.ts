@@ -172,6 +172,13 @@ export function rowsConformance(fresh: () => Database): void {
         stageMs: { 'PC1/2048': 70 },
         cached: ['jobs/j-1/a-1/sealed'],
       });
+      const silent = { ...runner(2, { trust: 'own', storage: ['main'] }), silentMs: 5 };
+      const there = (tx: Tx): string[] => tx.readyRunners('PC1', 0, 9, 0).map(({ id }) => id);
+      expect(await store.commit(there)).toEqual([runnerId(1), runnerId(2)]);
+      await store.commit((tx) => tx.updateRunner(silent));
+      expect(await store.commit((tx) => [tx.runner(runnerId(2)), there(tx)])).toEqual([silent, [runnerId(1)]]);
+      await store.commit((tx) => tx.touchRunner(runnerId(2), silent.lastSeenMs));
+      expect(await store.commit(there)).toEqual([runnerId(1), runnerId(2)]);
       await store.commit((tx) => tx.updateRunner({ ...changed, lastSeenMs: changed.lastSeenMs - 1 }));
       await store.commit((tx) => tx.touchRunner(changed.id, changed.lastSeenMs));
       expect(

@@ -1,0 +1,1 @@
+ALTER TABLE `runners` ADD `silent_ms` integer;
