@@ -3,6 +3,7 @@ import type { ObjectStore } from '../../src/scheduler/ports.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
 import { hashOf } from './replica.ts';
 import { TimedMap } from './stale-listing.ts';
+import { readUrl, urlOf } from './transfers.ts';
 
 export type Stored = { readonly content: string; readonly sizeBytes: number };
 type Uploading = { readonly key: string; readonly maxSizeBytes: number; part: Stored | undefined; state: 'open' | 'done' | 'aborted' };
@@ -12,16 +13,18 @@ export class FakeObjects {
   readonly objects = new TimedMap<Stored>();
   readonly uploads = new TimedMap<Uploading>();
   #uploads = 0;
+  #now = (): number => 0;
 
   /** By which clock it says when something came. */
   set now(now: () => number) {
     this.objects.now = now;
     this.uploads.now = now;
+    this.#now = now;
   }
 
   /** A runner's PUT of the one part; answers its ETag. */
-  receive(uploadId: string, content: string, sizeBytes = content.length): string {
-    const upload = this.uploads.get(uploadId);
+  receive(url: string, content: string, sizeBytes = content.length): string {
+    const upload = this.uploads.get(readUrl(url, this.#now()));
     if (upload === undefined || upload.state !== 'open') throw new SealpoolError('not_found', 'no_such_upload', 'this upload is not open');
     if (sizeBytes > upload.maxSizeBytes) throw new SealpoolError('too_large', 'too_large', 'the part is too large');
     upload.part = { content, sizeBytes };
@@ -30,20 +33,22 @@ export class FakeObjects {
 
   /** A runner's GET. */
   open(url: string): Stored | undefined {
-    return this.objects.get(url.slice('sim:'.length));
+    return this.objects.get(readUrl(url, this.#now()));
   }
 
   port(): ObjectStore {
     const { objects, uploads } = this;
+    const signed = (what: string, ttlMs: number): string => urlOf(what, this.#now() + ttlMs);
     const exists = (key: string): SealpoolError => new SealpoolError('conflict', 'object_exists', `object ${key} exists already`);
     return {
-      createUpload: async (key, maxSizeBytes) => {
+      createUpload: async (key, maxSizeBytes, ttlMs) => {
         if (objects.has(key)) throw exists(key);
         const uploadId = `u${(this.#uploads += 1)}`;
         uploads.set(uploadId, { key, maxSizeBytes, part: undefined, state: 'open' });
-        return { uploadId, partSizeBytes: Math.max(1, maxSizeBytes), partUrls: [uploadId] };
+        return { uploadId, partSizeBytes: Math.max(1, maxSizeBytes), partUrls: [signed(uploadId, ttlMs)] };
       },
-      partUrls: async ({ uploadId }, numbers) => numbers.filter((number) => number === 1).map((number) => ({ number, url: uploadId })),
+      partUrls: async ({ uploadId }, numbers, ttlMs) =>
+        numbers.filter((number) => number === 1).map((number) => ({ number, url: signed(uploadId, ttlMs) })),
       completeUpload: async (key, uploadId, parts, sizeBytes) => {
         const upload = uploads.get(uploadId);
         if (upload === undefined || upload.state === 'aborted')
@@ -66,7 +71,7 @@ export class FakeObjects {
         const upload = uploads.get(uploadId);
         if (upload !== undefined && upload.state === 'open') upload.state = 'aborted';
       },
-      getUrl: async (key) => `sim:${key}`,
+      getUrl: async (key, ttlMs) => signed(key, ttlMs),
       put: async (key, body, maxSizeBytes) => {
         let content = '';
         for await (const bytes of body) content += Buffer.from(bytes).toString();

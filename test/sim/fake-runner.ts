@@ -11,25 +11,12 @@ import { FakeErrands } from './fake-errands.ts';
 import { hashOf } from './replica.ts';
 import { callOver } from './runner-network.ts';
 import { LIES, SPOILT, sendOutput } from './runner-outputs.ts';
-import type { RunnerParts } from './runner-parts.ts';
-import { interrupted, keepInCache, questionOf } from './runner-words.ts';
+import type { Active, Early, RunnerParts } from './runner-parts.ts';
+import { beatOf, interrupted, keepInCache, questionOf } from './runner-words.ts';
 import type { StageFault } from './script.ts';
 import { answerTest } from './self-test-work.ts';
 import { fetchInputs, perform } from './stage-work.ts';
-
-type Active = {
-  readonly grant: Grant;
-  report?: Report;
-  cancelled: boolean;
-  readonly sinceMs: number;
-  readonly workMs: number;
-  /** Shows progress that there is none of. */
-  pretends: boolean;
-  early?: Early;
-};
-
-/** A layer that was sent while PC1 goes on. */
-type Early = { readonly checkpoint: Checkpoint; kept: boolean };
+import { AttemptUrls } from './transfers.ts';
 
 const HEARTBEAT_MS = 7_000;
 const POLL_MS = 25_000;
@@ -216,7 +203,7 @@ export class FakeRunner {
     if (this.#active.has(grant.attempt)) return;
     const { clock, rng, objects, trust } = this.#parts;
     const workMs = rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS);
-    const active: Active = { grant, cancelled: false, sinceMs: clock.nowMs, workMs, pretends: false };
+    const active: Active = { grant, urls: new AttemptUrls(grant), cancelled: false, sinceMs: clock.nowMs, workMs, pretends: false };
     this.#active.set(grant.attempt, active);
     const halfMs = grant.outputs.some(({ early }) => early === true) ? Math.floor(workMs / 2) : workMs;
     await clock.sleep(halfMs);
@@ -233,7 +220,10 @@ export class FakeRunner {
     if (fault === 'pretends') active.pretends = true;
     if (fault === 'hang' || fault === 'stalls' || fault === 'pretends' || !this.alive || active.cancelled) return;
     const { attempt, epoch } = grant;
-    const files = fetchInputs(grant.inputs, (url) => objects.open(url), this.#parts.disk.cache);
+    const { urls } = active;
+    const over = (): boolean => !this.alive || active.cancelled || active.report !== undefined;
+    const files = await urls.use(over, () => fetchInputs(grant.inputs, (name) => objects.open(urls.input(name)), this.#parts.disk.cache));
+    if (files === undefined || over()) return;
     const lie = fault !== undefined && LIES.has(fault) ? fault : undefined;
     const plain = fault !== undefined && lie === undefined && !SPOILT.has(fault);
     let made = plain
@@ -244,10 +234,14 @@ export class FakeRunner {
     if (made.outcome === 'done') {
       try {
         const { early } = active;
-        const outputs = [...made.outputs].flatMap(([name, content]) => {
-          if (name !== early?.checkpoint.output.name) return [sendOutput(objects, grant, [name, content], fault)];
-          return early.kept ? [] : [early.checkpoint.output];
-        });
+        const { outputs: contents } = made;
+        const outputs = await urls.use(over, () =>
+          [...contents].flatMap(([name, content]) => {
+            if (name !== early?.checkpoint.output.name) return [sendOutput({ ...this.#parts, urls }, [name, content], fault)];
+            return early.kept ? [] : [early.checkpoint.output];
+          }),
+        );
+        if (outputs === undefined || over()) return;
         if (fault === 'extra_output') outputs.push({ name: 'unasked.dat', sizeBytes: '4', hash: hashOf('none'), parts: [] });
         if (!('outcome' in files)) keepInCache(this.#parts.disk.cache, grant, new Map([...files, ...made.outputs]));
         active.report = { outcome: 'done', attempt, epoch, outputs, result: made.result };
@@ -268,14 +262,19 @@ export class FakeRunner {
     const { grant, cancelled } = active;
     if (!this.alive || cancelled) return;
     const credential = this.#credential;
-    const files = fetchInputs(grant.inputs, (url) => this.#parts.objects.open(url), this.#parts.disk.cache);
-    if ('outcome' in files) return;
+    const { urls } = active;
+    const over = (): boolean => !this.alive || active.cancelled || active.report !== undefined;
+    const files = await urls.use(over, () =>
+      fetchInputs(grant.inputs, (name) => this.#parts.objects.open(urls.input(name)), this.#parts.disk.cache),
+    );
+    if (files === undefined || 'outcome' in files) return;
     const lie = fault !== undefined && LIES.has(fault) ? fault : undefined;
     const made = perform(grant, files, this.#parts.disks, lie);
     const first = made.outcome === 'done' ? [...made.outputs].find(([name]) => name.includes('layer-1')) : undefined;
     if (first === undefined) return;
     try {
-      const output = sendOutput(this.#parts.objects, grant, first, fault);
+      const output = await urls.use(over, () => sendOutput({ ...this.#parts, urls }, first, fault));
+      if (output === undefined) return;
       const early: Early = { checkpoint: { attempt: grant.attempt, epoch: grant.epoch, output }, kept: false };
       active.early = early;
       const { resources } = this.#parts.machine;
@@ -308,30 +307,25 @@ export class FakeRunner {
     const credential = this.#credential;
     try {
       await this.thaw();
-      const attempts = [...this.#active.values()].map((active) => this.#beatOf(active));
+      const attempts = [...this.#active.values()].map((active) => beatOf(active, this.#parts));
+      const others = this.#parts.nosy();
       const answer = await callOver(this.#parts, this, 'net.heartbeat', credential, async (plane) => {
-        const answered = await plane.heartbeat(credential, { bootId: this.bootId, attempts });
+        const answered = await plane.heartbeat(credential, { bootId: this.bootId, attempts: [...attempts, ...others] });
         this.#parts.told().beatAnswered(attempts);
         return answered;
       });
-      for (const { attempt, order } of answer.attempts) if (order === 'cancel') this.#cancel(attempt);
+      for (const { attempt, order, urls } of answer.attempts) {
+        const wrong = (what: string): void => this.#parts.told().wrongUrl(attempt, what);
+        if (urls !== undefined && others.some((one) => one.attempt === attempt)) wrong('somebody else got its URLs');
+        if (urls !== undefined) this.#active.get(attempt)?.urls.renewed(urls, wrong);
+        if (order === 'cancel') this.#cancel(attempt);
+      }
       if (answer.credential !== undefined) await this.#renew(credential, answer.credential);
     } catch (error) {
       this.#refused(error, credential);
     } finally {
       this.#beating = false;
     }
-  }
-
-  /** An honest one shows a fraction that rises until the work is done. */
-  #beatOf(active: Active): HeartbeatRequest['attempts'][number] {
-    const { grant, sinceMs, workMs, pretends } = active;
-    const { attempt, epoch } = grant;
-    const { nowMs } = this.#parts.clock;
-    const fraction = Math.min(0.95, (nowMs - sinceMs) / (workMs + 1));
-    const { secondsLeft } = this.#parts.machine;
-    const told = { attempt, epoch, fraction, ...(secondsLeft === undefined ? {} : { secondsLeft }) };
-    return pretends ? { ...told, note: `at ${nowMs}` } : told;
   }
 
   /** The next credential is on the disk before it is used: with its first use the present one is dead. */

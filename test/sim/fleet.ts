@@ -1,9 +1,10 @@
 /** The fleet: runners that join, leave, freeze, start anew and are sent away. */
 import { registerRunner, setRunnerStatus } from '../../src/scheduler/fleet.ts';
 import type { Context } from '../../src/scheduler/context.ts';
-import type { RunnerId } from '../../src/schema/ids.ts';
+import type { AttemptId, RunnerId } from '../../src/schema/ids.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
-import type { RegisterRequest } from '../../src/schema/runner.ts';
+import { P_AUX, TREE_D, T_AUX, VANILLA_PROOFS } from '../../src/schema/artifact.ts';
+import type { HeartbeatRequest, RegisterRequest } from '../../src/schema/runner.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { Stage } from '../../src/schema/stage.ts';
 import type { ControlPlane } from './control-plane.ts';
@@ -41,9 +42,14 @@ const LOOK_AGAIN_MS = 7_000;
 export class Fleet {
   readonly members: Member[] = [];
   readonly #world: World;
+  readonly #sums: Rng;
+  /** So many are to come. */
+  #wrongSums: number;
 
   constructor(world: World) {
     this.#world = world;
+    this.#sums = Rng.named(world.script.seed, 'wrong sums');
+    this.#wrongSums = world.script.transfers?.wrongSums ?? 0;
   }
 
   /** A machine with a fresh join token. */
@@ -134,9 +140,29 @@ export class Fleet {
       fault: (attempt, trust) => world.stageFault(attempt, trust),
       testing: (answered) => (member.testing !== 'turns' ? member.testing : answered < TESTED.size ? 'right' : 'turns'),
       told: () => world.fleetOracle,
+      wrongSum: world.script.transfers === undefined ? undefined : () => this.#wrongSum(member),
+      nosy: () => this.#othersOf(member, id),
       ...more,
     };
     return new FakeRunner(parts, bootId);
+  }
+
+  /** Whether a rented runner's manifest of what it makes now is of something else. */
+  #wrongSum({ trust, name }: Member): boolean {
+    const world = this.#world;
+    if (trust === 'own' || this.#wrongSums <= 0 || world.healed || !this.#sums.chance(30)) return false;
+    this.#wrongSums -= 1;
+    world.strike('runner_lies', `${name} makes up a manifest`);
+    return true;
+  }
+
+  /** Attempts that others work on, as a rented runner asks for their URLs that found out about them. */
+  #othersOf({ trust }: Member, id: RunnerId): HeartbeatRequest['attempts'] {
+    if (trust === 'own' || this.#world.script.transfers?.nosy !== true) return [];
+    const names = ['sealed', 'unsealed', 'piece', TREE_D, P_AUX, T_AUX, VANILLA_PROOFS];
+    const urls = { inputs: names, parts: names.map((name) => ({ name, numbers: [1] })) };
+    const others = this.#world.reader.running().filter(({ runner }) => runner !== id);
+    return others.slice(0, 3).map(({ id: attempt, epoch }) => ({ attempt: attempt as AttemptId, epoch, urls }));
   }
 
   /** Somebody else has a copy of its credential, and a process with it. `late`: that speaks once the credential was replaced. */

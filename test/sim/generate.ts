@@ -7,6 +7,7 @@ import { scheme } from './schemes.ts';
 import { actionsFor, holdsFor, targetOf } from './target.ts';
 import { fleetItems, fleetSettings } from './fleet-faults.ts';
 import { idleSectors, keepsCaches, storageItems, storageSettings } from './storage-faults.ts';
+import { transferSettings } from './transfers.ts';
 import { type Action, type Existing, type Item, OTHER_FAULTS, type Script, type When } from './script.ts';
 
 const FAULTS_MS = 15 * 60_000;
@@ -81,6 +82,7 @@ export function generate(seed: number): Script {
     sectors.push(...idleSectors(seed));
     items.push(...storageItems(seed, target, storage.disks.length));
   }
+  const transfers = transferSettings(seed);
   const fleet = fleetSettings(seed, target);
   items.push(...fleetItems(seed, target));
   return {
@@ -102,6 +104,7 @@ export function generate(seed: number): Script {
     ...(fleet === undefined ? {} : { fleet }),
     ...(storage === undefined ? {} : { storage }),
     ...(keepsCaches(seed) ? { caches: true } : {}),
+    ...(transfers === undefined ? {} : { transfers }),
     items,
     faultsMs: FAULTS_MS,
   };

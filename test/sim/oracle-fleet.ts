@@ -190,6 +190,11 @@ export class FleetOracle {
     }
   }
 
+  /** A runner got a URL of an attempt that is not its own, or one that leads elsewhere. */
+  wrongUrl(attempt: string, what: string): void {
+    this.#broken('urls', `${attempt}: ${what}`);
+  }
+
   /** The control plane answered this word. */
   spoke({ runner, bootId, credential, atMs }: Word): void {
     const known = this.#known.get(runner);

@@ -3,6 +3,7 @@ import type { Grant, Report } from '../../src/schema/runner.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import { hashOf, sizeOf } from './replica.ts';
 import type { StageFault } from './script.ts';
+import { type AttemptUrls, manifestFor } from './transfers.ts';
 
 /** What is made is wrong. */
 export const LIES: ReadonlySet<StageFault> = new Set([
@@ -19,17 +20,25 @@ export const SPOILT: ReadonlySet<StageFault> = new Set(['garbage_hash', 'extra_o
 
 type Output = Extract<Report, { outcome: 'done' }>['outputs'][number];
 
+/** Where a stage's outputs go. */
+export type Sending = {
+  readonly objects: FakeObjects;
+  readonly urls: AttemptUrls;
+  /** Whether the next manifest is to be of something else; undefined: none are sent. */
+  readonly wrongSum: (() => boolean) | undefined;
+};
+
 /** Uploads one file; answers what a report says of it. Throws where the object store refuses it. */
 export function sendOutput(
-  objects: FakeObjects,
-  grant: Grant,
+  { objects, urls, wrongSum }: Sending,
   [name, content]: readonly [string, string],
   fault: StageFault | undefined,
 ): Output {
-  const slot = grant.outputs.find((output) => output.name === name);
   const sent = fault === 'garbage_hash' ? `other ${content}` : content;
   const size = sizeOf(name, sent);
-  const etag = objects.receive(slot?.partUrls[0] ?? '', sent, size);
+  const etag = objects.receive(urls.output(name), sent, size);
   const sizeBytes = size + (fault === 'wrong_size' ? 1 : 0);
-  return { name, sizeBytes: String(sizeBytes), hash: hashOf(content), parts: [{ number: 1, etag }] };
+  const manifest = wrongSum === undefined ? undefined : manifestFor(sent, size, wrongSum());
+  const said = { name, sizeBytes: String(sizeBytes), hash: hashOf(content), parts: [{ number: 1, etag }] };
+  return manifest === undefined ? said : { ...said, manifest };
 }

@@ -1,5 +1,6 @@
 /** What a faked runner is made of. */
 import type { AttemptId } from '../../src/schema/ids.ts';
+import type { Checkpoint, Grant, HeartbeatRequest, Report } from '../../src/schema/runner.ts';
 import type { VirtualClock } from './clock.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { FakeObjects } from './fake-objects.ts';
@@ -9,6 +10,7 @@ import type { FleetOracle } from './oracle-fleet.ts';
 import type { Rng } from './prng.ts';
 import type { ErrandFault, StageFault, TestFault } from './script.ts';
 import type { MinerDisks } from './miner-disks.ts';
+import type { AttemptUrls } from './transfers.ts';
 
 /** What a runner has on its disk: it outlives its processes. */
 export type RunnerDisk = {
@@ -19,6 +21,22 @@ export type RunnerDisk = {
   /** Artifacts by their keys, used last last; absent: it keeps none. */
   readonly cache?: Map<string, string>;
 };
+
+/** A stage in its hands. */
+export type Active = {
+  readonly grant: Grant;
+  readonly urls: AttemptUrls;
+  report?: Report;
+  cancelled: boolean;
+  readonly sinceMs: number;
+  readonly workMs: number;
+  /** Shows progress that there is none of. */
+  pretends: boolean;
+  early?: Early;
+};
+
+/** A layer that was sent while PC1 goes on. */
+export type Early = { readonly checkpoint: Checkpoint; kept: boolean };
 
 export type RunnerParts = {
   readonly id: string;
@@ -44,6 +62,10 @@ export type RunnerParts = {
   readonly plane: () => ControlPlane | undefined;
   /** The fault that this attempt is to suffer, if a script says so. */
   readonly fault: (attempt: AttemptId, trust: 'own' | 'rented') => StageFault | undefined;
+  /** Whether the manifest that it makes now is wrong; undefined: it makes none. */
+  readonly wrongSum: (() => boolean) | undefined;
+  /** Attempts of others whose URLs it asks for. */
+  readonly nosy: () => HeartbeatRequest['attempts'];
   /** How it answers self-tests; the number is that of the answers before. */
   readonly testing: (answered: number) => TestFault;
   /** Told what was said and answered. */

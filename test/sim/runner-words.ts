@@ -1,9 +1,9 @@
 /** What a runner says when it asks for work: everything that has not been taken yet goes along. */
 import type { AttemptId } from '../../src/schema/ids.ts';
-import type { Grant, NextRequest, Report } from '../../src/schema/runner.ts';
+import type { Grant, HeartbeatRequest, NextRequest, Report } from '../../src/schema/runner.ts';
 import type { SelfTestAnswer } from '../../src/schema/self-test.ts';
 import type { FakeErrands } from './fake-errands.ts';
-import type { RunnerParts } from './runner-parts.ts';
+import type { Active, RunnerParts } from './runner-parts.ts';
 
 type Word = {
   readonly bootId: string;
@@ -47,4 +47,14 @@ export function keepInCache(cache: Map<string, string> | undefined, grant: Grant
     cache.set(key, content);
   }
   while (cache.size > CACHE_ROOM) cache.delete([...cache.keys()][0] as string);
+}
+
+/** What a heartbeat says of a stage. An honest one shows a fraction that rises until the work is done. */
+export function beatOf(active: Active, { clock, machine }: RunnerParts): HeartbeatRequest['attempts'][number] {
+  const { grant, sinceMs, workMs, pretends, urls } = active;
+  const fraction = Math.min(0.95, (clock.nowMs - sinceMs) / (workMs + 1));
+  const { secondsLeft } = machine;
+  const { attempt, epoch } = grant;
+  const told = { attempt, epoch, fraction, ...urls.wish, ...(secondsLeft === undefined ? {} : { secondsLeft }) };
+  return pretends ? { ...told, note: `at ${clock.nowMs}` } : told;
 }

@@ -189,9 +189,21 @@ export type Script = {
   readonly storage?: StorageSettings;
   /** Runners keep artifacts that they have read or made. */
   readonly caches?: boolean;
+  /** Absent: URLs outlive the story, and files come without sums. */
+  readonly transfers?: TransferSettings;
   readonly items: readonly Item[];
   /** Faults end at the latest after this long. */
   readonly faultsMs: number;
+};
+
+/** How files move. */
+export type TransferSettings = {
+  /** URLs are good for so long. */
+  readonly urlTtlMs: number;
+  /** So many manifests of files that rented runners make are of something else. */
+  readonly wrongSums: number;
+  /** Rented runners ask for URLs of attempts that others work on. */
+  readonly nosy: boolean;
 };
 
 /** Groups of faults, as the coverage table counts them. */

@@ -1,4 +1,5 @@
 /** What a runner makes of a grant: honestly, or with one of the faults a script names. */
+import { sumsOf } from '../../src/schema/manifest.ts';
 import type { Grant, InputFile } from '../../src/schema/runner.ts';
 import type { Work } from '../../src/schema/stage.ts';
 import {
@@ -19,21 +20,25 @@ import {
 import { proveExisting, publish } from './existing-work.ts';
 import type { MinerDisks } from './miner-disks.ts';
 import type { StageFault } from './script.ts';
+import { sumOf } from './transfers.ts';
 import { type All, type Done, type Failed, type Files, type Made, type Params, type Prover, failed } from './work.ts';
 
 /** Fetches and compares inputs as the agent does. */
 export function fetchInputs(
   inputs: readonly InputFile[],
-  open: (url: string) => { content: string } | undefined,
+  open: (name: string) => { content: string } | undefined,
   cache: ReadonlyMap<string, string> = new Map(),
 ): Files | Failed {
   const files = new Map<string, string>();
-  for (const { name, url, hash, key, required } of inputs) {
+  for (const { name, hash, key, required, manifest } of inputs) {
     const kept = cache.get(key ?? '');
-    const found = kept !== undefined && hashOf(kept) === hash ? { content: kept } : open(url);
+    const found = kept !== undefined && hashOf(kept) === hash ? { content: kept } : open(name);
     if (required === false && (found === undefined || hashOf(found.content) !== hash)) continue;
     if (found === undefined) return failed('input_missing', `input ${name} is not in the object store`, name);
     if (hashOf(found.content) !== hash) return failed('input_differs', `input ${name} has another hash`, name);
+    // Fetched again, it is the same.
+    if (kept === undefined && manifest !== undefined && sumsOf(manifest, sizeOf(name, found.content))?.[0] !== sumOf(found.content))
+      return failed('input_differs', `input ${name} has another checksum than its manifest says`, name);
     files.set(name, found.content);
   }
   return files;

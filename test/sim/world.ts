@@ -273,6 +273,7 @@ export class World {
       retry: { firstWaitMs: 1_000, maxWaitMs: 60_000, maxRetries },
       network: 'dev',
       ...storageSettingsOf(this.script),
+      urlTtlMs: this.script.transfers?.urlTtlMs ?? DEFAULTS.urlTtlMs,
       ...(fleet.credentialMs === undefined ? {} : { credentialMs: fleet.credentialMs }),
       ...(fleet.selfTest === undefined ? {} : { selfTest: fleet.selfTest }),
       ...(fleet.canaryEveryMs === undefined ? {} : { canaryEveryMs: fleet.canaryEveryMs }),
@@ -390,8 +391,7 @@ export class World {
     this.#uninstall();
     this.plane?.kill();
     this.reader.close();
-    const folder = dirname(this.#path);
-    const name = basename(this.#path);
+    const [folder, name] = [dirname(this.#path), basename(this.#path)];
     const kept = this.#store.end() ? [name, `${name}-wal`, `${name}-shm`, `${name}.lock`] : [];
     // With what a restore left beside it.
     const ours = readdirSync(folder).filter((file) => file.startsWith(name) && !kept.includes(file));

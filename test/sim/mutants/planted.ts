@@ -353,4 +353,16 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const forget = cached.filter((key) => !isNeeded(key));',
     replace: 'const forget = cached.filter((key) => !isNeeded(key) && false);',
   },
+  {
+    name: 'urls: a runner gets new ones of an attempt that another one works on',
+    file: 'scheduler/renewals.ts',
+    find: "if (row.runner !== runner || row.epoch !== beat.epoch || row.status !== 'running') return [];",
+    replace: '',
+  },
+  {
+    name: 'urls: new ones of parts are forgotten',
+    file: 'api/urls.ts',
+    find: 'parts: outputs.flat() };',
+    replace: 'parts: [] };',
+  },
 ];
