@@ -62,7 +62,7 @@ export function setLimits(ctx: Context, patch: LimitsPatch, actor: string): Limi
     workers: Object.fromEntries([...names].map((name) => [name, merged(merged({}, before.workers?.[name]), patch.workers?.[name])])),
   };
   ctx.tx.setMeta(KEPT, JSON.stringify({ ...kept, setBy: actor, setMs: ctx.nowMs }));
-  ctx.signals.add('runners');
+  wakeForStages(ctx);
   return limits(ctx);
 }
 
@@ -172,11 +172,16 @@ export function limitsWakeMs(ctx: Context): number | undefined {
   if (at === 0) return undefined;
   if (at > ctx.nowMs) return at;
   ctx.tx.setMeta(WAKE, '0');
-  ctx.signals.add('runners');
+  wakeForStages(ctx);
   return undefined;
 }
 
 /** A stage ended: with limits, one that was passed over may start now. */
 export function placeFreed(ctx: Context): void {
-  if (ctx.settings.limits !== undefined || ctx.tx.meta(KEPT) !== undefined) ctx.signals.add('runners');
+  if (ctx.settings.limits !== undefined || ctx.tx.meta(KEPT) !== undefined) wakeForStages(ctx);
+}
+
+/** Runners look again for what waits, one after the other while something is left: thousands at once would hold up heartbeats. */
+function wakeForStages({ signals }: Context): void {
+  for (const stage of Stage.options) signals.add(`stage:${stage}`);
 }

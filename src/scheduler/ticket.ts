@@ -3,6 +3,7 @@
  * epochs (2,880 and one finality) when the pre-commit is executed, so before each later step the epochs that
  * the rest takes are counted, lest hours go into a sector that the chain will not take.
  */
+import { layerNames } from '../schema/artifact.ts';
 import type { Job } from '../schema/job.ts';
 import { sealProofInfo } from '../schema/seal-proof.ts';
 import { knownMiner } from './allocate.ts';
@@ -81,17 +82,18 @@ const freshLasts = (ctx: Context, job: Job): boolean => epochsFrom(ctx, job, 'PC
 
 /**
  * Why a fresh ticket is drawn before PC1 starts, as a clause: the place that this one was drawn for is lost, and it
- * has grown old in the queue. Undefined: it is taken.
+ * has grown old in the queue. Undefined: it is taken. Layers that are kept are good for no other ticket: with one there it is taken.
  */
 export function agedTicket(ctx: Context, job: Job, todo: Todo): string | undefined {
   const { ticket } = job.data;
   const now = epochNow(ctx);
   if (ticket === undefined || now === undefined || now - ticket.epoch <= DRAWN_BACK_EPOCHS + AGED_EPOCHS) return undefined;
   if (!losesNothing(ctx, job, todo) || !freshLasts(ctx, job)) return undefined;
+  if (layerNames(job.data.sealProof).some((name) => job.data.artifacts[name] !== undefined)) return undefined;
   return `the place that the ticket of epoch ${ticket.epoch} was drawn for is lost, and it is epoch ${now}; a fresh one is drawn`;
 }
 
-/** PC1 has to start anew in any case: its runner did not come, or failed. A job that was put here by hand keeps its ticket. */
+/** PC1 has not ended: its runner did not come, or failed. A job that was put here by hand keeps its ticket. */
 function losesNothing(ctx: Context, job: Job, todo: Todo): boolean {
   if (stepOf(job, todo) !== 'PC1') return false;
   if (job.reserved !== null) return job.reserved.untilMs <= ctx.nowMs;

@@ -7,6 +7,7 @@ import type { ReportAnswer } from '../../src/scheduler/held-attempt.ts';
 import { keysOf } from '../../src/scheduler/live-keys.ts';
 import { abortJob, resumeJob } from '../../src/scheduler/operate.ts';
 import { holds } from '../../src/scheduler/placement/holdings.ts';
+import { setHead } from '../../src/scheduler/head.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Attempt, Job } from '../../src/schema/job.ts';
@@ -98,6 +99,17 @@ test('the next attempt gets the layer as an input, and need not make it', async 
   await world.finish([own, heir]);
   expect(await world.job(id)).toMatchObject({ state: 'Finished', generation: 1, data: { artifacts: {} } });
   expect(await deletions()).toEqual(expect.arrayContaining([made[ONE]?.key, made[TWO]?.key]));
+});
+
+test('hours after its ticket was drawn the layer still counts: no fresh ticket makes it useless', async () => {
+  await broken();
+  const { ticket } = (await world.job(id)).data;
+  // So old that without a layer a fresh one would be drawn.
+  await world.run((ctx) => setHead(ctx, { epoch: (ticket?.epoch ?? 0) + 900 + 400, epochMs: 30_000 }));
+  const heir = (await world.register('heir', 'rented', ['PC1'])).id;
+  const second = await pc1(heir);
+  expect(second.grant.inputs).toMatchObject([{ name: ONE, key: (await artifacts())[ONE]?.key }]);
+  expect(await world.job(id)).toMatchObject({ generation: 1, data: { ticket } });
 });
 
 test('of an attempt that is over, of another runner, of another name or size nothing is kept', async () => {

@@ -91,7 +91,7 @@ describe('concurrent', () => {
     expect(sentence).toContain('AddPiece waits although a runner may be free: 1 of at most 1 AddPiece run now (limit concurrent)');
     expect(wholeDatabase(world)).toBe(before);
     world.nowMs += 60_000;
-    expect(await woken(tick)).toContain('runners');
+    expect(await woken(tick)).toContain('stage:AddPiece');
     expect(await stagesOf()).toHaveLength(1);
   });
 });
@@ -106,9 +106,9 @@ describe('staggered', () => {
     const { sentence } = await world.run((ctx) => explain(ctx, ctx.tx.job(second as Job['id']) as Job));
     expect(sentence).toContain('the next AddPiece starts in 6 s (limit staggered)');
     expect(await world.run((ctx) => tick(ctx).wakeAtMs)).toBeLessThanOrEqual(world.nowMs + 6_000);
-    expect(await woken(tick)).not.toContain('runners');
+    expect(await woken(tick)).not.toContain('stage:AddPiece');
     world.nowMs += 6_000;
-    expect(await woken(tick)).toContain('runners');
+    expect(await woken(tick)).toContain('stage:AddPiece');
     expect(await stagesOf()).toHaveLength(1);
   });
 

@@ -147,7 +147,7 @@ describe('waiting for a better runner', () => {
     world.nowMs += 2_000;
     // Those that wait are woken then, though nothing happened.
     const signals = await world.run((ctx) => (tick(ctx), [...ctx.signals]));
-    expect(signals).toContain('runners');
+    expect(signals).toContain('stage:PC2');
     expect(await asks(far)).toEqual(['PC2']);
   });
 
