@@ -14,16 +14,16 @@ import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
 import { pieceInput } from './piece-input.ts';
 import { RESERVING, failedOn, misfit } from './placement/feasible.ts';
-import { MOST_LEFT, PlacementGate, aliveSinceMs } from './placement/gate.ts';
+import { PlacementGate, aliveSinceMs } from './placement/gate.ts';
 import type { RunnerRow } from './ports.ts';
 import { dueOf } from './progress.ts';
 import { untested } from './self-test/standing.ts';
 import { assignFreed } from './threads.ts';
 import { agedTicket, ticketTooOld } from './ticket.ts';
 
-/** Jobs read at a time: few at first, since most often the first ones are taken, then more. */
+/** Jobs read at a time: few at first, since most often the first ones are taken, then ever more. */
 const LOOK_AT_FIRST = 4;
-const LOOK_AT = 200;
+const LOOK_AT_MOST = 200;
 /** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
 const MOST_LOOKED_AT = 2_000;
 /** Runners read at a time. */
@@ -68,56 +68,70 @@ export function leaseMs(ctx: Context, stage: Stage): number {
 export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number): GrantPlan[] {
   if (runner.status !== 'ready' || freeSlots <= 0) return [];
   const grants: GrantPlan[] = [];
-  const gates = { limits: new LimitGate(ctx), placement: new PlacementGate(ctx, runner) };
+  const gates: Gates = { limits: new LimitGate(ctx), placement: new PlacementGate(ctx, runner), freeMs: Number.POSITIVE_INFINITY };
   const reserved = new Set<string>(ctx.tx.reservedOn(runner.id, ctx.nowMs));
   // Whether a job that a place is held for may be in the queue: most wait for their ticket.
   const comes = [...reserved].some((id) => ctx.tx.job(id as JobId)?.waiting.for === 'runner');
-  for (const job of queued(ctx, runner)) {
+  const untouched = new Set<string>();
+  for (const job of queued(ctx, runner, untouched)) {
     // Places held for tickets that are being drawn count as taken, except for the job they are held for.
     const held = [...reserved].filter((id) => id !== job.id).length;
     const free = freeSlots - grants.length;
-    if (free <= 0 || gates.placement.left >= MOST_LEFT) break;
+    if (free <= 0 || gates.placement.leftEnough) break;
+    untouched.add(job.id);
     if (free - held <= 0) {
       if (!comes) break;
       continue;
     }
+    if (gates.placement.leavesAlike(job)) continue;
+    untouched.delete(job.id);
     alone(ctx, job, () => {
       const given = offer(ctx, runner, job, gates, held);
+      if (given === 'passed') untouched.add(job.id);
       if (given === 'reserved') reserved.add(job.id);
       if (typeof given === 'string') return;
       grants.push(given);
       reserved.delete(job.id);
     });
   }
+  if (Number.isFinite(gates.freeMs)) wakeRunnersAt(ctx, gates.freeMs);
   assignFreed(ctx);
   return grants;
 }
 
-/** Jobs that wait for a stage this runner does, by their ranks, read as far as they are asked for. */
-function* queued(ctx: Context, runner: RunnerRow): Generator<Job> {
+/** Jobs that wait for a stage this runner does, by their ranks, read as far as they are asked for. `untouched`: still as they were read. */
+function* queued(ctx: Context, runner: RunnerRow, untouched: ReadonlySet<string>): Generator<Job> {
   let looked = 0;
   let stay = 0;
-  for (let size = LOOK_AT_FIRST; looked < MOST_LOOKED_AT; size = LOOK_AT) {
+  for (let size = LOOK_AT_FIRST; looked < MOST_LOOKED_AT; size = Math.min(LOOK_AT_MOST, size * 4)) {
     const page = ctx.tx.jobsForRunner(runner.stages, size, stay);
     for (const job of page) {
       yield job;
       // What was granted or moved on is no longer in the queue that the next page is counted from.
-      if (ctx.tx.job(job.id)?.waiting.for === 'runner') stay += 1;
+      if (untouched.has(job.id) || ctx.tx.job(job.id)?.waiting.for === 'runner') stay += 1;
     }
     if (page.length < size) return;
     looked += page.length;
   }
 }
 
-type Gates = { readonly limits: LimitGate; readonly placement: PlacementGate };
+type Gates = {
+  readonly limits: LimitGate;
+  readonly placement: PlacementGate;
+  /** When the first of what was passed over may be taken. */
+  freeMs: number;
+};
 
-/** Gives this job's stage to the runner if it fits, or holds a place for it. `held`: places held on it for others. */
-function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: number): GrantPlan | 'reserved' | 'passed' {
+/**
+ * Gives this job's stage to the runner if it fits, or holds a place for it. `held`: places held on it for others. `passed`: the job is
+ * as it was; `moved`: it waits for something else, or may.
+ */
+function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: number): GrantPlan | 'reserved' | 'passed' | 'moved' {
   const plan = planOf(job.plan);
   const todo = plan.todo(job);
   if ((todo.do !== 'stage' && todo.do !== 'reserve') || ticketTooOld(ctx, job, todo) !== undefined) {
     settle(ctx, job);
-    return 'passed';
+    return 'moved';
   }
   const work = todo.do === 'reserve' ? RESERVING : plan.work(job, todo.stage);
   if (untested(ctx.settings, runner, todo.stage) !== undefined) return 'passed';
@@ -129,7 +143,7 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: nu
   const limited = gates.limits.against(job, todo.stage);
   const placed = limited === undefined ? gates.placement.judge(job, todo.stage, work, failed, held) : { left: limited };
   if ('left' in placed) {
-    if (placed.left.freeMs !== undefined) wakeRunnersAt(ctx, placed.left.freeMs);
+    gates.freeMs = Math.min(gates.freeMs, placed.left.freeMs ?? Number.POSITIVE_INFINITY);
     return 'passed';
   }
   const aged = agedTicket(ctx, job, todo);

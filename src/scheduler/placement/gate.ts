@@ -13,7 +13,7 @@ import type { StageWork } from '../plan.ts';
 import type { RunnerRow, RunningStage } from '../ports.ts';
 import { untested } from '../self-test/standing.ts';
 import { type Asked, askedOf } from './asked.ts';
-import { misfit } from './feasible.ts';
+import { failedOn, misfit } from './feasible.ts';
 import { lackedBytes } from './holdings.ts';
 import { cramped, queueMs, roomOf } from './load.ts';
 import { type Patience, type Priced, leastSavedUsd, leaveTo } from './place.ts';
@@ -22,7 +22,9 @@ import { type Cost, costOf } from './score.ts';
 /** Other runners compared with the one that asks, besides those that have the stage's inputs: of thousands some will do. */
 const COMPARED = 50;
 /** Stages that a runner leaves to others in one request; behind so many it looks for no more. */
-export const MOST_LEFT = 100;
+const MOST_LEFT = 100;
+/** The same where there are more others than are compared: they look as well, and thousands that look at much hold up heartbeats. */
+const MOST_LEFT_OF_MANY = 16;
 
 export const patienceOf = ({ settings }: Context): Patience => ({
   waitingUsdPerHour: settings.waitingUsdPerHour ?? DEFAULTS.waitingUsdPerHour,
@@ -68,7 +70,9 @@ export type Placed = { readonly take: Expected } | { readonly left: Passed };
 
 export class PlacementGate {
   /** Stages left to others so far. */
-  left = 0;
+  #left = 0;
+  /** By what they have in common: since when the first of them waits, and to whom it was left. */
+  readonly #leftAlike = new Map<string, { readonly sinceMs: number; readonly to: string }>();
   readonly #ctx: Context;
   readonly #runner: RunnerRow;
   readonly #loads: Loads;
@@ -78,6 +82,22 @@ export class PlacementGate {
     this.#ctx = ctx;
     this.#runner = runner;
     this.#loads = new Loads(ctx);
+  }
+
+  /** Behind what was left it looks for no more. */
+  get leftEnough(): boolean {
+    const many = [...this.#others.values()].some(({ length }) => length >= COMPARED);
+    return this.#left >= (many ? MOST_LEFT_OF_MANY : MOST_LEFT);
+  }
+
+  /** Whether the job's stage is one more like another that was left, and waits no longer: who is better for that one is for this. */
+  leavesAlike(job: Job): boolean {
+    const alike = alikeOf(job);
+    const known = alike === undefined ? undefined : this.#leftAlike.get(alike);
+    if (known === undefined || job.waiting.for !== 'runner' || job.waiting.sinceMs < known.sinceMs) return false;
+    if (failedOn(this.#ctx.tx.attemptsOfJob(job.id), job, job.waiting.stage).has(known.to)) return false;
+    this.#left += 1;
+    return true;
   }
 
   /** Whether the runner takes the stage. `failed`: runners that failed it before; `held`: places held on this one for others' PC1. */
@@ -90,7 +110,10 @@ export class PlacementGate {
     const cost = costOf(asked, this.#runner, 0, patienceOf(ctx).waitingUsdPerHour);
     const better = this.#better(job, asked, work, cost, failed);
     if (better !== undefined) {
-      this.left += 1;
+      this.#left += 1;
+      const alike = alikeOf(job);
+      if (alike !== undefined && job.waiting.for === 'runner' && !this.#leftAlike.has(alike))
+        this.#leftAlike.set(alike, { sinceMs: job.waiting.sinceMs, to: better.to });
       return { left: better };
     }
     return { take: { fetchMs: Math.round(cost.transferS * 1000), stageMs: Math.round(cost.stageS * 1000), ...room } };
@@ -115,7 +138,13 @@ export class PlacementGate {
     return cramped(runner, room, [...this.#loads.of(runner.id), ...Array.from({ length: held }, () => place)]);
   }
 
-  #better(job: Job, asked: Asked, work: StageWork, cost: Cost, failed: ReadonlySet<string>): Passed | undefined {
+  #better(
+    job: Job,
+    asked: Asked,
+    work: StageWork,
+    cost: Cost,
+    failed: ReadonlySet<string>,
+  ): (Passed & { readonly to: string }) | undefined {
     const ctx = this.#ctx;
     const patience = patienceOf(ctx);
     // Its place was compared when it was reserved.
@@ -127,7 +156,7 @@ export class PlacementGate {
     const leave = leaveTo({ runner: this.#runner.id, cost }, others, job.waiting.sinceMs, ctx.nowMs, patience);
     return leave === undefined
       ? undefined
-      : { why: `${leave.to.runner} is expected to save ${leave.savesUsd.toFixed(2)} USD`, freeMs: leave.untilMs };
+      : { to: leave.to.runner, why: `${leave.to.runner} is expected to save ${leave.savesUsd.toFixed(2)} USD`, freeMs: leave.untilMs };
   }
 
   #priced(job: Job, asked: Asked, work: StageWork, failed: ReadonlySet<string>): Priced[] {
@@ -152,6 +181,16 @@ export class PlacementGate {
     this.#others.set(stage, known);
     return known;
   }
+}
+
+/**
+ * What stages have in common that cost the same on each runner: they have no inputs that a runner made, and fit the same ones.
+ * Undefined: the job's is one by itself.
+ */
+function alikeOf({ plan, miner, state, reserved, data }: Job): string | undefined {
+  if (reserved !== null || Object.keys(data.artifacts).length > 0 || data.stored !== undefined || data.record !== undefined)
+    return undefined;
+  return JSON.stringify([plan, miner, state, data.sealProof, data.pieces.map(({ sizeBytes }) => sizeBytes)]);
 }
 
 /** What the stage would cost on a runner that it fits; undefined: it never has room for it. */

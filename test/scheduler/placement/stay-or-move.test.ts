@@ -4,6 +4,7 @@ import { explain } from '../../../src/scheduler/explain.ts';
 import { heartbeat } from '../../../src/scheduler/fleet.ts';
 import { insertJob } from '../../../src/scheduler/new-job.ts';
 import { learned } from '../../../src/scheduler/placement/stage-times.ts';
+import { pledge } from '../../../src/scheduler/pledge.ts';
 import { planOf } from '../../../src/scheduler/plans/all.ts';
 import type { RunnerRow } from '../../../src/scheduler/ports.ts';
 import { tick } from '../../../src/scheduler/tick.ts';
@@ -135,6 +136,25 @@ describe('PC2 and its layers', () => {
 });
 
 describe('waiting for a better runner', () => {
+  test('of stages that are alike one is looked at, and the others are left as well, but for the one that the better runner failed', async () => {
+    const key = `AddPiece/${32 * GIB}`;
+    await say(near, { stageMs: { [key]: MINUTE } });
+    await say(far, { slots: 8, stageMs: { [key]: 5 * HOUR } });
+    const jobs = await world.run((ctx) => pledge(ctx, { plan: 'sealer', miner: MINER, count: 3 }, 'test'));
+    for (const effect of await world.effects()) await world.perform(effect);
+    const second = jobs[1] as Job;
+    expect(await world.job(second.id)).toMatchObject({ waiting: { for: 'runner', stage: 'AddPiece' } });
+    expect(await world.grant(far.id as RunnerId, 8)).toEqual([]);
+    await world.run((ctx) => {
+      const { state, generation } = ctx.tx.job(second.id) as Job;
+      const lost = { status: 'lost', failure: 'gone', endedMs: ctx.nowMs, leaseUntilMs: ctx.nowMs } as const;
+      ctx.tx.insertAttempt(attemptRow(8, { job: second.id, runner: near.id, stage: 'AddPiece', state, generation, ...lost }));
+    });
+    const [granted, ...more] = await world.grant(far.id as RunnerId, 8);
+    expect(await world.job(second.id)).toMatchObject({ waiting: { for: 'stage', attempt: granted?.grant.attempt } });
+    expect(more).toEqual([]);
+  });
+
   test('is over when it has lasted as long as that one would save', async () => {
     const job = await waitsForPc2();
     expect(await asks(far)).toEqual([]);
