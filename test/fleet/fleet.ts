@@ -78,10 +78,11 @@ export class Fleet {
 
   /** Cuts the power of a runner. */
   kill(runner: SimulatedRunner): void {
-    for (const { grant } of runner.held.values()) {
+    for (const { grant, report } of runner.held.values()) {
       this.killed.add(grant.attempt);
       this.#holders.delete(sectorOf(grant));
-      this.#orphans.set(sectorOf(grant), performance.now());
+      // A report that was on its way may have counted: then nobody is to do it again.
+      if (report === undefined) this.#orphans.set(sectorOf(grant), performance.now());
     }
     runner.kill();
   }

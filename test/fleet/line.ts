@@ -6,6 +6,9 @@ const SILENCE_MS = 60_000;
 
 export type Answer = { readonly status: number; readonly body: unknown };
 
+/** For heartbeats of a hundred runners: an agent keeps one of its own. */
+const FREE_SOCKETS = 40;
+
 /** Connections from one address. A poll has its connection to itself while it is open; heartbeats share the free ones. */
 export class Line {
   readonly #target: URL;
@@ -15,7 +18,7 @@ export class Line {
   constructor(url: string, localAddress: string) {
     this.#target = new URL(url);
     this.#localAddress = localAddress;
-    this.#agent = new Agent({ keepAlive: true, maxFreeSockets: 5 });
+    this.#agent = new Agent({ keepAlive: true, maxFreeSockets: FREE_SOCKETS });
   }
 
   /** Posts JSON; `open` holds the request while it is under way, so that it can be cut. Rejects without an answer. */
