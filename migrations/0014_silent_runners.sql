@@ -1,1 +1,1 @@
-ALTER TABLE `runners` ADD `silent_ms` integer;
+ALTER TABLE `runners` ADD `silent_since_ms` integer;

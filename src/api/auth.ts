@@ -41,7 +41,7 @@ export function bearer(header: string | undefined): string {
   return secret;
 }
 
-/** SHA-256 of the secret that this request came with, which several ask for: made once. */
+/** SHA-256 of the secret that this request came with, which several ask for: computed once. */
 export function hashOf(c: Call<Env>, secret: string): string {
   const hash = c.get('secretHash') ?? hashSecret(secret);
   c.set('secretHash', hash);

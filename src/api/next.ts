@@ -195,7 +195,7 @@ async function grantOrWait(
       const looked = parts.door.run((ctx) => {
         const runner = runnerOf(ctx, credential);
         // An asker that hung up, went silent or is no longer the newest process, or a server about to end, would lose what is granted now.
-        const lost = gone.aborted || parts.ending.aborted || runner.silentMs !== undefined || runner.bootId !== request.bootId;
+        const lost = gone.aborted || parts.ending.aborted || runner.silentSinceMs !== undefined || runner.bootId !== request.bootId;
         const slots = lost ? 0 : request.freeSlots;
         const plans = grantStages(ctx, runner, slots);
         return {

@@ -15,8 +15,8 @@ export type Woken = { readonly signal: Signal; readonly stage: Stage | undefined
 
 type Waiter = { readonly since: number; wake(woken: Woken): void };
 
-/** Of one kind of stage: polls that were woken and have not passed it on yet, and those in a row that took nothing. */
-type Looking = { count: number; fruitless: number };
+/** Of one kind of stage: polls that were woken and have not passed it on yet, those in a row that took nothing, and when it was told last. */
+type Looking = { count: number; fruitless: number; toldAtTurn: number };
 
 export class Waiting {
   readonly #of = new Map<Signal, Set<Waiter>>();
@@ -46,7 +46,10 @@ export class Waiting {
   tell(signal: Signal): void {
     const woken = { signal, stage: stageOf(signal), atTurn: (this.#turn += 1) };
     if (woken.stage === undefined) for (const waiter of this.#waiters(signal)) waiter.wake(woken);
-    else this.#wake(woken, 1);
+    else {
+      this.#lookingFor(signal).toldAtTurn = woken.atTurn;
+      this.#wake(woken, 1);
+    }
   }
 
   /** One that was woken for a stage has looked. */
@@ -56,11 +59,11 @@ export class Waiting {
     looking.fruitless = took ? 0 : looking.fruitless + 1;
   }
 
-  /** So many stages wait: wakes the next ones of those who waited already when it was told. */
+  /** So many stages wait: wakes the next ones of those who waited already when it was told last, be this one woken by an earlier word. */
   passOn(woken: Woken, left: number): void {
     const looking = this.#lookingFor(woken.signal);
     if (left === 0) looking.fruitless = 0;
-    else this.#wake(woken, Math.min(MOST_LOOKING, left + looking.fruitless) - looking.count);
+    else this.#wake({ ...woken, atTurn: looking.toldAtTurn }, Math.min(MOST_LOOKING, left + looking.fruitless) - looking.count);
   }
 
   #wake(woken: Woken, most: number): void {
@@ -78,7 +81,7 @@ export class Waiting {
   #lookingFor(signal: Signal): Looking {
     const known = this.#looking.get(signal);
     if (known !== undefined) return known;
-    const made = { count: 0, fruitless: 0 };
+    const made = { count: 0, fruitless: 0, toldAtTurn: 0 };
     this.#looking.set(signal, made);
     return made;
   }

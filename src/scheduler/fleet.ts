@@ -70,7 +70,7 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
     ...runner,
     bootId,
     lastSeenMs: ctx.nowMs,
-    silentMs: undefined,
+    silentSinceMs: undefined,
     ...(anew ? { earlierBoots: heard.earlier } : {}),
     ...(resources === undefined ? {} : { resources }),
     ...(slots === undefined ? {} : { slots }),
@@ -79,8 +79,14 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
   // Most polls tell what the one before told.
   const news = JSON.stringify([resources, slots]) !== JSON.stringify([resources && runner.resources, slots && runner.slots]);
   if (anew || news) ctx.tx.updateRunner(changed);
-  else if (runner.silentMs !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.touchRunner(runner.id, ctx.nowMs);
+  else if (runner.silentSinceMs !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.touchRunner(runner.id, ctx.nowMs);
+  // A poll that it had open was handed nothing meanwhile.
+  if (runner.silentSinceMs !== undefined) wakeFor(ctx, runner);
   return anew && heard.stolen !== undefined ? quarantine(ctx, changed, heard.stolen) : changed;
+}
+
+function wakeFor({ signals }: Context, { stages }: RunnerRow): void {
+  for (const stage of stages) signals.add(`stage:${stage}`);
 }
 
 /** Nothing of it counts from now on: its stages go elsewhere. An operator lifts it (`uncordon`) or bans it. */
@@ -109,13 +115,17 @@ export function lose(ctx: Context, attempt: Attempt, reason: string): void {
   if (job.generation === attempt.generation) settle(ctx, job);
 }
 
-/** Its lease ran out. Until the runner speaks again no stage is left to it, and none is handed to a poll that it had open. */
+/**
+ * Its lease ran out. Until its runner speaks again no stage is left to it, and none is handed to a poll that it had open; one that
+ * was heard of with its other stages only does not know of this one.
+ */
 export function loseSilent(ctx: Context, attempt: Attempt): void {
   const runner = ctx.tx.runner(attempt.runner);
-  if (runner !== undefined && runner.silentMs === undefined) {
-    ctx.tx.updateRunner({ ...runner, silentMs: ctx.nowMs });
+  const { leaseMs: fullMs, heartbeatMs } = ctx.settings;
+  if (runner !== undefined && runner.silentSinceMs === undefined && ctx.nowMs - runner.lastSeenMs >= fullMs - heartbeatMs) {
+    ctx.tx.updateRunner({ ...runner, silentSinceMs: ctx.nowMs });
     // What was left to it may go elsewhere now.
-    for (const stage of runner.stages) ctx.signals.add(`stage:${stage}`);
+    wakeFor(ctx, runner);
   }
   lose(ctx, attempt, 'its lease ran out without a heartbeat');
 }

@@ -21,7 +21,7 @@ import { untested } from './self-test/standing.ts';
 import { assignFreed } from './threads.ts';
 import { agedTicket, ticketTooOld } from './ticket.ts';
 
-/** Jobs read at a time: few at first, since most often the first ones are taken, then ever more. */
+/** Jobs read at a time: few at first, since most often the first ones are taken, then four times as many each time. */
 const LOOK_AT_FIRST = 4;
 const LOOK_AT_MOST = 200;
 /** Jobs looked at per request: a runner that fits none of so many waits for the next change. */
@@ -77,13 +77,13 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
     // Places held for tickets that are being drawn count as taken, except for the job they are held for.
     const held = [...reserved].filter((id) => id !== job.id).length;
     const free = freeSlots - grants.length;
-    if (free <= 0 || gates.placement.leftEnough) break;
+    if (free <= 0 || gates.placement.passedEnough) break;
     untouched.add(job.id);
     if (free - held <= 0) {
       if (!comes) break;
       continue;
     }
-    if (gates.placement.leavesAlike(job)) continue;
+    if (gates.placement.passesUnseen(job)) continue;
     untouched.delete(job.id);
     alone(ctx, job, () => {
       const given = offer(ctx, runner, job, gates, held);
@@ -99,7 +99,7 @@ export function grantStages(ctx: Context, runner: RunnerRow, freeSlots: number):
   return grants;
 }
 
-/** Jobs that wait for a stage this runner does, by their ranks, read as far as they are asked for. `untouched`: still as they were read. */
+/** Jobs that wait for a stage this runner does, by their ranks, read as far as they are asked for. `untouched`: ids of jobs that are still as they were read. */
 function* queued(ctx: Context, runner: RunnerRow, untouched: ReadonlySet<string>): Generator<Job> {
   let looked = 0;
   let stay = 0;
@@ -107,8 +107,8 @@ function* queued(ctx: Context, runner: RunnerRow, untouched: ReadonlySet<string>
     const page = ctx.tx.jobsForRunner(runner.stages, size, stay);
     for (const job of page) {
       yield job;
-      // What was granted or moved on is no longer in the queue that the next page is counted from.
-      if (untouched.has(job.id) || ctx.tx.job(job.id)?.waiting.for === 'runner') stay += 1;
+      // What was granted or moved on is no longer in the queue that the next page is counted from, or behind all others.
+      if (untouched.has(job.id)) stay += 1;
     }
     if (page.length < size) return;
     looked += page.length;
@@ -124,7 +124,7 @@ type Gates = {
 
 /**
  * Gives this job's stage to the runner if it fits, or holds a place for it. `held`: places held on it for others. `passed`: the job is
- * as it was; `moved`: it waits for something else, or may.
+ * as it was; `moved`: it was settled anew.
  */
 function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: number): GrantPlan | 'reserved' | 'passed' | 'moved' {
   const plan = planOf(job.plan);
@@ -153,7 +153,6 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: nu
   gates.limits.started(given, next.stage);
   if (next.do === 'stage') {
     gates.placement.granted(placed.take);
-    // What the old ticket's run had kept of its work is gone.
     const asked = aged === undefined ? work : plan.work(given, next.stage);
     return grant(ctx, runner, given, next.stage, { asked, stored, expected: placed.take });
   }

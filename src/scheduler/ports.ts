@@ -58,8 +58,8 @@ export type RunnerRow = {
   /** Strikes in a row: a good result clears them. */
   readonly strikes: number;
   readonly lastSeenMs: number;
-  /** A lease of it ran out then, and it has said nothing since; absent: it is heard of. */
-  readonly silentMs?: number | undefined;
+  /** One of its leases ran out then, and it has said nothing since; absent: it is heard of. */
+  readonly silentSinceMs?: number | undefined;
   readonly registeredMs: number;
   /** Self-tests that are out, and what came of the last ones; none was ever asked for where it is missing. */
   readonly tests?: RunnerTests | undefined;

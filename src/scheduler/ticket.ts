@@ -72,29 +72,31 @@ export function ticketTooOld(ctx: Context, job: Job, todo: Todo): string | undef
 export const TICKET_REPAIRS =
   'resume with --state TreeDBuilt to seal again with a fresh ticket, or with --state Aborted to give the sector up';
 
-/** Whether the job goes back for a fresh ticket by itself: configured or nothing made, nothing of it on chain, and a fresh one would last. */
+/** Whether the job goes back for a fresh ticket by itself: configured or PC1 not ended, nothing of it on chain, and a fresh one would last. */
 export function fallsBack(ctx: Context, job: Job): boolean {
   if (isLive(job.data.preCommit) || !freshLasts(ctx, job)) return false;
-  return knownMiner(ctx, job.miner)?.autoFallback === true || losesNothing(ctx, job, planOf(job.plan).todo(job));
+  return knownMiner(ctx, job.miner)?.autoFallback === true || pc1NotEnded(ctx, job, planOf(job.plan).todo(job));
 }
 
 const freshLasts = (ctx: Context, job: Job): boolean => epochsFrom(ctx, job, 'PC1') <= TICKET_VALID_EPOCHS - DRAWN_BACK_EPOCHS;
 
 /**
  * Why a fresh ticket is drawn before PC1 starts, as a clause: the place that this one was drawn for is lost, and it
- * has grown old in the queue. Undefined: it is taken. Layers that are kept are good for no other ticket: with one there it is taken.
+ * has grown old in the queue. Undefined: it is taken. Layers that are kept are good for no other ticket: with them this one stays.
  */
 export function agedTicket(ctx: Context, job: Job, todo: Todo): string | undefined {
   const { ticket } = job.data;
   const now = epochNow(ctx);
   if (ticket === undefined || now === undefined || now - ticket.epoch <= DRAWN_BACK_EPOCHS + AGED_EPOCHS) return undefined;
-  if (!losesNothing(ctx, job, todo) || !freshLasts(ctx, job)) return undefined;
-  if (layerNames(job.data.sealProof).some((name) => job.data.artifacts[name] !== undefined)) return undefined;
+  if (!pc1NotEnded(ctx, job, todo) || !freshLasts(ctx, job)) return undefined;
+  // A later one is of no use without it.
+  const [first = ''] = layerNames(job.data.sealProof);
+  if (job.data.artifacts[first] !== undefined) return undefined;
   return `the place that the ticket of epoch ${ticket.epoch} was drawn for is lost, and it is epoch ${now}; a fresh one is drawn`;
 }
 
 /** PC1 has not ended: its runner did not come, or failed. A job that was put here by hand keeps its ticket. */
-function losesNothing(ctx: Context, job: Job, todo: Todo): boolean {
+function pc1NotEnded(ctx: Context, job: Job, todo: Todo): boolean {
   if (stepOf(job, todo) !== 'PC1') return false;
   if (job.reserved !== null) return job.reserved.untilMs <= ctx.nowMs;
   return ctx.tx.attemptsOfJob(job.id).some(({ stage, generation }) => stage === 'PC1' && generation === job.generation);

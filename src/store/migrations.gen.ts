@@ -424,7 +424,7 @@ UPDATE \`sector_records\` SET \`declared\` = 0 WHERE \`storage\` IS NOT NULL AND
   {
     name: '0014_silent_runners',
     statements: [
-      `ALTER TABLE \`runners\` ADD \`silent_ms\` integer;`,
+      `ALTER TABLE \`runners\` ADD \`silent_since_ms\` integer;`,
     ],
   },
 ];

@@ -28,8 +28,8 @@ export const runners = sqliteTable(
     reason: text('reason'),
     strikes: integer('strikes').notNull(),
     lastSeenMs: integer('last_seen_ms').notNull(),
-    /** A lease of it ran out then, and it has said nothing since. */
-    silentMs: integer('silent_ms'),
+    /** One of its leases ran out then, and it has said nothing since. */
+    silentSinceMs: integer('silent_since_ms'),
     registeredMs: integer('registered_ms').notNull(),
     /** JSON: self-tests and their outcomes. */
     tests: text('tests'),

@@ -21,18 +21,18 @@ function runnerColumns(runner: RunnerRow): Written<typeof runners> {
     agentVersion: runner.agentVersion ?? null,
     cached: runner.cached === undefined ? null : JSON.stringify(runner.cached),
     slots: runner.slots ?? null,
-    silentMs: runner.silentMs ?? null,
+    silentSinceMs: runner.silentSinceMs ?? null,
     stageMs: runner.stageMs === undefined ? null : JSON.stringify(runner.stageMs),
   };
 }
 
 function runnerOf(row: typeof runners.$inferSelect): RunnerRow {
-  const { seq: _seq, tests, agentVersion, cached, slots, silentMs, stageMs, ...rest } = row;
+  const { seq: _seq, tests, agentVersion, cached, slots, silentSinceMs, stageMs, ...rest } = row;
   return {
     ...rest,
     ...(agentVersion === null ? {} : { agentVersion }),
     ...(slots === null ? {} : { slots }),
-    ...(silentMs === null ? {} : { silentMs }),
+    ...(silentSinceMs === null ? {} : { silentSinceMs }),
     ...(stageMs === null ? {} : { stageMs: JSON.parse(stageMs) as Record<string, number> }),
     id: row.id as RunnerId,
     trust: row.trust as Trust,
@@ -53,7 +53,7 @@ export function runnersPart(db: Db) {
   const update = prepareUpdate(db, runners, runners.id);
   const touch = db
     .update(runners)
-    .set({ lastSeenMs: sql`${p('ms')}`, silentMs: null })
+    .set({ lastSeenMs: sql`${p('ms')}`, silentSinceMs: null })
     .where(eq(runners.id, p('id')))
     .prepare();
   const byId = db
@@ -73,7 +73,7 @@ export function runnersPart(db: Db) {
     .select()
     .from(runners)
     .where(
-      sql`${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and ${runners.silentMs} is null and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`,
+      sql`${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and ${runners.silentSinceMs} is null and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`,
     )
     .orderBy(asc(runners.seq))
     .limit(p('limit'))
@@ -83,7 +83,7 @@ export function runnersPart(db: Db) {
     .select({ seq: runners.seq })
     .from(runners)
     .where(
-      sql`${runners.trust} = 'rented' and ${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`,
+      sql`${runners.trust} = 'rented' and ${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and ${runners.silentSinceMs} is null and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`,
     )
     .limit(ONE)
     .prepare();

@@ -1,5 +1,6 @@
 /** Many polls are open while few stages are queued: who is woken, and that nobody who could take a stage is passed over. */
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { Waiting, type Woken } from '../../src/api/waiting.ts';
 import type { RegisterAnswer } from '../../src/schema/runner.ts';
 import { effectDone } from '../../src/scheduler/outbox.ts';
 import { restarted } from '../../src/scheduler/tick.ts';
@@ -100,4 +101,37 @@ test('one that was woken and whose credential is no good any more hands the stag
   });
   await queue(1);
   await vi.waitFor(() => expect(answered.find(({ grants }) => grants?.length === 1)).toMatchObject({ at: 3 }));
+});
+
+test('a word that comes while others still look is passed on to those who came between, whoever looks last', async () => {
+  const polls = new Waiting();
+  const over = new AbortController();
+  onTestFinished(() => over.abort());
+  const woken: Woken[] = [];
+  const names: string[] = [];
+  const wait = (name: string): void =>
+    void polls.oneOf(['stage:C2'], over.signal).then((word) => {
+      if (word === undefined) return;
+      names.push(name);
+      woken.push(word);
+    });
+  const told = async (): Promise<void> => {
+    polls.tell('stage:C2');
+    await Promise.resolve();
+  };
+  wait('one');
+  wait('two');
+  await told();
+  await told();
+  wait('three');
+  wait('four');
+  await told();
+  expect(names).toEqual(['one', 'two', 'three']);
+  // The third finds nothing for it while two others look; then they find nothing either, and it is for the fourth.
+  for (const at of [2, 0, 1]) {
+    polls.looked(woken[at] as Woken, false);
+    polls.passOn(woken[at] as Woken, 1);
+  }
+  await Promise.resolve();
+  expect(names).toEqual(['one', 'two', 'three', 'four']);
 });

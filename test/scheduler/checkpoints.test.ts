@@ -112,6 +112,18 @@ test('hours after its ticket was drawn the layer still counts: no fresh ticket m
   expect(await world.job(id)).toMatchObject({ generation: 1, data: { ticket } });
 });
 
+test('a later layer alone is of no use, and holds no old ticket', async () => {
+  const first = await pc1(maker);
+  await opened(first);
+  expect(await kept(first, checkpoint(first, TWO))).toBe('accepted');
+  await lost(first);
+  const { ticket } = (await world.job(id)).data;
+  await world.run((ctx) => setHead(ctx, { epoch: (ticket?.epoch ?? 0) + 900 + 400, epochMs: 30_000 }));
+  const heir = (await world.register('heir', 'rented', ['PC1'])).id;
+  expect(await world.grant(heir)).toEqual([]);
+  expect(await world.job(id)).toMatchObject({ state: 'TreeDBuilt', generation: 2 });
+});
+
 test('of an attempt that is over, of another runner, of another name or size nothing is kept', async () => {
   const first = await pc1(maker);
   await opened(first);

@@ -37,7 +37,7 @@ export function fetchInputs(
     if (found === undefined) return failed('input_missing', `input ${name} is not in the object store`, name);
     if (hashOf(found.content) !== hash) return failed('input_differs', `input ${name} has another hash`, name);
     // Fetched again, it is the same.
-    if (kept === undefined && manifest !== undefined && sumsOf(manifest, sizeOf(name, found.content))?.[0] !== sumOf(found.content))
+    if (found.content !== kept && manifest !== undefined && sumsOf(manifest, sizeOf(name, found.content))?.[0] !== sumOf(found.content))
       return failed('input_differs', `input ${name} has another checksum than its manifest says`, name);
     files.set(name, found.content);
   }

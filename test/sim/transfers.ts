@@ -1,6 +1,6 @@
 /**
  * How files move between runners and the object store: by URLs that run out in seconds, not in an hour, and are asked for anew with
- * heartbeats; and with a sum of each file beside it, which whoever made it may have made up. In draws of their own.
+ * heartbeats; and with a sum of each file beside it, which whoever made it may have made up. Drawn apart from the rest.
  */
 import { manifestOf } from '../../src/schema/manifest.ts';
 import type { Grant, HeartbeatRequest, RenewedUrls } from '../../src/schema/runner.ts';
@@ -31,7 +31,8 @@ export const urlOf = (what: string, untilMs: number): string => `sim:${untilMs}:
 
 /** What the URL is for. Throws when it has run out. */
 export function readUrl(url: string, nowMs: number): string {
-  const [, untilMs = '', what = ''] = /^sim:(\d+):(.*)$/.exec(url) ?? [];
+  const [, untilMs, what = ''] = /^sim:(\d+):(.*)$/.exec(url) ?? [];
+  if (untilMs === undefined) throw new Error(`${url} is no URL of this store`);
   if (nowMs > Number(untilMs)) throw new UrlExpired(`the URL of ${what} has run out`);
   return what;
 }
@@ -49,7 +50,8 @@ type Beat = HeartbeatRequest['attempts'][number];
 export class AttemptUrls {
   readonly #inputs: Map<string, string>;
   readonly #outputs: Map<string, string>;
-  readonly #what: ReadonlyMap<string, string>;
+  /** What each URL that it had is for. */
+  readonly #what: Map<string, string>;
   #wanted = false;
   #come: () => void = () => undefined;
 
@@ -76,7 +78,7 @@ export class AttemptUrls {
       const now = readUrl(url, 0);
       if (before !== now) broken(`${name} was at ${before}, and a renewed URL leads to ${now}`);
       of.set(name, url);
-      (this.#what as Map<string, string>).set(url, now);
+      this.#what.set(url, now);
     };
     for (const { name, url } of inputs) same(this.#inputs, name, url);
     for (const { name, url } of parts) same(this.#outputs, name, url);
@@ -84,7 +86,7 @@ export class AttemptUrls {
     this.#come();
   }
 
-  /** Uses them, and waits for newer ones for as long as the store says that they have run out. `over`: it is not needed any more. */
+  /** Uses them, and waits for newer ones for as long as the store says that they have run out; one at a time. `over`: it is not needed any more. */
   async use<T>(over: () => boolean, once: () => T): Promise<T | undefined> {
     while (!over()) {
       try {

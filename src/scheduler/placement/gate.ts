@@ -21,10 +21,10 @@ import { type Cost, costOf } from './score.ts';
 
 /** Other runners compared with the one that asks, besides those that have the stage's inputs: of thousands some will do. */
 const COMPARED = 50;
-/** Stages that a runner leaves to others in one request; behind so many it looks for no more. */
-const MOST_LEFT = 100;
-/** The same where there are more others than are compared: they look as well, and thousands that look at much hold up heartbeats. */
-const MOST_LEFT_OF_MANY = 16;
+/** So many of one stage a runner compares and leaves to others in one request; of those behind only what it has inputs of is looked at. */
+const MOST_LEFT = 16;
+/** So many jobs are passed over unseen; behind them it looks for no more, lest thousands of runners that look at much hold up heartbeats. */
+const MOST_UNSEEN = 100;
 
 export const patienceOf = ({ settings }: Context): Patience => ({
   waitingUsdPerHour: settings.waitingUsdPerHour ?? DEFAULTS.waitingUsdPerHour,
@@ -35,8 +35,8 @@ export const patienceOf = ({ settings }: Context): Patience => ({
 export const aliveSinceMs = ({ nowMs, settings }: Context): number => nowMs - settings.pollMs - settings.leaseMs;
 
 /** Whether the runner counts as there. */
-export const alive = (ctx: Context, { lastSeenMs, silentMs }: RunnerRow): boolean =>
-  silentMs === undefined && lastSeenMs >= aliveSinceMs(ctx);
+export const alive = (ctx: Context, { lastSeenMs, silentSinceMs }: RunnerRow): boolean =>
+  silentSinceMs === undefined && lastSeenMs >= aliveSinceMs(ctx);
 
 /** Runners and what they have in hand, read once. */
 export class Loads {
@@ -69,9 +69,10 @@ export class Loads {
 export type Placed = { readonly take: Expected } | { readonly left: Passed };
 
 export class PlacementGate {
-  /** Stages left to others so far. */
-  #left = 0;
-  /** By what they have in common: since when the first of them waits, and to whom it was left. */
+  /** How many were left to others so far, by stage. */
+  readonly #left = new Map<Stage, number>();
+  #unseen = 0;
+  /** By what they have in common: since when the first of them has waited, and to whom it was left. */
   readonly #leftAlike = new Map<string, { readonly sinceMs: number; readonly to: string }>();
   readonly #ctx: Context;
   readonly #runner: RunnerRow;
@@ -84,20 +85,30 @@ export class PlacementGate {
     this.#loads = new Loads(ctx);
   }
 
-  /** Behind what was left it looks for no more. */
-  get leftEnough(): boolean {
-    const many = [...this.#others.values()].some(({ length }) => length >= COMPARED);
-    return this.#left >= (many ? MOST_LEFT_OF_MANY : MOST_LEFT);
+  /** Behind what was passed over it looks for no more. */
+  get passedEnough(): boolean {
+    return this.#unseen >= MOST_UNSEEN;
   }
 
-  /** Whether the job's stage is one more like another that was left, and waits no longer: who is better for that one is for this. */
-  leavesAlike(job: Job): boolean {
+  /** Passes over a job whose stage is left to others, as those before it show: counted, and nothing more is read of it. */
+  passesUnseen(job: Job): boolean {
+    const passed = this.#leavesAlike(job) || this.#leftEnoughOf(job);
+    if (passed) this.#unseen += 1;
+    return passed;
+  }
+
+  /** Whether it left many of this stage already, and has no file of this job. */
+  #leftEnoughOf({ waiting, data }: Job): boolean {
+    if (waiting.for !== 'runner' || (this.#left.get(waiting.stage) ?? 0) < MOST_LEFT) return false;
+    return !Object.values(data.artifacts).some(({ madeBy }) => madeBy === this.#runner.id);
+  }
+
+  /** Whether the job's stage is one more like another that was left, and has not waited longer: who is better for that one is for this. */
+  #leavesAlike(job: Job): boolean {
     const alike = alikeOf(job);
     const known = alike === undefined ? undefined : this.#leftAlike.get(alike);
     if (known === undefined || job.waiting.for !== 'runner' || job.waiting.sinceMs < known.sinceMs) return false;
-    if (failedOn(this.#ctx.tx.attemptsOfJob(job.id), job, job.waiting.stage).has(known.to)) return false;
-    this.#left += 1;
-    return true;
+    return !failedOn(this.#ctx.tx.attemptsOfJob(job.id), job, job.waiting.stage).has(known.to);
   }
 
   /** Whether the runner takes the stage. `failed`: runners that failed it before; `held`: places held on this one for others' PC1. */
@@ -110,7 +121,7 @@ export class PlacementGate {
     const cost = costOf(asked, this.#runner, 0, patienceOf(ctx).waitingUsdPerHour);
     const better = this.#better(job, asked, work, cost, failed);
     if (better !== undefined) {
-      this.#left += 1;
+      this.#left.set(stage, (this.#left.get(stage) ?? 0) + 1);
       const alike = alikeOf(job);
       if (alike !== undefined && job.waiting.for === 'runner' && !this.#leftAlike.has(alike))
         this.#leftAlike.set(alike, { sinceMs: job.waiting.sinceMs, to: better.to });
@@ -184,8 +195,8 @@ export class PlacementGate {
 }
 
 /**
- * What stages have in common that cost the same on each runner: they have no inputs that a runner made, and fit the same ones.
- * Undefined: the job's is one by itself.
+ * What stages have in common that cost the same on each runner: they have no inputs that a runner made, and fit the same runners.
+ * Undefined: it is like no other.
  */
 function alikeOf({ plan, miner, state, reserved, data }: Job): string | undefined {
   if (reserved !== null || Object.keys(data.artifacts).length > 0 || data.stored !== undefined || data.record !== undefined)

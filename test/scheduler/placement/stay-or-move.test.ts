@@ -45,11 +45,11 @@ async function machine(name: string, change: Partial<RunnerRow> = {}): Promise<R
 const say = (runner: RunnerRow, change: Partial<RunnerRow> = {}): Promise<void> =>
   world.run((ctx) => ctx.tx.updateRunner({ ...(ctx.tx.runner(runner.id) as RunnerRow), lastSeenMs: world.nowMs, ...change }));
 
-/** A job whose PC2 waits since now; `near` has its layers. */
-function waitsForPc2(proof = PROOF, n = 1): Promise<Job> {
+/** A job whose PC2 waits since now; `by` has its layers. */
+function waitsForPc2(proof = PROOF, n = 1, by = near): Promise<Job> {
   return world.run((ctx) => {
     const job = insertJob(ctx, { plan: planOf('sealer'), miner: MINER, sealProof: proof }, 'test');
-    const { data } = sealed(n, proof, near.id, near.id);
+    const { data } = sealed(n, proof, by.id, by.id);
     const waiting = { for: 'runner', stage: 'PC2', sinceMs: ctx.nowMs } as const;
     const ready = { ...job, thread: `w/${n}`, number: n, state: 'PC1Done', waiting };
     const full: Job = { ...ready, data: { ...data, ticket: TICKET, commD: COMM_D, layout: [], treeD: true, layers: true } };
@@ -194,6 +194,29 @@ describe('waiting for a better runner', () => {
     expect(await asks(far)).toEqual(['PC2']);
   });
 
+  test('goes on when that one lost one stage of several, and was heard of with the others', async () => {
+    await say(near, { slots: 2 });
+    await busy(near, MINUTE);
+    await waitsForPc2(PROOF, 50);
+    world.nowMs += 20_000;
+    await world.run((ctx) => {
+      const mine = ctx.tx.attempt(attemptRow(7).id) as Attempt;
+      ctx.tx.updateAttempt({ ...mine, leaseUntilMs: ctx.nowMs - 1 });
+    });
+    await Promise.all([say(far), say(near, { lastSeenMs: world.nowMs - 7_000 })]);
+    await world.run((ctx) => tick(ctx));
+    expect(await asks(far)).toEqual([]);
+  });
+
+  test('of many stages that it leaves to others a runner takes the one behind them whose layers it has', async () => {
+    await say(near, { slots: 99 });
+    for (let n = 100; n < 130; n += 1) await waitsForPc2(PROOF, n);
+    expect(await asks(far)).toEqual([]);
+    const own = await waitsForPc2(PROOF, 130, far);
+    expect(await asks(far)).toEqual(['PC2']);
+    expect(await world.job(own.id)).toMatchObject({ waiting: { for: 'stage' } });
+  });
+
   test('is over when a lease of that one runs out, and begins again when it speaks', async () => {
     await say(near, { slots: 2 });
     await busy(near, MINUTE);
@@ -203,7 +226,8 @@ describe('waiting for a better runner', () => {
     });
     const job = await waitsForPc2(PROOF, 50);
     expect(await asks(far)).toEqual([]);
-    world.nowMs += 2;
+    world.nowMs += 20_000;
+    await say(far);
     const signals = await world.run((ctx) => (tick(ctx), [...ctx.signals]));
     expect(signals).toContain('stage:PC2');
     expect((await said(job)).candidates.find(({ name }) => name === 'near')).toMatchObject({
@@ -213,7 +237,12 @@ describe('waiting for a better runner', () => {
     expect(await asks(far)).toEqual(['PC2']);
     await say(far, { slots: 2 });
     await waitsForPc2(PROOF, 60);
-    await world.run((ctx) => heartbeat(ctx, ctx.tx.runner(near.id) as RunnerRow, { bootId: near.bootId, attempts: [] }));
+    const spoke = await world.run((ctx) => {
+      heartbeat(ctx, ctx.tx.runner(near.id) as RunnerRow, { bootId: near.bootId, attempts: [] });
+      return [...ctx.signals];
+    });
+    // For a poll that it had open.
+    expect(spoke).toContain('stage:PC2');
     expect(await asks(far)).toEqual([]);
   });
 

@@ -172,7 +172,7 @@ export function rowsConformance(fresh: () => Database): void {
         stageMs: { 'PC1/2048': 70 },
         cached: ['jobs/j-1/a-1/sealed'],
       });
-      const silent = { ...runner(2, { trust: 'own', storage: ['main'] }), silentMs: 5 };
+      const silent = { ...runner(2, { trust: 'own', storage: ['main'] }), silentSinceMs: 5 };
       const there = (tx: Tx): string[] => tx.readyRunners('PC1', 0, 9, 0).map(({ id }) => id);
       expect(await store.commit(there)).toEqual([runnerId(1), runnerId(2)]);
       await store.commit((tx) => tx.updateRunner(silent));
