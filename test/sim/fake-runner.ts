@@ -4,7 +4,7 @@
  * handed back when it is told to end. Its network loses, doubles and delays calls, or is cut.
  */
 import type { AttemptId } from '../../src/schema/ids.ts';
-import type { Checkpoint, Grant, HeartbeatRequest, NextAnswer, NextRequest, Report } from '../../src/schema/runner.ts';
+import type { Grant, NextAnswer, NextRequest, Report } from '../../src/schema/runner.ts';
 import type { SelfTest, SelfTestAnswer } from '../../src/schema/self-test.ts';
 import type { Stage } from '../../src/schema/stage.ts';
 import { FakeErrands } from './fake-errands.ts';

@@ -1,5 +1,5 @@
 /** How a runner's faults spoil what its stages make, and how it sends a file. */
-import type { Grant, Report } from '../../src/schema/runner.ts';
+import type { Report } from '../../src/schema/runner.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import { hashOf, sizeOf } from './replica.ts';
 import type { StageFault } from './script.ts';
