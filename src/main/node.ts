@@ -129,7 +129,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const told = tellEvents(door, before, log, metrics, ending.signal);
     const webhooks = callBack(door, clock, log, metrics, ending.signal);
     const loops = [
-      runTicks(door, log, ending.signal),
+      runTicks(door, log, ending.signal, { elapsedMs: () => performance.now(), crowdedMs: accepting.crowdedMs }),
       ...(local === undefined ? [] : [runSweeps(local, log, ending.signal)]),
       runForgetting(door, log, ending.signal),
       runCollections(collector, config['gc.every_ms'], log, ending.signal),

@@ -11,10 +11,24 @@ const MOST_WAIT_MS = 500;
 /** What is due already is under way elsewhere (an effect being performed): no reason to spin. */
 const LEAST_WAIT_MS = 200;
 
-/** Ticks until `ending`, and says how late each one is; a failed tick is logged and tried again. */
-export async function runTicks(door: Door, log: Logger, ending: AbortSignal, elapsedMs = (): number => performance.now()): Promise<void> {
+/** Runners that cannot get through are given no more than this: somebody may open connections for ever. */
+const MOST_CROWDED_MS = 180_000;
+
+export type TickClock = {
+  readonly elapsedMs: () => number;
+  /** For how long connections have had to wait without a break. */
+  readonly crowdedMs: () => number;
+};
+
+/**
+ * Ticks until `ending`, and says how late each one is, or how long runners could not get through; a failed tick is logged and
+ * tried again.
+ */
+export async function runTicks(door: Door, log: Logger, ending: AbortSignal, { elapsedMs, crowdedMs }: TickClock): Promise<void> {
   let waitMs = 0;
   let lastMs = elapsedMs();
+  /** Of the time that connections have waited now, what leases were given for already. */
+  let givenMs = 0;
   while (!ending.aborted) {
     try {
       waitMs = await door.run((ctx) => {
@@ -22,7 +36,11 @@ export async function runTicks(door: Door, log: Logger, ending: AbortSignal, ela
         const atMs = elapsedMs();
         const lateMs = Math.max(0, atMs - lastMs - waitMs);
         lastMs = atMs;
-        return tick(ctx, Math.floor(lateMs)).wakeAtMs - ctx.nowMs;
+        const crowded = Math.min(MOST_CROWDED_MS, crowdedMs());
+        if (crowded < givenMs) givenMs = 0;
+        const done = tick(ctx, Math.floor(Math.max(lateMs, crowded - givenMs)));
+        if (done.extended) givenMs = crowded;
+        return done.wakeAtMs - ctx.nowMs;
       });
     } catch (error) {
       log.error({ err: error }, 'a tick failed');

@@ -26,16 +26,17 @@ const TICKETS_LOOKED_AT = 1_000;
 const DUE_STAGES = ['PC1', 'PC2', 'C1', 'C2', 'Verify', 'Persist'] as const;
 
 /**
- * Does what is due; answers when it should be called again (Unix milliseconds). `lateMs`: it is called so much later than
- * the last one asked for, as the whole process was too busy.
+ * Does what is due; answers when it should be called again (Unix milliseconds), and whether leases were given more time. `lateMs`: it
+ * is called so much later than the last one asked for, as the whole process was too busy, or runners could not get through for so long.
  */
-export function tick(ctx: Context, lateMs = 0): { readonly wakeAtMs: number } {
+export function tick(ctx: Context, lateMs = 0): { readonly wakeAtMs: number; readonly extended: boolean } {
   const away = ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? ctx.nowMs);
   // A suspended machine, a full disk or too much to do silenced us, not the runners, whose heartbeats wait: they get as long again.
   const silentMs = away > ctx.settings.stallMs ? away : lateMs;
   // Up to a third of what a lease has over a heartbeat none is near its end for it.
   const { leaseMs, heartbeatMs } = ctx.settings;
-  if (silentMs > (leaseMs - heartbeatMs) / 3) ctx.tx.extendLeases(silentMs, ctx.nowMs);
+  const extended = silentMs > (leaseMs - heartbeatMs) / 3;
+  if (extended) ctx.tx.extendLeases(silentMs, ctx.nowMs);
   const expired = ctx.tx.expiredAttempts(ctx.nowMs, BATCH);
   for (const attempt of expired) {
     const job = ctx.tx.job(attempt.job);
@@ -52,9 +53,9 @@ export function tick(ctx: Context, lateMs = 0): { readonly wakeAtMs: number } {
   lookAtTickets(ctx);
   const spacedMs = limitsWakeMs(ctx);
   if (ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? 0) >= ALIVE_EVERY_MS) ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
-  if ([expired, overdue, due].some(({ length }) => length === BATCH)) return { wakeAtMs: ctx.nowMs };
+  if ([expired, overdue, due].some(({ length }) => length === BATCH)) return { wakeAtMs: ctx.nowMs, extended };
   const nextMs = Math.min(ctx.tx.nextWakeMs() ?? Number.POSITIVE_INFINITY, spacedMs ?? Number.POSITIVE_INFINITY);
-  return { wakeAtMs: Math.min(nextMs, ctx.nowMs + ALIVE_EVERY_MS) };
+  return { wakeAtMs: Math.min(nextMs, ctx.nowMs + ALIVE_EVERY_MS), extended };
 }
 
 /**

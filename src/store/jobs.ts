@@ -17,7 +17,7 @@ export function followedJobs(miner: SQL, number: SQL): SQL {
 }
 
 /** A list as one bound value: the number of parameters stays the same however long it is. */
-function inList(column: SQL | typeof jobs.miner | typeof jobs.waitingStage, list: SQL | ReturnType<typeof p>): SQL {
+function inList(column: SQL | typeof jobs.miner | typeof jobs.seq, list: SQL | ReturnType<typeof p>): SQL {
   return sql`${column} in (select value from json_each(${list}))`;
 }
 
@@ -73,15 +73,14 @@ function prepareQueues(db: Db) {
     forRunner: db
       .select()
       .from(jobs)
-      .where(and(queued('runner'), inList(jobs.waitingStage, p('stages'))))
+      .where(inList(jobs.seq, p('seqs')))
       .orderBy(asc(jobs.queueMs), asc(jobs.seq))
-      .limit(p('limit'))
-      .offset(p('skip'))
       .prepare(),
     ofStage: db
-      .select({ seq: jobs.seq })
+      .select({ seq: jobs.seq, queueMs: jobs.queueMs })
       .from(jobs)
       .where(and(queued('runner'), eq(jobs.waitingStage, p('stage'))))
+      .orderBy(asc(jobs.queueMs), asc(jobs.seq))
       .limit(p('most'))
       .prepare(),
     due: db
@@ -202,7 +201,13 @@ export function jobsPart(db: Db) {
       return rows.map(jobOf);
     },
     threadWanted: () => queues.anyForThread.get() !== undefined,
-    jobsForRunner: (stages, limit, skip = 0) => queues.forRunner.all({ stages: JSON.stringify(stages), limit, skip }).map(jobOf),
+    jobsForRunner(stages, limit, skip = 0) {
+      // Each stage has a queue of its own: what waits for others, thousands perhaps, is not read.
+      const first = [...new Set(stages)].flatMap((stage) => queues.ofStage.all({ stage, most: skip + limit }));
+      const merged = first.toSorted((one, other) => (one.queueMs ?? 0) - (other.queueMs ?? 0) || one.seq - other.seq);
+      const seqs = merged.slice(skip, skip + limit).map(({ seq }) => seq);
+      return seqs.length === 0 ? [] : queues.forRunner.all({ seqs: JSON.stringify(seqs) }).map(jobOf);
+    },
     countForRunner: (stage, most) => queues.ofStage.all({ stage, most }).length,
     jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),
     reservedOn: (runner, nowMs) => queues.reservedOn.all({ runner, nowMs }).map((row) => row.id as JobId),

@@ -427,4 +427,11 @@ UPDATE \`sector_records\` SET \`declared\` = 0 WHERE \`storage\` IS NOT NULL AND
       `ALTER TABLE \`runners\` ADD \`silent_since_ms\` integer;`,
     ],
   },
+  {
+    name: '0015_queue_by_stage',
+    statements: [
+      `DROP INDEX \`jobs_queue\`;`,
+      `CREATE INDEX \`jobs_queue\` ON \`jobs\` (\`waiting_stage\`,\`queue_ms\`,\`seq\`) WHERE waiting_for = 'runner' and paused = 0;`,
+    ],
+  },
 ];

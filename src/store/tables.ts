@@ -69,9 +69,9 @@ export const jobs = sqliteTable(
     index('jobs_waiting')
       .on(t.waitingFor, t.waitingMs, t.waitingStage)
       .where(sql`paused = 0`),
-    // The queue of the runners.
+    // The queues of the runners, one for each stage.
     index('jobs_queue')
-      .on(t.waitingFor, t.queueMs, t.seq, t.waitingStage)
+      .on(t.waitingStage, t.queueMs, t.seq)
       .where(sql`waiting_for = 'runner' and paused = 0`),
     index('jobs_reserved')
       .on(t.reservedRunner, t.reservedUntilMs)

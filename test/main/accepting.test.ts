@@ -44,3 +44,16 @@ test('a transaction in every turn does not keep connections waiting', async () =
   }
   expect(commits).toBeLessThan(CONNECTIONS / 10);
 });
+
+test('connections wait from the first one until a turn brings none', () => {
+  let nowMs = 0;
+  const accepting = new Accepting(() => nowMs);
+  expect(accepting.crowdedMs()).toBe(0);
+  for (; nowMs < 5_000; nowMs += 1_000) {
+    accepting.taken();
+    expect(accepting.crowdedMs()).toBe(nowMs);
+    expect(accepting.more()).toBe(true);
+  }
+  expect(accepting.more()).toBe(false);
+  expect(accepting.crowdedMs()).toBe(0);
+});

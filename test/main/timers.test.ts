@@ -7,8 +7,11 @@ import { pledge } from '../../src/scheduler/pledge.ts';
 import type { Job } from '../../src/schema/job.ts';
 import { MINER, World } from '../scheduler/world.ts';
 
-/** One stage under a lease of 20 s, and ticks that come `lateMs` later than they asked for, every time, for two minutes. */
-async function afterLateTicks(lateMs: number): Promise<string> {
+/**
+ * One stage under a lease of 20 s, and ticks that come `lateMs` later than they asked for, every time, for `forMs`; `crowded`: all
+ * the while connections wait to be taken.
+ */
+async function afterTicks({ lateMs = 0, crowded = false, forMs = 120_000 }): Promise<string> {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
   const world = new World({ leaseMs: 20_000, heartbeatMs: 7_000 });
@@ -23,11 +26,12 @@ async function afterLateTicks(lateMs: number): Promise<string> {
   const door = {
     run: async (fn: Parameters<typeof world.run>[0]) => {
       const answer = await world.run(fn);
-      if (world.nowMs - beganMs > 120_000) ending.abort();
+      if (world.nowMs - beganMs > forMs) ending.abort();
       return answer;
     },
   };
-  const ticks = runTicks(door as unknown as Door, openLog('silent'), ending.signal, () => world.nowMs);
+  const clock = { elapsedMs: () => world.nowMs, crowdedMs: () => (crowded ? world.nowMs - beganMs : 0) };
+  const ticks = runTicks(door as unknown as Door, openLog('silent'), ending.signal, clock);
   while (!ending.signal.aborted) {
     // What the ticks wait for, and then what the process had to do first.
     while (vi.getTimerCount() === 0 && !ending.signal.aborted) await new Promise(setImmediate);
@@ -39,9 +43,14 @@ async function afterLateTicks(lateMs: number): Promise<string> {
 }
 
 test('while ticks come in time, a lease without heartbeats ends', async () => {
-  expect(await afterLateTicks(0)).toBe('runner');
+  expect(await afterTicks({})).toBe('runner');
 });
 
 test('no lease ends while ticks come seconds late', async () => {
-  expect(await afterLateTicks(8_000)).toBe('stage');
+  expect(await afterTicks({ lateMs: 8_000 })).toBe('stage');
+});
+
+test('no lease ends while connections wait to be taken, for some minutes', async () => {
+  expect(await afterTicks({ crowded: true })).toBe('stage');
+  expect(await afterTicks({ crowded: true, forMs: 240_000 })).toBe('runner');
 });
