@@ -107,7 +107,8 @@ export type Settings = {
 };
 
 /**
- * `runners`: what each of them may get has changed. `stage:PC1`: a stage of that kind waits for a runner. `threads`: a
+ * `runners`: what each of them may get has changed. `stage:PC1`: a stage of that kind waits for
+ * a runner, or may be taken now by one that passed over it. `threads`: a
  * sealing_thread was freed in this transaction.
  */
 export type Signal = 'runners' | 'effects' | 'events' | 'threads' | `stage:${Stage}`;
