@@ -3,7 +3,7 @@
  * named in FOLDER/stopped, for whoever kills it as a host that dies would.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { REAL_PROVER } from '../replay-prover/replay-prover.ts';
@@ -11,8 +11,11 @@ import { REAL_PROVER } from '../replay-prover/replay-prover.ts';
 const [folder, ...args] = process.argv.slice(2) as [string, ...string[]];
 const child = spawn(REAL_PROVER, args, { stdio: ['inherit', 'inherit', 'pipe'] });
 
+/** Of all its threads: the prover starts its stage from another one than its first. */
 const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
+  );
 
 createInterface({ input: child.stderr }).on('line', (line) => {
   process.stderr.write(`${line}\n`);
