@@ -212,8 +212,11 @@ function take(ctx: Context, runner: RunnerRow, move: StorageMove, { step, outcom
   if (step === 'drop' && outcome === 'bad') put(ctx, { ...next, phase: 'copy', why: 'the new files are not as they were made' });
   else if (step === 'copy' && recordedIn(ctx, move) === move.from)
     put(ctx, { ...next, phase: 'undo', why: outcome === 'bad' ? whyBad(move) : message });
+  // Nothing is left to make them good from; the sector is told of as damaged.
+  else if (step === 'copy' && outcome === 'bad')
+    put(ctx, { ...move, phase: 'failed', why: 'files are bad on both sides; rebuild the sector' });
   // Asked for again after a while, not at once.
-  else put(ctx, { ...move, why: message ?? 'files are bad on both sides' });
+  else put(ctx, { ...move, why: message });
 }
 
 /** A drain leaves out what is bad; whoever asked for the move is told of it. */

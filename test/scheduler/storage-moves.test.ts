@@ -127,6 +127,21 @@ test('new files that are found bad are made again from the old ones, which stay 
   expect((await one()).step).toBe('drop');
 });
 
+test('new files that are bad when the old ones are gone: the move is over, and the sector counts as damaged', async () => {
+  const { world, one, due, answer, declared, move } = await opened();
+  await answer(await one());
+  await declared();
+  // Dropped, but the answer was lost; then the new file went bad.
+  const bad = [{ path: fileOf(1).path, how: 'it has another hash' }];
+  await answer(await one(), { outcome: 'bad', bad });
+  await answer(await one(), { outcome: 'bad', bad: [{ path: fileOf(1).path, how: 'it is not there' }] });
+  expect(await move()).toMatchObject({ phase: 'failed', why: expect.stringContaining('bad on both sides; rebuild') });
+  world.nowMs += 600_000;
+  expect(await due()).toEqual([]);
+  expect(await move()).toBeUndefined();
+  expect((await world.run((ctx) => ctx.tx.storedSector(MINER, 1)?.damage))?.length).toBeGreaterThan(0);
+});
+
 test('a copy that fails is undone, and tried again later, to another path where there is one', async () => {
   const { world, tell, one, due, answer, why } = await opened();
   await tell(roomy('main'), roomy('other'), roomy('small', { freeBytes: 2 ** 30 }));
