@@ -70,7 +70,7 @@ function prepareQueues(db: Db) {
     anyForThread: db.select({ seq: jobs.seq }).from(jobs).where(queued('thread')).prepare(),
     forThread: forThread(undefined),
     forThreadOfMiner: forThread(eq(jobs.miner, p('miner'))),
-    forRunner: db
+    bySeqs: db
       .select()
       .from(jobs)
       .where(inList(jobs.seq, p('seqs')))
@@ -206,7 +206,7 @@ export function jobsPart(db: Db) {
       const first = [...new Set(stages)].flatMap((stage) => queues.ofStage.all({ stage, most: skip + limit }));
       const merged = first.toSorted((one, other) => (one.queueMs ?? 0) - (other.queueMs ?? 0) || one.seq - other.seq);
       const seqs = merged.slice(skip, skip + limit).map(({ seq }) => seq);
-      return seqs.length === 0 ? [] : queues.forRunner.all({ seqs: JSON.stringify(seqs) }).map(jobOf);
+      return seqs.length === 0 ? [] : queues.bySeqs.all({ seqs: JSON.stringify(seqs) }).map(jobOf);
     },
     countForRunner: (stage, most) => queues.ofStage.all({ stage, most }).length,
     jobsDue: (nowMs, limit) => queues.due.all({ nowMs, limit }).map(jobOf),

@@ -69,22 +69,13 @@ export function runnersPart(db: Db) {
     )
     .prepare();
   const all = db.select().from(runners).orderBy(asc(runners.seq)).prepare();
-  const ready = db
-    .select()
-    .from(runners)
-    .where(
-      sql`${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and ${runners.silentSinceMs} is null and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`,
-    )
-    .orderBy(asc(runners.seq))
-    .limit(p('limit'))
-    .offset(p('skip'))
-    .prepare();
+  /** Ready for the stage, seen since then and not silent. */
+  const there = sql`${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and ${runners.silentSinceMs} is null and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`;
+  const ready = db.select().from(runners).where(there).orderBy(asc(runners.seq)).limit(p('limit')).offset(p('skip')).prepare();
   const rented = db
     .select({ seq: runners.seq })
     .from(runners)
-    .where(
-      sql`${runners.trust} = 'rented' and ${runners.status} = 'ready' and ${runners.lastSeenMs} >= ${p('since')} and ${runners.silentSinceMs} is null and exists (select 1 from json_each(${runners.stages}) where value = ${p('stage')})`,
-    )
+    .where(sql`${runners.trust} = 'rented' and ${there}`)
     .limit(ONE)
     .prepare();
   const insertJoin = prepareInsert(db, joinTokens);

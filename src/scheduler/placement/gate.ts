@@ -92,7 +92,7 @@ export class PlacementGate {
 
   /** Passes over a job whose stage is left to others, as those before it show: counted, and nothing more is read of it. */
   passesUnseen(job: Job): boolean {
-    const passed = this.#leavesAlike(job) || this.#leftEnoughOf(job);
+    const passed = this.#leftEnoughOf(job) || this.#leavesAlike(job);
     if (passed) this.#unseen += 1;
     return passed;
   }
