@@ -3,7 +3,6 @@
  * epochs (2,880 and one finality) when the pre-commit is executed, so before each later step the epochs that
  * the rest takes are counted, lest hours go into a sector that the chain will not take.
  */
-import { layerNames } from '../schema/artifact.ts';
 import type { Job } from '../schema/job.ts';
 import { sealProofInfo } from '../schema/seal-proof.ts';
 import { knownMiner } from './allocate.ts';
@@ -12,6 +11,7 @@ import { epochNow } from './head.ts';
 import { isLive } from './live-message.ts';
 import type { Todo } from './plan.ts';
 import { planOf } from './plans/all.ts';
+import { keptLayers } from './plans/stage-work.ts';
 
 /** Oldest ticket, in epochs, that the chain takes when the pre-commit is executed. */
 export const TICKET_VALID_EPOCHS = 3_780;
@@ -30,7 +30,15 @@ const EXPECTED: Readonly<Record<number, Readonly<Record<TicketStep, number>>>> =
   [2 ** 36]: { PC1: 720, PC2: 112, C1: 4, Verify: 2, SubmitPC: 10 },
 };
 
-/** Epochs from the start of `step` until the pre-commit is executed. */
+/** Epochs from the start of `step` until the pre-commit is executed, without those that kept layers save. */
+function epochsLeftFrom(ctx: Context, job: Job, step: TicketStep): number {
+  const whole = epochsFrom(ctx, job, step);
+  if (step !== 'PC1') return whole;
+  const { layers, kept } = keptLayers(job);
+  return whole - Math.floor(((whole - epochsFrom(ctx, job, 'PC2')) * kept) / layers.length);
+}
+
+/** The same where nothing is made yet. */
 function epochsFrom(ctx: Context, job: Job, step: TicketStep): number {
   const bySize = EXPECTED[sealProofInfo(job.data.sealProof).sectorSizeBytes];
   const given = knownMiner(ctx, job.miner)?.expectedEpochs ?? {};
@@ -49,7 +57,7 @@ export function epochsLeft(ctx: Context, job: Job, todo: Todo): number | undefin
   const step = stepOf(job, todo);
   const now = epochNow(ctx);
   if (step === undefined || job.data.ticket === undefined || now === undefined) return undefined;
-  return job.data.ticket.epoch + TICKET_VALID_EPOCHS - now - epochsFrom(ctx, job, step);
+  return job.data.ticket.epoch + TICKET_VALID_EPOCHS - now - epochsLeftFrom(ctx, job, step);
 }
 
 /** Why the ticket is too old for what is next, as a sentence with both repairs; undefined: it is good, or nobody knows the epoch. */
@@ -59,7 +67,7 @@ export function ticketTooOld(ctx: Context, job: Job, todo: Todo): string | undef
   if (step === undefined || ticket === undefined) return undefined;
   const now = epochNow(ctx);
   const last = ticket.epoch + TICKET_VALID_EPOCHS;
-  const needed = epochsFrom(ctx, job, step);
+  const needed = epochsLeftFrom(ctx, job, step);
   if (now === undefined || now + needed <= last) return undefined;
   const why =
     now > last
@@ -89,9 +97,7 @@ export function agedTicket(ctx: Context, job: Job, todo: Todo): string | undefin
   const now = epochNow(ctx);
   if (ticket === undefined || now === undefined || now - ticket.epoch <= DRAWN_BACK_EPOCHS + AGED_EPOCHS) return undefined;
   if (!pc1NotEnded(ctx, job, todo) || !freshLasts(ctx, job)) return undefined;
-  // A later one is of no use without it.
-  const [first = ''] = layerNames(job.data.sealProof);
-  if (job.data.artifacts[first] !== undefined) return undefined;
+  if (keptLayers(job).kept > 0) return undefined;
   return `the place that the ticket of epoch ${ticket.epoch} was drawn for is lost, and it is epoch ${now}; a fresh one is drawn`;
 }
 

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { noteCached } from '../../src/scheduler/artifact-caches.ts';
 import { checkCheckpoint, keepCheckpoint } from '../../src/scheduler/checkpoints.ts';
+import type { Settings } from '../../src/scheduler/context.ts';
 import { lose } from '../../src/scheduler/fleet.ts';
 import type { ReportAnswer } from '../../src/scheduler/held-attempt.ts';
 import { keysOf } from '../../src/scheduler/live-keys.ts';
@@ -14,7 +15,7 @@ import type { Attempt, Job } from '../../src/schema/job.ts';
 import { Checkpoint } from '../../src/schema/runner.ts';
 import { Stage } from '../../src/schema/stage.ts';
 import { COMM_D, digest } from './honest.ts';
-import { type Granted, World } from './world.ts';
+import { type Granted, MINER, World } from './world.ts';
 
 const [ONE, TWO] = ['cache/sc-02-data-layer-1.dat', 'cache/sc-02-data-layer-2.dat'] as const;
 
@@ -24,14 +25,15 @@ let maker: RunnerId;
 let id: Job['id'];
 
 /** An own runner for all but PC1, a rented one for PC1. */
-beforeEach(async () => {
-  world = new World();
+const open = async (settings: Partial<Settings> = {}): Promise<void> => {
+  world = new World(settings);
   await world.start();
   const rest = Stage.options.filter((stage) => stage !== 'PC1');
   own = (await world.register('own', 'own', rest)).id;
   maker = (await world.register('maker', 'rented', ['PC1'])).id;
   id = await world.ask();
-});
+};
+beforeEach(() => open());
 afterEach(() => world.close());
 
 const pc1 = (...by: RunnerId[]): Promise<Granted> => world.until('TicketAssigned', [own, ...by]);
@@ -110,6 +112,23 @@ test('hours after its ticket was drawn the layer still counts: no fresh ticket m
   const second = await pc1(heir);
   expect(second.grant.inputs).toMatchObject([{ name: ONE, key: (await artifacts())[ONE]?.key }]);
   expect(await world.job(id)).toMatchObject({ generation: 1, data: { ticket } });
+});
+
+test('what is kept of PC1 takes no time of the ticket any more', async () => {
+  const expectedEpochs = { PC1: 400, PC2: 0, C1: 0, Verify: 0, SubmitPC: 10 };
+  world.close();
+  await open({ miners: { [MINER]: { sealProof: 'StackedDrg2KiBV1_1', firstSector: 1, lastSector: 1000, allowCc: true, expectedEpochs } } });
+  await broken();
+  const last = ((await world.job(id)).data.ticket?.epoch ?? 0) + 3_780;
+  // One of two layers: 200 epochs, and 10 for the message.
+  await world.run((ctx) => setHead(ctx, { epoch: last - 210, epochMs: 30_000 }));
+  const heir = (await world.register('heir', 'rented', ['PC1'])).id;
+  const second = await pc1(heir);
+  await lost(second);
+  expect(await world.job(id)).toMatchObject({ generation: 1 });
+  await world.run((ctx) => setHead(ctx, { epoch: last - 209, epochMs: 30_000 }));
+  expect(await world.grant(heir)).toEqual([]);
+  expect(await world.job(id)).toMatchObject({ generation: 2, data: { artifacts: {} } });
 });
 
 test('a later layer alone is of no use, and holds no old ticket', async () => {

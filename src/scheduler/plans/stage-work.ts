@@ -86,11 +86,16 @@ const ticketAndCommD = (job: Job): Record<string, unknown> => ({
   commD: made(job, job.data.commD, 'CommD').cid,
 });
 
-/** It goes on after the layers that are kept already. One of those that turns out unfit is made again, and then takes its place. */
-export function pc1Work(job: Job): StageWork {
+/** The layers of PC1, and how many of them, from the first on, are kept: a later one is of no use without those before it. */
+export function keptLayers(job: Job): { readonly layers: readonly string[]; readonly kept: number } {
   const layers = layerNames(job.data.sealProof);
   const missing = layers.findIndex((name) => job.data.artifacts[name] === undefined);
-  const kept = missing < 0 ? layers.length : missing;
+  return { layers, kept: missing < 0 ? layers.length : missing };
+}
+
+/** It goes on after the layers that are kept already. One of those that turns out unfit is made again, and then takes its place. */
+export function pc1Work(job: Job): StageWork {
+  const { layers, kept } = keptLayers(job);
   return {
     ...base,
     work: prover(job, 'pc1', ticketAndCommD(job)),
