@@ -82,6 +82,7 @@ export function generate(seed: number): Script {
     sectors.push(...idleSectors(seed));
     items.push(...storageItems(seed, target, storage.disks.length));
   }
+  const twice = lostAgain(seed, items);
   const transfers = transferSettings(seed);
   const fleet = fleetSettings(seed, target);
   items.push(...fleetItems(seed, target));
@@ -100,7 +101,7 @@ export function generate(seed: number): Script {
       })),
     ],
     ...(sectors.length === 0 ? {} : { sectors }),
-    ...(target.fault === 'receiver' || rng.chance(6) ? { webhook: true } : {}),
+    ...(target.fault === 'receiver' || rng.chance(6) || twice ? { webhook: true } : {}),
     ...(fleet === undefined ? {} : { fleet }),
     ...(storage === undefined ? {} : { storage }),
     ...(keepsCaches(seed) ? { caches: true } : {}),
@@ -108,6 +109,18 @@ export function generate(seed: number): Script {
     items,
     faultsMs: FAULTS_MS,
   };
+}
+
+/** Of backups that are restored a third is restored once more, in draws of its own; answers whether one is: somebody who knows what both lives told is there then. */
+function lostAgain(seed: number, items: Item[]): boolean {
+  const rng = Rng.named(seed, 'lost again');
+  let twice = false;
+  items.forEach((item, at) => {
+    if (item.do !== 'restore' || !rng.chance(35)) return;
+    items[at] = { ...item, againMs: rng.between(500, 60_000) };
+    twice = true;
+  });
+  return twice;
 }
 
 /** Several actions follow each other, at once or a little later. */

@@ -201,7 +201,7 @@ export async function act(world: World, action: Action): Promise<void> {
       world.clock.stall(action.ms);
       return;
     case 'restore':
-      await world.loseDisk(action.ageMs, action.awayMs);
+      await world.loseDisk(action);
       return;
     case 'exit_code':
       chain.forceExit(action.method, action.code);

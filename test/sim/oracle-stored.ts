@@ -147,7 +147,10 @@ export class StoredOracle {
       this.#whole(row);
       const files = filesOf(row);
       if (row.declared === 2) broken('declarations', `${whose(row)} is being declared for ever`);
+      const disk = disks.find(row.storage ?? '');
       for (const { path } of (row.declared === 1 ? files?.files : null) ?? []) {
+        // A move that a lost database made told of where they went.
+        if (disk !== undefined && spoilt.has(spoiltKey(disk, path))) continue;
         if (!poster.sees(path, row.storage ?? ''))
           broken('declarations', `${path} counts as declared, and nobody was told that it is in ${row.storage}`);
       }

@@ -98,8 +98,8 @@ export type Action =
   | { readonly do: 'join'; readonly trust: 'own' | 'rented' }
   | { readonly do: 'restart'; readonly awayMs: number; readonly crash: boolean; readonly change?: SettingsChange }
   | { readonly do: 'stall'; readonly ms: number }
-  /** A backup is made now; so much later the control plane's disk is lost, and what comes back is the backup. */
-  | { readonly do: 'restore'; readonly ageMs: number; readonly awayMs: number }
+  /** A backup is made now; so much later the control plane's disk is lost, and what comes back is the backup. `againMs`: after so long of that life the same happens once more, with the same backup. */
+  | { readonly do: 'restore'; readonly ageMs: number; readonly awayMs: number; readonly againMs?: number }
   | {
       readonly do: 'chain';
       readonly what: 'reorg' | 'null_rounds' | 'mempool_loss' | 'foreign' | 'taken';

@@ -34,7 +34,7 @@ import { Rng } from './prng.ts';
 import { KeptStore } from './kept-store.ts';
 import { Reader } from './reader.ts';
 import { Stage } from '../../src/schema/stage.ts';
-import type { ErrandFault, Fault, Script, SettingsChange, StageFault } from './script.ts';
+import type { Action, ErrandFault, Fault, Script, SettingsChange, StageFault } from './script.ts';
 import { storageSettingsOf } from './storage-faults.ts';
 import { WAITING, faultOf, isLie } from './struck.ts';
 
@@ -207,27 +207,27 @@ export class World {
     if (this.plane === undefined && !this.#restoring) this.open(change);
   }
 
-  /** The disk of the control plane is lost with all that was written since a backup, which is restored. */
-  async loseDisk(ageMs: number, awayMs: number): Promise<void> {
-    const copy = this.reader.copy();
-    const known = new Set(this.objects.objects.keys());
+  /** The disk of the control plane is lost with all that was written since a backup, which is restored; perhaps once more later. */
+  async loseDisk({ ageMs, awayMs, againMs }: Extract<Action, { do: 'restore' }>): Promise<void> {
+    const [copy, known] = [this.reader.copy(), new Set(this.objects.objects.keys())];
     this.note('a backup is made');
-    await this.clock.sleep(ageMs);
-    const { plane } = this;
-    if (plane === undefined || this.healed) return;
-    this.plane = undefined;
-    // Nobody starts one on a database that is being replaced: its lock refuses.
-    this.#restoring = true;
-    await plane.stop(true);
-    this.#store.close();
-    const backup = `${this.#path}.backup`;
-    writeFileSync(backup, copy);
-    this.clock.busy += 1;
-    await restoreDatabase(backup, dirname(this.#path), this.clock.nowMs).finally(() => (this.clock.busy -= 1));
-    this.#forget(known);
-    this.#restoring = false;
-    await this.clock.sleep(awayMs);
-    if (this.plane === undefined) this.open();
+    for (const lifeMs of [ageMs, ...(againMs === undefined ? [] : [againMs])]) {
+      await this.clock.sleep(lifeMs);
+      const { plane } = this;
+      if (plane === undefined || this.healed) return;
+      this.plane = undefined;
+      // Nobody starts one on a database that is being replaced: its lock refuses.
+      this.#restoring = true;
+      await plane.stop(true);
+      this.#store.close();
+      writeFileSync(`${this.#path}.backup`, copy);
+      this.clock.busy += 1;
+      await restoreDatabase(`${this.#path}.backup`, dirname(this.#path), this.clock.nowMs).finally(() => (this.clock.busy -= 1));
+      this.#forget(known);
+      this.#restoring = false;
+      await this.clock.sleep(awayMs);
+      if (this.plane === undefined) this.open();
+    }
   }
 
   /** From now on the backup is what happened. */
