@@ -77,6 +77,15 @@ test('files are copied, then those of the old path go; each step may be asked fo
   expect(await readdir(join(fixture.storage.path, 'cache'))).toEqual(['fetching']);
 });
 
+test('a move that is over, and that a restored database knows nothing of, is made again without the old files', async () => {
+  await start();
+  await step('copy');
+  await step('drop');
+  expect(await step('copy')).toMatchObject(done);
+  expect(await step('drop')).toMatchObject(done);
+  expect([await filesIn(fixture.storage), await isWhole(other)]).toEqual([[], true]);
+});
+
 test('what is left of a copy that did not come to its end is made good: half files, drafts that are whole and that are not', async () => {
   await start();
   await mkdir(join(other.path, 'cache/s-t01000-7'), { recursive: true });
