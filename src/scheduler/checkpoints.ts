@@ -51,7 +51,7 @@ export function keepCheckpoint(ctx: Context, runner: RunnerRow, checkpoint: Chec
   }
   const { job, attempt } = held;
   const artifacts = { ...job.data.artifacts };
-  const superseded = keepOutput(ctx, artifacts, slot.artifact, { attempt, job, output });
+  const superseded = keepOutput(ctx, artifacts, slot.artifact, { attempt, job, output, early: true });
   ctx.tx.deleteUpload(attempt.id, output.name);
   if (superseded !== undefined) {
     discard(ctx, job, [superseded]);
@@ -82,19 +82,20 @@ function dropLate(ctx: Context, { attempt: id, output }: Checkpoint): void {
 }
 
 /**
- * Puts an output among `artifacts`. One with the same bytes as before keeps its first object, and what an attempt has once said of
- * an object stays. Answers the key that is of no use now.
+ * Puts an output among `artifacts`. One with the same bytes as before keeps its first object, but for what is kept while a stage goes
+ * on: whoever makes that again could not use the first. What an attempt has once said of an object stays. Answers the key that is
+ * of no use now.
  */
 export function keepOutput(
   ctx: Context,
   artifacts: Record<string, Artifact>,
   artifact: string,
-  { attempt, job, output }: { readonly attempt: Attempt; readonly job: Job; readonly output: Output },
+  { attempt, job, output, early }: { readonly attempt: Attempt; readonly job: Job; readonly output: Output; readonly early: boolean },
 ): string | undefined {
   const key = outputKey(job, attempt.id, artifact);
   const before = artifacts[artifact];
   if (before?.key === key) return undefined;
-  if (before?.hash === output.hash) return key;
+  if (before?.hash === output.hash && !early) return key;
   const { manifest, sizeBytes } = output;
   // One that does not fit is of no use; that the file is the right one, its hash says.
   if (manifest !== undefined && sumsOf(manifest, Number(sizeBytes)) !== undefined) ctx.tx.putManifest(key, manifest);

@@ -164,16 +164,16 @@ function wrongFiles(job: Job, work: StageWork, report: Extract<Report, { outcome
   return missing === undefined ? undefined : `its output ${missing.name} is missing`;
 }
 
-/** Takes the outputs among the job's artifacts. A file with the same bytes as before keeps its first object. */
+/** Takes the outputs among the job's artifacts. */
 function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, report: Extract<Report, { outcome: 'done' }>): Job {
   const artifacts = { ...job.data.artifacts };
   const superseded: string[] = [];
   for (const output of report.outputs) {
-    const { artifact = output.name, early } = work.outputs.find(({ name }) => name === output.name) ?? {};
-    const key = keepOutput(ctx, artifacts, artifact, { attempt, job, output });
+    const { artifact = output.name, early = false } = work.outputs.find(({ name }) => name === output.name) ?? {};
+    const key = keepOutput(ctx, artifacts, artifact, { attempt, job, output, early });
     if (key === undefined) continue;
     superseded.push(key);
-    if (early === true) strikeRefutedLayer(ctx, job, attempt, job.data.artifacts[artifact], output);
+    if (early) strikeRefutedLayer(ctx, job, attempt, job.data.artifacts[artifact], output);
   }
   discard(ctx, job, superseded);
   return change(ctx, job, { data: { ...job.data, artifacts } });

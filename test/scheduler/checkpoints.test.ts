@@ -246,15 +246,21 @@ test.each([
   expect(await runner(maker)).toMatchObject({ status });
 });
 
-test('a layer that is made again with the same hash keeps its first object, and nobody pays', async () => {
+test('a layer that is made again with the same hash takes the place of the one that could not be used, and nobody pays', async () => {
   await broken();
-  const before = (await artifacts())[ONE];
+  const before = (await artifacts())[ONE]?.key;
   const heir = (await world.register('heir', 'own', ['PC1'])).id;
   const second = await pc1(heir);
   await opened(second);
   expect(await kept(second, checkpoint(second, ONE))).toBe('accepted');
-  expect((await artifacts())[ONE]).toEqual(before);
-  expect(await deletions()).toContain(`jobs/${id}/${second.grant.attempt}/${ONE}`);
+  const now = { key: `jobs/${id}/${second.grant.attempt}/${ONE}`, madeBy: heir, hash: `sha256:${digest(ONE)}` };
+  expect((await artifacts())[ONE]).toMatchObject(now);
+  expect(await deletions()).toContain(before);
+  expect(await deletions()).not.toContain(now.key);
+  // The report names it once more.
+  await world.report(heir, world.honest(second));
+  expect((await artifacts())[ONE]).toMatchObject(now);
+  expect(await deletions()).not.toContain(now.key);
   expect(await runner(maker)).toMatchObject({ status: 'ready', strikes: 0 });
 });
 
