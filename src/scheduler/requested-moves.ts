@@ -69,7 +69,7 @@ export function stopMoves(ctx: Context, sectors: readonly Sector[], who: Who): S
   refuse(refusals);
   for (const move of moves) {
     // Nothing of it was made yet, or nothing is left of it.
-    if (move.asked === null || move.phase === 'failed') ctx.tx.deleteStorageMove(move.miner, move.number);
+    if (move.phase === 'failed' || (move.phase === 'copy' && move.asked === null)) ctx.tx.deleteStorageMove(move.miner, move.number);
     else ctx.tx.putStorageMove({ ...move, phase: 'undo', asked: move.phase === 'undo' ? move.asked : null, why: null });
   }
   if (moves.length > 0) audit(ctx, who, 'storage.move_stopped', { sectors: moves.length, first: namesOf(moves) });

@@ -25,6 +25,8 @@ const MOST_FAILED = 10;
 /** A step that was never answered is asked for again after so long at least, and after what a slow disk takes. */
 const FORGOTTEN_MS = 3_600_000;
 const SLOW_BYTES_PER_S = 5_000_000;
+/** Jobs write it anew where the sector's files are; all other files stay as they are. */
+const isRewritten = (path: string): boolean => path.endsWith('/sector.json');
 
 /** Empties a storage, and keeps new sectors out of it. `force`: also where nobody is told that files are elsewhere. Throws `conflict`. */
 export function drain(ctx: Context, storage: string, who: Who, force: boolean): void {
@@ -106,7 +108,7 @@ function asRecorded(ctx: Context, move: StorageMove): StorageMove | undefined {
 
 /** Asks for the step, unless it is under way, waits for somebody to be told, or a job has the sector. */
 function ask(ctx: Context, runner: RunnerRow, move: StorageMove): StoredMove[] {
-  const { phase, miner, number, from, to, files } = move;
+  const { phase, miner, number, from, to } = move;
   if (phase === 'declare' || phase === 'failed' || underWay(ctx, runner, move)) return [];
   if (phase === 'drop' && isBusy(ctx, miner, number)) return [];
   if (phase === 'undo' && recordedIn(ctx, move) === to) {
@@ -114,7 +116,11 @@ function ask(ctx: Context, runner: RunnerRow, move: StorageMove): StoredMove[] {
     ctx.tx.deleteStorageMove(miner, number);
     return [];
   }
-  put(ctx, { ...move, asked: { runner: runner.id, bootId: runner.bootId ?? '', atMs: ctx.nowMs } });
+  // Where the record is there by now, of the files that it has now: a job may have stored others since.
+  const record = ctx.tx.sectorRecord(miner, number);
+  const files = record?.files?.storage === to ? (record.files.files ?? []) : move.files;
+  const sizeBytes = record?.files?.storage === to ? sizeOf(record) : move.sizeBytes;
+  put(ctx, { ...move, files, sizeBytes, asked: { runner: runner.id, bootId: runner.bootId ?? '', atMs: ctx.nowMs } });
   return [{ step: phase, miner, number, from, to, asked: ctx.nowMs, files: [...files] }];
 }
 
@@ -194,8 +200,11 @@ export function takeMoves(ctx: Context, runner: RunnerRow, answers: readonly Sto
     if (move.phase !== answer.step || move.from !== answer.from || move.to !== answer.to) continue;
     // One that the network held up tells of an earlier asking: what it did may have been undone since.
     if (answer.asked !== undefined && answer.asked !== move.asked.atMs) continue;
-    if (answer.outcome === 'bad') tellBad(ctx, runner, move, answer);
-    take(ctx, runner, move, answer);
+    // A job writes some anew: what is bad then is found when it has ended.
+    const rewritten = answer.outcome === 'bad' && isBusy(ctx, answer.miner, answer.number);
+    if (answer.outcome === 'bad' && !rewritten) tellBad(ctx, runner, move, answer);
+    if (rewritten && answer.step === 'drop' && answer.bad.every(({ path }) => isRewritten(path))) put(ctx, { ...move, asked: null });
+    else take(ctx, runner, move, answer);
   }
 }
 
@@ -215,8 +224,8 @@ function take(ctx: Context, runner: RunnerRow, move: StorageMove, { step, outcom
   // Nothing is left to make them good from; the sector is told of as damaged.
   else if (step === 'copy' && outcome === 'bad')
     put(ctx, { ...move, phase: 'failed', why: 'files are bad on both sides; rebuild the sector' });
-  // Asked for again after a while, not at once.
-  else put(ctx, { ...move, why: message });
+  // Asked for again after a while, not at once. One that was stopped stays so.
+  else put(ctx, step === 'undo' ? move : { ...move, why: message });
 }
 
 /** A drain leaves out what is bad; whoever asked for the move is told of it. */

@@ -201,6 +201,33 @@ test('stopped before its turn it is gone, while it copies it is taken back, once
   expect((await one()).step).toBe('drop');
 });
 
+test('stopped, it never begins again, whatever its undo meets', async () => {
+  const { world, request, stop, one, due, answer, move, storageOf } = await movesWorld();
+  await request([1]);
+  await one();
+  await stop([1]);
+  const undo = await one();
+  await answer(undo, { outcome: 'failed', message: 'storage other: it is read-only' });
+  expect(await move()).toMatchObject({ phase: 'undo' });
+  world.nowMs += 2 * 3_600_000;
+  await answer(await one());
+  expect(await move()).toBeUndefined();
+  world.nowMs += 2 * 3_600_000;
+  expect([await due(), await storageOf()]).toEqual([[], 'main']);
+});
+
+test('stopped while what was made of it is about to be removed, that is removed all the same', async () => {
+  const { request, stop, one, answer, move } = await movesWorld();
+  await request([1]);
+  await answer(await one(), { outcome: 'failed', message: 'storage other: no space' });
+  expect(await move()).toMatchObject({ phase: 'undo', asked: null });
+  await stop([1]);
+  const undo = await one();
+  expect(undo.step).toBe('undo');
+  await answer(undo);
+  expect(await move()).toBeUndefined();
+});
+
 test('a drain leaves moves that were asked for alone, and takes over those that fail', async () => {
   const { world, tell, request, stop, one, answer, due, move } = await movesWorld({ sectors: 2 });
   await tell(roomy('main'), roomy('other', { freeBytes: 2 ** 41 }), roomy('third'));

@@ -4,7 +4,7 @@ import type { Settings } from '../../src/scheduler/context.ts';
 import { isCordoned, isDraining, placeStored } from '../../src/scheduler/miner-storage.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { drain, stays, stopDraining } from '../../src/scheduler/storage-moves.ts';
-import { job, jobId } from '../store/rows.ts';
+import { job, jobId, sectorRecord } from '../store/rows.ts';
 import { fileOf, movesWorld, roomy } from './moves-world.ts';
 import { MINER } from './world.ts';
 
@@ -96,6 +96,32 @@ test('the old files stay while a job has the sector, and nothing of it is put wh
   expect(await places('main')).toMatchObject({ placed: 'nowhere' });
   await world.run((ctx) => ctx.tx.updateJob({ ...live, state: 'Finished' }));
   expect((await one()).step).toBe('drop');
+});
+
+test('files that a job stored in the new path meanwhile are those that are checked before the old ones go', async () => {
+  const { world, one, due, answer, declared, move } = await opened();
+  await answer(await one());
+  await declared();
+  const drop = await one();
+  // A job begins while the runner reads, and writes its sector.json.
+  const live = job(1, { miner: MINER, number: 1, state: 'Allocated', plan: 'rebuild' });
+  await world.run((ctx) => ctx.tx.insertJob(live));
+  const json = { path: 'cache/s-t01000-1/sector.json', how: 'it has another hash' };
+  await answer(drop, { outcome: 'bad', bad: [json] });
+  expect([(await move())?.phase, await due()]).toEqual(['drop', []]);
+  expect(await world.run((ctx) => ctx.tx.storedSector(MINER, 1)?.damage)).toEqual([]);
+  const files = [fileOf(1), { ...fileOf(2), path: json.path }];
+  await world.run((ctx) => {
+    ctx.tx.putSectorRecord(sectorRecord(1, { files: { storage: 'other', root: '/mnt/other', files } }));
+    ctx.tx.updateJob({ ...live, state: 'Finished' });
+  });
+  expect(await one()).toMatchObject({ step: 'drop', files });
+  // One that is bad is made good from the old path, and then stands as the record says.
+  await answer({ ...drop, asked: world.nowMs }, { outcome: 'bad', bad: [{ path: fileOf(1).path, how: 'it is not there' }] });
+  const copy = await one();
+  expect(copy).toMatchObject({ step: 'copy', files });
+  await answer(copy);
+  expect(await one()).toMatchObject({ step: 'drop', files });
 });
 
 test('bad old files are told and stay where they are; the others are moved', async () => {
