@@ -2,6 +2,7 @@
 import type { StoredCheck, StoredCheckAnswer } from '../schema/stored-check.ts';
 import type { Context } from './context.ts';
 import { noteStored } from './happened.ts';
+import { isBusy } from './movable.ts';
 import type { RunnerRow } from './ports.ts';
 
 /** Sectors looked at for one whose files' hashes are known. */
@@ -38,14 +39,20 @@ function busy(ctx: Context, checking: ReturnType<Context['tx']['storagePaths']>[
   return ctx.nowMs - checking.sinceMs < FORGOTTEN_MS + (2_000 * bytes) / bytesPerS;
 }
 
-/** Records answers; those that were not asked for, or whose files are elsewhere by now, say nothing. Bad files are told as events. */
+/**
+ * Records answers; those that were not asked for, or whose files are elsewhere by now or were stored anew meanwhile, say nothing.
+ * Bad files are told as events.
+ */
 export function takeChecks(ctx: Context, runner: RunnerRow, answers: readonly StoredCheckAnswer[]): void {
   for (const { storage, miner, number, outcome, bad } of answers) {
     const row = ctx.tx.storagePaths(runner.id).find(({ path }) => path.id === storage);
     if (row?.checking?.miner !== miner || row.checking.number !== number) continue;
+    const { sinceMs } = row.checking;
     ctx.tx.putStoragePath({ ...row, checking: null });
     const before = ctx.tx.storedSector(miner, number);
     if (outcome === 'away' || before?.record.files?.storage !== storage) continue;
+    // A job stores others: it is read again when that has ended.
+    if (isBusy(ctx, miner, number) || (before.checkedMs ?? 0) > sinceMs) continue;
     ctx.tx.setChecked(miner, number, ctx.nowMs, bad);
     const known = new Set(before.damage.map(({ path }) => path));
     for (const file of bad)

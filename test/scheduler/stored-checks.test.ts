@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { noteStorage } from '../../src/scheduler/miner-storage.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { dueChecks, takeChecks } from '../../src/scheduler/stored-checks.ts';
-import { MINER as STORE_MINER, sectorRecord, storagePath } from '../store/rows.ts';
+import { MINER as STORE_MINER, job, sectorRecord, storagePath } from '../store/rows.ts';
 import { World } from './world.ts';
 
 const DAY_MS = 86_400_000;
@@ -76,4 +76,22 @@ test('an answer that nobody asked for, or of a storage that was away, says nothi
   expect(await due()).toHaveLength(1);
   expect(await events()).toEqual([]);
   expect(await world.run((ctx) => ctx.tx.checkAllIn('main'))).toBe(1);
+});
+
+test.each(['goes on', 'has ended'])('files that a job stores while they are read are not told as bad: it %s', async (how) => {
+  const { world, put, due, answer, events } = await opened();
+  await put(1);
+  await due();
+  world.nowMs += 1_000;
+  const live = job(1, { miner: STORE_MINER, number: 1, state: 'Allocated', plan: 'rebuild' });
+  await world.run((ctx) => {
+    ctx.tx.insertJob(live);
+    if (how === 'goes on') return;
+    ctx.tx.updateJob({ ...live, state: 'Finished' });
+    ctx.tx.setChecked(STORE_MINER, 1, ctx.nowMs, []);
+  });
+  world.nowMs += 1_000;
+  await answer(1, [{ path: FILE.path, how: 'it has another hash' }]);
+  expect(await events()).toEqual([]);
+  expect(await world.run((ctx) => ctx.tx.storedSector(STORE_MINER, 1)?.damage)).toEqual([]);
 });
