@@ -139,7 +139,7 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: nu
   const stored = placeStored(ctx, runner, job, work);
   if (stored.placed === 'nowhere') return 'passed';
   const failed = failedOn(ctx.tx.attemptsOfJob(job.id), job, todo.stage);
-  if (avoided(ctx, runner, job, todo.stage, work, failed)) return 'passed';
+  if (avoided(ctx, runner, job, { stage: todo.stage, work, failed }, gates.placement)) return 'passed';
   const limited = gates.limits.against(job, todo.stage);
   const placed = limited === undefined ? gates.placement.judge(job, todo.stage, work, failed, held) : { left: limited };
   if ('left' in placed) {
@@ -166,8 +166,10 @@ function reserve(ctx: Context, job: Job, runner: RunnerRow, todo: { step: string
   change(ctx, held, { waiting: { for: 'effect', effect: want(ctx, held, todo.step, todo.want) } });
 }
 
+type Offered = { readonly stage: Stage; readonly work: StageWork; readonly failed: ReadonlySet<string> };
+
 /** True when this runner failed the stage before and another ready one that did not would take it. */
-function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: StageWork, failed: ReadonlySet<string>): boolean {
+function avoided(ctx: Context, runner: RunnerRow, job: Job, { stage, work, failed }: Offered, placement: PlacementGate): boolean {
   if (!failed.has(runner.id)) return false;
   const aliveSince = aliveSinceMs(ctx);
   // Read as far as it takes to find one: of thousands the first few will do.
@@ -176,7 +178,8 @@ function avoided(ctx: Context, runner: RunnerRow, job: Job, stage: Stage, work: 
     const would = (other: RunnerRow): boolean =>
       misfit(other, stage, work, job, ctx.nowMs) === undefined &&
       untested(ctx.settings, other, stage) === undefined &&
-      noRoom(ctx, other, job, work) === undefined;
+      noRoom(ctx, other, job, work) === undefined &&
+      placement.hasRoom(other, job, stage, work);
     if (page.some((other) => !failed.has(other.id) && would(other))) return true;
     if (page.length < RUNNERS_READ) return false;
   }

@@ -130,6 +130,11 @@ export class PlacementGate {
     return { take: { fetchMs: Math.round(cost.transferS * 1000), stageMs: Math.round(cost.stageS * 1000), ...room } };
   }
 
+  /** Whether another runner has room for the stage, or will have. */
+  hasRoom(other: RunnerRow, job: Job, stage: Stage, work: StageWork): boolean {
+    return pricedOf(this.#ctx, askedOf(job, stage, work, epochsToMs(this.#ctx, 1)), other, this.#loads) !== undefined;
+  }
+
   /** The runner was granted a stage that it takes. */
   granted(expected: Expected): void {
     this.#loads.add({ runner: this.#runner.id, grantedMs: this.#ctx.nowMs, secondsLeft: null, fraction: null, expected });

@@ -12,7 +12,7 @@ import type { RunnerId } from '../../../src/schema/ids.ts';
 import type { Attempt, Job } from '../../../src/schema/job.ts';
 import type { SealProof } from '../../../src/schema/seal-proof.ts';
 import { COMM_D, TICKET } from '../honest.ts';
-import { MINER, World } from '../world.ts';
+import { type Granted, MINER, World } from '../world.ts';
 import { attempt as attemptRow } from '../../store/rows.ts';
 import { GIB, RESOURCES, sealed } from './rows.ts';
 
@@ -76,6 +76,19 @@ const free = (): Promise<void> =>
 const asks = async (runner: RunnerRow): Promise<string[]> => (await world.grant(runner.id as RunnerId)).map(({ grant }) => grant.stage);
 const said = (job: Job) => world.run((ctx) => explain(ctx, ctx.tx.job(job.id) as Job));
 const costs = async (job: Job) => Object.fromEntries((await said(job)).candidates.map(({ name, cost, gets }) => [name, { ...cost, gets }]));
+
+test('one that failed takes the stage again where the others never have room; where they will have, they go first', async () => {
+  for (const runner of [near, far]) await say(runner, runner === far ? { resources: { ...RESOURCES, diskFreeBytes: 400 * GIB } } : {});
+  await waitsForPc2();
+  const [granted] = await world.grant(near.id as RunnerId);
+  await world.report(near.id as RunnerId, world.failure(granted as Granted, 'interrupted'));
+  world.nowMs += 24 * HOUR;
+  await say(near);
+  await say(far, { resources: RESOURCES });
+  expect(await asks(near)).toEqual([]);
+  await say(far, { resources: { ...RESOURCES, diskFreeBytes: 400 * GIB } });
+  expect([await asks(far), await asks(near)]).toEqual([[], ['PC2']]);
+});
 
 describe('PC2 and its layers', () => {
   test('stay together while moving costs more than waiting', async () => {
