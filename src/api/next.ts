@@ -43,7 +43,10 @@ export async function answerNext(parts: ApiParts, credential: string, request: N
   const { tests: answered = [], checked = [], moved = [] } = request;
   const told = [reports, checkpoints, answered, checked, moved].reduce((sum, { length }) => sum + length, 0);
   const waitMs = told > 0 ? 0 : Math.min(request.waitMs, parts.settings.pollMs);
-  const { cancel, grants, tests, checks, moves } = await grantOrWait(parts, credential, request, { waitMs, stages, gone });
+  // Some agents count the slots of what they report as free: those that have to report again still hold theirs.
+  const held = reports.filter(({ status }) => status === 'retry_later').length;
+  const asking = { ...request, freeSlots: Math.max(0, request.freeSlots - held) };
+  const { cancel, grants, tests, checks, moves } = await grantOrWait(parts, credential, asking, { waitMs, stages, gone });
   return {
     reports,
     grants,
@@ -197,13 +200,15 @@ async function grantOrWait(
         // An asker that hung up, went silent or is no longer the newest process, or a server about to end, would lose what is granted now.
         const lost = gone.aborted || parts.ending.aborted || runner.silentSinceMs !== undefined || runner.bootId !== request.bootId;
         const slots = lost ? 0 : request.freeSlots;
+        // Who only measures the way to the object store takes no errands along.
+        const errands = !lost && request.probe !== true;
         const plans = grantStages(ctx, runner, slots);
         return {
           cancel: cancelledOf(ctx, runner, request.running),
           plans,
           tests: slots === 0 ? [] : dueTests(ctx, runner),
-          checks: lost ? [] : dueChecks(ctx, runner),
-          moves: lost ? [] : dueMoves(ctx, runner),
+          checks: errands ? dueChecks(ctx, runner) : [],
+          moves: errands ? dueMoves(ctx, runner) : [],
         };
       });
       // What this one does not take may fit another one that waits.

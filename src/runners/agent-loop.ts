@@ -121,7 +121,7 @@ export class AgentLoop {
           continue;
         }
         this.#polling = !telling;
-        const slots = this.#upgrading ? 0 : this.#freeSlots() + reports.length;
+        const slots = this.#freeSlots(reports.length);
         const ok = await this.#next(reports, slots, this.#polling ? this.identity.pollMs : 0);
         this.#polling = false;
         if (ok) backoff.reset();
@@ -138,10 +138,10 @@ export class AgentLoop {
     return this.#upgrading && !this.#stopping.signal.aborted ? 'upgrade' : 'stopped';
   }
 
-  /** Slots that nothing holds; an attempt holds its slot until its report was answered. */
-  #freeSlots(): number {
+  /** Slots that nothing holds; an attempt holds its slot until its report was answered. `handed`: reports that go along. */
+  #freeSlots(handed = 0): number {
     if (this.#upgrading) return 0;
-    return Math.max(0, slotsOf(this.#options) - this.#active.size);
+    return Math.max(0, slotsOf(this.#options) - this.#active.size + handed);
   }
 
   #unsent(): RunningAttempt[] {

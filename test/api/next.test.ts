@@ -191,6 +191,11 @@ test('an object that is there already is the output when it has its size, and ne
   await world.objects.put(key, bytesOfSize(4063), 4063);
   expect((await next({ reports: [report] })).reports).toMatchObject([{ status: 'retry_later' }]);
   expect([await stateOf(job), await strikes()]).toEqual(['PieceAdded', [0]]);
+  // Its slot is not free, whatever its runner counts.
+  await world.pledge(OURS, 1);
+  await numbersAreFree();
+  expect((await next({ reports: [report], freeSlots: 1 })).grants).toEqual([]);
+  expect((await next({ reports: [report], freeSlots: 2 })).grants).toHaveLength(1);
   await world.objects.delete(key);
   await world.objects.put(key, bytesOfSize(4064), 4064);
   expect((await next({ reports: [report] })).reports).toMatchObject([{ status: 'accepted' }]);

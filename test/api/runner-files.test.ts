@@ -9,6 +9,7 @@ import { effectDone } from '../../src/scheduler/outbox.ts';
 import { RunnerOffer } from '../../src/schema/runner-offer.ts';
 import type { NextAnswer, RegisterAnswer, Software } from '../../src/schema/runner.ts';
 import type { RunnerView } from '../../src/api/views.ts';
+import { sectorRecord, storageMove, storagePath } from '../store/rows.ts';
 import { AGENT, ApiWorld, BOOT, OURS, RESOURCES } from './api-world.ts';
 
 const hex = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -115,6 +116,18 @@ test('the version is shown as it was registered, and as it is after an upgrade',
   const resources = { ...RESOURCES, numaNodes: 2, network, hugepages: [{ sizeBytes: 2 ** 30, total: 4, free: 3 }] };
   await next({ resources });
   expect((await shown()).resources).toEqual(resources);
+});
+
+test('who only measures takes no errands along: they wait for the next call', async () => {
+  await world.door.run((ctx) => {
+    for (const id of ['main', 'other'])
+      ctx.tx.putStoragePath({ runner: runner.runnerId, path: storagePath(id, { freeBytes: 2 ** 40 }), seenMs: ctx.nowMs, checking: null });
+    const { files, ...move } = storageMove(1, { miner: OURS, cause: 'request' });
+    ctx.tx.putSectorRecord(sectorRecord(1, { miner: OURS, files: { storage: 'main', root: '/mnt', files: [...files] } }));
+    ctx.tx.putStorageMove({ ...move, files });
+  });
+  expect((await next({ probe: true, freeSlots: 0 })).moves).toBeUndefined();
+  expect((await next({ freeSlots: 0 })).moves).toMatchObject([{ step: 'copy', number: 1 }]);
 });
 
 test('who asks gets something to measure with, that takes and gives no more than it says; not again at once', async () => {

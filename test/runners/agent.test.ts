@@ -96,6 +96,19 @@ describe('leases and reports', () => {
     await eventually(() => fixture.plane.heartbeats.at(-1)?.attempts).toEqual([]);
   });
 
+  test('what has to be reported again keeps its slot: no other stage is begun beside it', async () => {
+    await fixture.start({ slots: 1 });
+    const grant = await fixture.plane.grant({ work: proverWork({ do: 'copy' }) });
+    fixture.plane.statuses.set(
+      grant.attempt,
+      Array.from({ length: 3 }, () => 'retry_later'),
+    );
+    const more = await Promise.all([1, 2, 3].map(() => fixture.plane.grant({ work: proverWork({ do: 'copy' }) })));
+    for (const { attempt } of more) await fixture.reported(attempt);
+    expect(Math.max(...fixture.plane.nexts.map(({ running, reports }) => running.length - reports.length))).toBeLessThanOrEqual(1);
+    expect(Math.max(...fixture.plane.nexts.map(({ freeSlots, running, reports }) => freeSlots + running.length - reports.length))).toBe(1);
+  });
+
   test('a report answered lease_lost is dropped', async () => {
     await fixture.start({ slots: 1 });
     const grant = await fixture.plane.grant({ work: proverWork({ do: 'copy' }) });
