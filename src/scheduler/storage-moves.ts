@@ -116,12 +116,17 @@ function ask(ctx: Context, runner: RunnerRow, move: StorageMove): StoredMove[] {
     ctx.tx.deleteStorageMove(miner, number);
     return [];
   }
-  // Where the record is there by now, of the files that it has now: a job may have stored others since.
-  const record = ctx.tx.sectorRecord(miner, number);
-  const files = record?.files?.storage === to ? (record.files.files ?? []) : move.files;
-  const sizeBytes = record?.files?.storage === to ? sizeOf(record) : move.sizeBytes;
+  const { files, sizeBytes } = namedNow(ctx, move);
   put(ctx, { ...move, files, sizeBytes, asked: { runner: runner.id, bootId: runner.bootId ?? '', atMs: ctx.nowMs } });
   return [{ step: phase, miner, number, from, to, asked: ctx.nowMs, files: [...files] }];
+}
+
+/** Where the record is in the new path by now, the files that it has now: a job may have stored others since. What one may write just now is left to it. */
+function namedNow(ctx: Context, move: StorageMove): Pick<StorageMove, 'files' | 'sizeBytes'> {
+  const record = ctx.tx.sectorRecord(move.miner, move.number);
+  if (record?.files?.storage !== move.to) return move;
+  const busy = isBusy(ctx, move.miner, move.number);
+  return { files: (record.files.files ?? []).filter(({ path }) => !busy || !isRewritten(path)), sizeBytes: sizeOf(record) };
 }
 
 function underWay(ctx: Context, runner: RunnerRow, { asked, sizeBytes }: StorageMove): boolean {
@@ -237,7 +242,8 @@ function copied(ctx: Context, runner: RunnerRow, move: StorageMove): void {
   const record = ctx.tx.sectorRecord(miner, number);
   const there = record?.files;
   const healed = there?.storage === to;
-  const same = JSON.stringify(there?.files) === JSON.stringify(files);
+  const recorded = new Set((there?.files ?? []).map((file) => JSON.stringify(file)));
+  const same = files.every((file) => recorded.has(JSON.stringify(file))) && (healed || recorded.size === files.length);
   if (record === undefined || !same || (!healed && (there?.storage !== from || isBusy(ctx, miner, number)))) {
     put(ctx, { ...move, phase: 'undo', why: 'a job took the sector meanwhile' });
     return;

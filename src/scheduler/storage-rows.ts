@@ -73,7 +73,7 @@ export type StorageTx = {
   sectorsIn(storage: string, limit: number, after?: { readonly miner: MinerId; readonly number: number }): readonly StoredSector[];
   countSectorsIn(storage: string): number;
   storedSector(miner: MinerId, number: number): StoredSector | undefined;
-  /** Sectors in this storage that no live job has, whose files were not checked since `beforeMs`: those never checked first. */
+  /** Sectors in this storage that no job has or may still say something of, whose files were not checked since `beforeMs`: those never checked first. */
   uncheckedIn(storage: string, beforeMs: number, limit: number): readonly SectorRecord[];
   setChecked(miner: MinerId, number: number, checkedMs: number | null, damage: readonly BadFile[]): void;
   /** It is the turn of all sectors in this storage; answers how many there are. */

@@ -6,6 +6,7 @@ import type { StoragePath } from '../schema/miner-storage.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { BadFile, Declared, StoragePathRow, StorageTx, StoredSector } from '../scheduler/storage-rows.ts';
 import { bound as p, type Db, prepareInsert } from './db.ts';
+import { followedJobs } from './jobs.ts';
 import { storageMovesPart } from './storage-moves.ts';
 import { storageMoves, storagePaths, storagePlaces } from './storage-tables.ts';
 import { attempts, jobs, sectorRecords } from './tables.ts';
@@ -145,7 +146,8 @@ function storedPart(db: Db) {
     .from(sectorRecords)
     .where(and(eq(miner, p('miner')), eq(number, p('number'))))
     .prepare();
-  const free = sql`not exists (select 1 from ${jobs} where ${jobs.miner} = ${miner} and ${jobs.number} = ${number} and ${jobs.state} not in ('Finished', 'Aborted'))`;
+  const idle = sql`not exists (select 1 from ${jobs} where ${jobs.miner} = ${miner} and ${jobs.number} = ${number} and ${jobs.state} not in ('Finished', 'Aborted'))`;
+  const free = sql`${idle} and not exists (${followedJobs(sql`${miner}`, sql`${number}`)})`;
   const never = db
     .select()
     .from(sectorRecords)

@@ -116,11 +116,15 @@ test('files that a job stored in the new path meanwhile are those that are check
     ctx.tx.updateJob({ ...live, state: 'Finished' });
   });
   expect(await one()).toMatchObject({ step: 'drop', files });
-  // One that is bad is made good from the old path, and then stands as the record says.
-  await answer({ ...drop, asked: world.nowMs }, { outcome: 'bad', bad: [{ path: fileOf(1).path, how: 'it is not there' }] });
+  // One that is bad is made good from the old path; a file that a job may write just now is left to it.
+  const next = job(2, { miner: MINER, number: 1, state: 'Allocated', plan: 'rebuild' });
+  await world.run((ctx) => ctx.tx.insertJob(next));
+  await answer({ ...drop, asked: world.nowMs }, { outcome: 'bad', bad: [{ path: fileOf(1).path, how: 'it is not there' }, json] });
   const copy = await one();
-  expect(copy).toMatchObject({ step: 'copy', files });
+  expect(copy).toMatchObject({ step: 'copy', files: [fileOf(1)] });
   await answer(copy);
+  expect([(await move())?.phase, await due()]).toEqual(['drop', []]);
+  await world.run((ctx) => ctx.tx.updateJob({ ...next, state: 'Finished' }));
   expect(await one()).toMatchObject({ step: 'drop', files });
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { StoragePath } from '../../../src/schema/miner-storage.ts';
 import type { StoragePathRow } from '../../../src/scheduler/storage-rows.ts';
 import type { Database } from '../conformance.ts';
-import { attempt, attemptId, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord, storageMove, storagePath } from '../rows.ts';
+import { attempt, attemptId, effect, job, jobId, MINER, OTHER_MINER, runnerId, sectorRecord, storageMove, storagePath } from '../rows.ts';
 
 const path = (id: string): StoragePath => storagePath(id, { allowMiners: ['t01000'], freeBytes: 2 ** 45, totalBytes: 2 ** 46 });
 const row = (n: number, id: string, change: Partial<StoragePathRow> = {}): StoragePathRow => ({
@@ -69,6 +69,10 @@ export function minerStorageConformance(fresh: () => Database): void {
           ])
             tx.putSectorRecord(record);
           tx.insertJob(job(1, { number: 4, state: 'PC1Done' }));
+          // A message of an ended job is still followed.
+          tx.putSectorRecord(sectorRecord(5));
+          tx.insertJob(job(2, { number: 5, state: 'Aborted' }));
+          tx.insertEffect(effect(1, { job: jobId(2) }));
         });
         const numbers = (found: readonly { miner: string; number: number }[]): string[] =>
           found.map(({ miner, number }) => `${miner}/${number}`);
@@ -77,9 +81,9 @@ export function minerStorageConformance(fresh: () => Database): void {
         const page = await store.commit((tx) => numbers(tx.sectorsIn('main', 2).map(({ record }) => record)));
         expect(page).toEqual(['t01000/1', 't01000/2']);
         const rest = await store.commit((tx) => numbers(tx.sectorsIn('main', 9, { miner: MINER, number: 2 }).map(({ record }) => record)));
-        expect(rest).toEqual(['t01000/4', 't02000/2']);
+        expect(rest).toEqual(['t01000/4', 't01000/5', 't02000/2']);
         expect(await store.commit((tx) => [tx.countSectorsIn('main'), tx.countSectorsIn('other'), tx.countSectorsIn('none')])).toEqual([
-          4, 1, 0,
+          5, 1, 0,
         ]);
         expect(await unchecked(0)).toEqual(['t01000/1', 't01000/2', 't02000/2']);
         const bad = [{ path: 'sealed/s-t01000-1', how: 'it is not there' }];
@@ -98,7 +102,7 @@ export function minerStorageConformance(fresh: () => Database): void {
           damage: bad,
           declared: null,
         });
-        expect(await store.commit((tx) => tx.checkAllIn('main'))).toBe(4);
+        expect(await store.commit((tx) => tx.checkAllIn('main'))).toBe(5);
         expect(await unchecked(0)).toEqual(['t01000/1', 't01000/2', 't02000/2']);
         expect(await store.commit((tx) => tx.storedSector(MINER, 99))).toBeUndefined();
       });
