@@ -138,6 +138,30 @@ test('a request that is taken back ends it when nobody else waits for it, and co
   expect(await ask(pool, 'c2', { do: 'echo' })).toEqual({ echo: { do: 'echo' } });
 });
 
+test('a request that was taken back ends it as soon as the others are answered', async () => {
+  const pool = start({ c2: [foreign('c2', { concurrent: 2 })] });
+  const pidFile = join(dir, 'pids');
+  const gone = new AbortController();
+  const first = ask(pool, 'c2', { do: 'hang', pidFile }, gone.signal);
+  const second = ask(pool, 'c2', hold('b'));
+  await eventually(begun).toHaveLength(2);
+  gone.abort(new Error('taken back'));
+  await expect(first).rejects.toThrow('taken back');
+  const pids = readFileSync(pidFile, 'utf8').split(' ').map(Number);
+  expect(pids.every(isRunning)).toBe(true);
+  release('b');
+  expect(await second).toEqual({ echo: hold('b') });
+  for (const pid of pids) await eventually(() => isRunning(pid)).toBe(false);
+  expect(await ask(pool, 'c2', { do: 'echo' })).toEqual({ echo: { do: 'echo' } });
+});
+
+test('one that cannot be started fails nothing that another one takes, which is still starting', async () => {
+  const pool = start({ c2: [foreign('c2'), foreign('c2', { bin: '/nowhere/program' })] });
+  const asked = ask(pool, 'c2', { do: 'echo' });
+  await eventually(() => log.filter((line) => line.includes('cannot be started')).length).toBeGreaterThan(1);
+  expect(await asked).toEqual({ echo: { do: 'echo' } });
+});
+
 test.each([
   ['is not there', { bin: '/nowhere/program' }, /cannot be started \(ENOENT\)/],
   ['ends at once', { bin: '/bin/sh', args: ['-c', 'echo no licence >&2; exit 3'] }, /ended with code 3 before it was ready.*no licence/],

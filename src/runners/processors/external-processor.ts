@@ -80,6 +80,10 @@ export class ExternalProcessor {
     return this.#state === 'ready' && this.#endedFor === undefined;
   }
 
+  get starting(): boolean {
+    return this.#state === 'starting' && this.#endedFor === undefined;
+  }
+
   /** It ended and is not to be started again. */
   get ended(): boolean {
     return this.#state === 'ended';
@@ -249,6 +253,7 @@ export class ExternalProcessor {
       waiting.resolve(output);
     }
     this.#forget(id);
+    this.#endIfAbandoned();
   }
 
   #heard(line: string): void {
@@ -264,18 +269,21 @@ export class ExternalProcessor {
   }
 
   /**
-   * Nobody waits for this answer any more. The protocol cannot take a request back: when nobody waits for any
-   * other either, the process is ended, else it goes on for the others and the place stays taken.
+   * Nobody waits for this answer any more. The protocol cannot take a request back: as soon as nobody waits for any
+   * other either, the process is ended; until then it goes on for the others and the place stays taken.
    */
   #abandon(id: number, reason: unknown): void {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
     waiting.abandoned = { reason };
-    if ([...this.#waiting.values()].every(({ abandoned }) => abandoned !== undefined)) {
-      this.#end(new StageFailure('interrupted', `${this.#home.name} was ended, since its requests were taken back`));
-    } else {
-      waiting.reject(reason);
-    }
+    if (!this.#endIfAbandoned()) waiting.reject(reason);
+  }
+
+  #endIfAbandoned(): boolean {
+    const left = [...this.#waiting.values()];
+    if (left.length === 0 || left.some(({ abandoned }) => abandoned === undefined)) return false;
+    this.#end(new StageFailure('interrupted', `${this.#home.name} was ended, since its requests were taken back`));
+    return true;
   }
 
   /** Ends the whole group; what is in flight fails with this. */

@@ -89,9 +89,9 @@ export class ProcessorPool {
     return this.#all.filter((processor) => processor.stage === stage);
   }
 
-  /** One became ready; or could not start: who waits for its stage is told, unless another one does it. */
+  /** One became ready; or could not start: who waits for its stage is told, unless another one does it, or may in a moment. */
   #changed(stage: ProcessorStage, failed: StageFailure | undefined): void {
-    const others = this.#of(stage).some(({ ready }) => ready);
+    const others = this.#of(stage).some(({ ready, starting }) => ready || starting);
     if (failed !== undefined && !others) {
       for (const { request, refuse } of this.#queue) if (request.stage === stage) refuse(failed);
     }
