@@ -16,6 +16,7 @@ export type LotusRpcOptions = {
 };
 
 const Envelope = z.object({
+  jsonrpc: z.literal('2.0'),
   result: z.unknown().optional(),
   error: z.object({ code: z.number(), message: z.string() }).nullish(),
 });
@@ -38,8 +39,11 @@ export class LotusRpc {
 
   /** Calls `Filecoin.<method>` and parses its result. */
   async call<T>(method: string, params: readonly unknown[], answer: z.ZodType<T>): Promise<T> {
-    const text = await this.#post(method, params);
-    const envelope = Envelope.safeParse(parseJson(method, text));
+    const { status, text } = await this.#post(method, params);
+    const envelope = Envelope.safeParse(parseJson(text));
+    // Lotus answers some errors with status 500 and a JSON-RPC body, which says more. Any other body is that of something in between.
+    if (status >= 400 && !envelope.data?.error)
+      throw new ChainError('temporary', 'rpc_http_status', `${method}: the node answered HTTP ${status}; look at the node's log`);
     if (!envelope.success) {
       throw new ChainError(
         'temporary',
@@ -63,8 +67,21 @@ export class LotusRpc {
     await this.#agent.destroy();
   }
 
-  async #post(method: string, params: readonly unknown[]): Promise<string> {
-    const token = typeof this.#options.token === 'function' ? await this.#options.token() : this.#options.token;
+  async #token(method: string): Promise<string | null> {
+    const { token } = this.#options;
+    if (typeof token !== 'function') return token;
+    try {
+      return await token();
+    } catch (cause) {
+      // As when it is being renewed: it is read again before the next call.
+      throw new ChainError('temporary', 'token_unreadable', `${method}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  async #post(method: string, params: readonly unknown[]): Promise<{ readonly status: number; readonly text: string }> {
+    const token = await this.#token(method);
     const body = JSON.stringify({ jsonrpc: '2.0', id: this.#nextId++, method: `Filecoin.${method}`, params });
     try {
       const response = await request(this.#options.url, {
@@ -77,21 +94,14 @@ export class LotusRpc {
       });
       const text = await response.body.text();
       if (response.statusCode === 401 || response.statusCode === 403) {
+        // Somebody mends it, or it is being renewed: nothing has to be resumed then.
         throw new ChainError(
-          'permanent',
+          'temporary',
           'rpc_unauthorized',
           `${method}: the node refused the token (HTTP ${response.statusCode}); give one with sign permission`,
         );
       }
-      // Lotus answers some errors with status 500 and a JSON-RPC body: the body says more.
-      if (response.statusCode >= 400 && !text.startsWith('{')) {
-        throw new ChainError(
-          'temporary',
-          'rpc_http_status',
-          `${method}: the node answered HTTP ${response.statusCode}; look at the node's log`,
-        );
-      }
-      return text;
+      return { status: response.statusCode, text };
     } catch (cause) {
       if (cause instanceof ChainError) throw cause;
       const name = cause instanceof Error ? cause.name : '';
@@ -111,16 +121,11 @@ export class LotusRpc {
   }
 }
 
-function parseJson(method: string, text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (cause) {
-    throw new ChainError(
-      'temporary',
-      'rpc_bad_answer',
-      `${method}: the node answered something that is not JSON; check that the URL ends in /rpc/v1`,
-      { cause },
-    );
+  } catch {
+    return undefined;
   }
 }
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { LotusRpc } from '../../src/chain/lotus-rpc.ts';
+import { SealpoolError } from '../../src/schema/problem.ts';
 
 const open: { server: Server; rpc: LotusRpc }[] = [];
 afterEach(async () => {
@@ -15,12 +16,13 @@ afterEach(async () => {
   }
 });
 
-async function node(listener: RequestListener, timeoutMs = 5_000): Promise<LotusRpc> {
+/** `tokens`: what reading the token answers, one call after the other. */
+async function node(listener: RequestListener, timeoutMs = 5_000, tokens: (() => Promise<string>)[] = []): Promise<LotusRpc> {
   const server = createServer(listener);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/rpc/v1`;
-  const rpc = new LotusRpc({ url, token: async () => 'secret', timeoutMs });
+  const rpc = new LotusRpc({ url, token: async () => tokens.shift()?.() ?? 'secret', timeoutMs });
   open.push({ server, rpc });
   return rpc;
 }
@@ -44,8 +46,15 @@ test('token, method and parameters go out, the result comes back parsed', async 
 });
 
 test.each<[string, RequestListener, Record<string, unknown>]>([
-  ['HTTP 401', answering(401, 'no'), { category: 'permanent', code: 'rpc_unauthorized' }],
+  ['HTTP 401', answering(401, 'no'), { category: 'temporary', code: 'rpc_unauthorized' }],
   ['HTTP 502 of a proxy', answering(502, '<html>'), { category: 'temporary', code: 'rpc_http_status' }],
+  [
+    'HTTP 429 of a gateway, in JSON of its own',
+    answering(429, '{"message":"API rate limit exceeded"}'),
+    { category: 'temporary', code: 'rpc_http_status' },
+  ],
+  ['HTTP 503 with a result', answering(503, '{"jsonrpc":"2.0","id":1,"result":5}'), { category: 'temporary', code: 'rpc_http_status' }],
+  ['an object of something else', answering(200, '{"message":"welcome"}'), { category: 'temporary', code: 'rpc_bad_answer' }],
   ['HTTP 500 with a JSON-RPC error', answering(500, error(1, 'busy')), { category: 'temporary', code: 'rpc_error' }],
   ['no JSON', answering(200, 'hello'), { category: 'temporary', code: 'rpc_bad_answer' }],
   ['JSON, but no JSON-RPC', answering(200, '[1]'), { category: 'temporary', code: 'rpc_bad_answer' }],
@@ -65,6 +74,22 @@ test.each<[string, RequestListener, Record<string, unknown>]>([
 ])('%s', async (_name, listener, expected) => {
   const rpc = await node(listener);
   await expect(rpc.call('MpoolGetNonce', [], z.number())).rejects.toMatchObject(expected);
+});
+
+test('what is no answer of the node is never taken for null', async () => {
+  for (const status of [200, 429, 502]) {
+    const rpc = await node(answering(status, '{"message":"try later"}'));
+    await expect(rpc.call('StateSectorPreCommitInfo', [], z.null())).rejects.toMatchObject({ category: 'temporary' });
+  }
+});
+
+test('a token that cannot be read now is read again before the next call', async () => {
+  const rpc = await node(answering(200, '{"jsonrpc":"2.0","id":1,"result":5}'), undefined, [
+    () => Promise.reject(new SealpoolError('bad_request', 'configuration', 'token: no such file')),
+    () => Promise.resolve('secret'),
+  ]);
+  await expect(rpc.call('ChainHead', [], z.number())).rejects.toMatchObject({ category: 'temporary', code: 'token_unreadable' });
+  expect(await rpc.call('ChainHead', [], z.number())).toBe(5);
 });
 
 test('no answer in time, and an answer that stalls half way', async () => {

@@ -67,9 +67,9 @@ test('a declaration that is not found again does not count', async () => {
   await lotus.declare(sector);
 });
 
-test('a node that is away is temporary, a token that it refuses is for somebody to mend', async () => {
+test('a node that is away, and a token that it refuses until somebody mends it, are temporary', async () => {
   const { lotus, fake } = await opened('another');
-  await expect(lotus.declare(sector)).rejects.toMatchObject({ category: 'permanent', code: 'rpc_unauthorized' });
+  await expect(lotus.declare(sector)).rejects.toMatchObject({ category: 'temporary', code: 'rpc_unauthorized' });
   fake.failWith = 502;
   await expect(lotus.declare(sector)).rejects.toMatchObject({ category: 'temporary', code: 'rpc_http_status' });
 });
