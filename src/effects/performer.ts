@@ -16,8 +16,8 @@ import { type Standing, openSettledSenders } from './settled-sender.ts';
 
 /** Effects under way at a time: a slow node must not be flooded. */
 const AT_ONCE = 16;
-/** Of these, declarations of stored files: whoever is told may hang, and messages must not wait behind it. */
-const DECLARATIONS_AT_ONCE = 4;
+/** Of these, declarations of stored files, and deletions: whoever is told, or the object store, may hang, and messages must not wait behind it. */
+const ASIDE_AT_ONCE = 4;
 /** The outbox is read at least this often. */
 const MOST_SLEEP_MS = 30_000;
 /** Wait after the database took no change (a full disk): nothing can be sent before it does. */
@@ -48,7 +48,7 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
   const run = recording(parts.door);
   const { notRecordedWaitMs = NOT_RECORDED_WAIT_MS } = parts;
   const underWay = new Map<EffectId, Promise<void>>();
-  const declarations = new Set<EffectId>();
+  const aside: Partial<Record<EffectRow['want']['kind'], Set<EffectId>>> = { declare: new Set(), delete: new Set() };
   /** Ended since the outbox was last read: that reading may still call them open. */
   const ended = new Set<EffectId>();
   let freed = Promise.withResolvers<void>();
@@ -65,7 +65,7 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
       await sleep(notRecordedWaitMs, parts.ending);
     } finally {
       underWay.delete(effect.id);
-      declarations.delete(effect.id);
+      aside[effect.want.kind]?.delete(effect.id);
       ended.add(effect.id);
       freed.resolve();
     }
@@ -99,13 +99,12 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
       for (const effect of due) {
         if (underWay.size >= AT_ONCE) break;
         if (underWay.has(effect.id) || ended.has(effect.id)) continue;
-        if (effect.want.kind === 'declare') {
-          if (declarations.size >= DECLARATIONS_AT_ONCE) continue;
-          declarations.add(effect.id);
-        }
+        const alike = aside[effect.want.kind];
+        if (alike !== undefined && alike.size >= ASIDE_AT_ONCE) continue;
+        alike?.add(effect.id);
         underWay.set(effect.id, one(effect));
       }
-      // Behind declarations that wait their turn there may be others.
+      // Behind those that wait their turn there may be others.
       if (underWay.size >= AT_ONCE || due.length < limit)
         return Math.min(nextMs === undefined ? MOST_SLEEP_MS : nextMs - nowMs, MOST_SLEEP_MS);
     }

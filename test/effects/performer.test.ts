@@ -278,29 +278,31 @@ test('when it ends, what is under way is finished and recorded', async () => {
   expect((await outbox.row(effectId(1))).status).toBe('done');
 });
 
-test('declarations that hang, however many, hold nothing else up, and are four at a time', async () => {
+const DECLARE = {
+  kind: 'declare',
+  miner: MINER,
+  number: 7,
+  sectorSizeBytes: 2048,
+  storage: 'main',
+  root: '/mnt/main',
+  files: ['sealed/s-t01000-7'],
+  dropped: null,
+} as const;
+const DELETE = { kind: 'delete', keys: ['a'] } as const;
+
+test.each([DECLARE, DELETE])('those of $kind that hang, however many, hold nothing else up, and are four at a time', async (want) => {
   const outbox = openOutbox();
-  const want = {
-    kind: 'declare',
-    miner: MINER,
-    number: 7,
-    sectorSizeBytes: 2048,
-    storage: 'main',
-    root: '/mnt/main',
-    files: ['sealed/s-t01000-7'],
-    dropped: null,
-  } as const;
   const hanging = Array.from({ length: 200 }, (_, at) => effect(at + 1, { job: null, step: 'DeclareStored', want, dueMs: at }));
   await outbox.add(...hanging, effect(300, { want: { kind: 'number', miner: MINER, number: 7 }, dueMs: 999 }));
   const { promise: answers, resolve: answer } = Promise.withResolvers<void>();
   let [now, most] = [0, 0];
-  const declare = async (): Promise<void> => {
+  const hang = async (): Promise<void> => {
     now += 1;
     most = Math.max(most, now);
     await answers;
     now -= 1;
   };
-  start(outbox, { declare });
+  start(outbox, { declare: hang, objects: { ...parts(outbox).objects, delete: hang } });
   await expect.poll(() => outbox.reported.map(({ id }) => id)).toEqual([effectId(300)]);
   expect(now).toBe(4);
   answer();
