@@ -1,6 +1,7 @@
 /** Which objects and parts an attempt may have new URLs for: its own inputs and open uploads, while it runs on the runner that asks. */
 import type { AttemptId, RunnerId } from '../schema/ids.ts';
 import type { HeartbeatRequest } from '../schema/runner.ts';
+import { isOf } from './checkpoints.ts';
 import type { Context } from './context.ts';
 import { inputsOf, outputsOf } from './grants.ts';
 import { planOf } from './plans/all.ts';
@@ -24,7 +25,8 @@ export function renewalsOf(ctx: Context, runner: RunnerId, request: HeartbeatReq
     try {
       const work = planOf(job.plan).work(job, row.stage);
       const wanted = new Set(beat.urls.inputs);
-      const inputs = inputsOf(ctx, job, work).filter(({ name }) => wanted.has(name));
+      // What it was given and has made anew meanwhile is at another place now, and not needed any more.
+      const inputs = inputsOf(ctx, job, work).filter(({ name, key }) => wanted.has(name) && !isOf(row.id, key));
       const uploads = ctx.tx.uploadsOfAttempt(row.id);
       const outputs = outputsOf(job, work, row.id);
       const parts = beat.urls.parts.flatMap(({ name, numbers }) => {

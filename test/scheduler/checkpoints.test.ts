@@ -10,9 +10,10 @@ import { abortJob, resumeJob } from '../../src/scheduler/operate.ts';
 import { holds } from '../../src/scheduler/placement/holdings.ts';
 import { setHead } from '../../src/scheduler/head.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
+import { renewalsOf } from '../../src/scheduler/renewals.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Attempt, Job } from '../../src/schema/job.ts';
-import { Checkpoint } from '../../src/schema/runner.ts';
+import { Checkpoint, type HeartbeatRequest } from '../../src/schema/runner.ts';
 import { Stage } from '../../src/schema/stage.ts';
 import { COMM_D, digest } from './honest.ts';
 import { type Granted, MINER, World } from './world.ts';
@@ -257,6 +258,11 @@ test('a layer that is made again with the same hash takes the place of the one t
   expect((await artifacts())[ONE]).toMatchObject(now);
   expect(await deletions()).toContain(before);
   expect(await deletions()).not.toContain(now.key);
+  // What was given is not asked for again under its name.
+  const urls = { inputs: [ONE, TWO], parts: [] };
+  const { attempt, epoch } = second.grant;
+  const beat = { bootId: 'boot', attempts: [{ attempt, epoch, urls }] } as unknown as HeartbeatRequest;
+  expect(await world.run((ctx) => renewalsOf(ctx, heir, beat))).toEqual([{ attempt, inputs: [], parts: [] }]);
   // The report names it once more.
   await world.report(heir, world.honest(second));
   expect((await artifacts())[ONE]).toMatchObject(now);
