@@ -67,16 +67,23 @@ function persisted(job: Job): Todo {
   const { data } = job;
   const message = data.replicaUpdate;
   if (message !== undefined) {
-    if (message.exitCode === 0 || data.asked?.skipOnchainCheck === true) return advance('Finish');
+    // Where files were stored again after the message was sent, they are checked as the first were.
+    if (message.exitCode === 0 || data.asked?.skipOnchainCheck === true) return storedAndTold(job) ?? advance('Finish');
     if (message.exitCode !== undefined) return { do: 'forget', fields: ['replicaUpdate'] };
     const commR = made(job, data.snapCommR, "the update's CommR").cid;
     const want = { kind: 'landed', miner: job.miner, number: numberOf(job), message: message.cid, what: 'replicaUpdate', commR } as const;
     return { do: 'effect', step: 'CheckUpdate', want };
   }
-  if (data.storedChecked === undefined) return stage('Verify');
-  if (!data.storedChecked) return { do: 'advance', event: 'RePersist', clear: ['stored', 'storedChecked', 'declared'] };
   // Before the message: once that has landed, the next Window PoSt reads the update.
-  return data.declared === undefined ? declareStored(job) : submitUpdate(job);
+  return storedAndTold(job) ?? submitUpdate(job);
+}
+
+/** What is left to do about the stored files; undefined: they are as they should be, and whoever does Window PoSt knows of them. */
+function storedAndTold(job: Job): Todo | undefined {
+  const { storedChecked, declared } = job.data;
+  if (storedChecked === undefined) return stage('Verify');
+  if (!storedChecked) return { do: 'advance', event: 'RePersist', clear: ['stored', 'storedChecked', 'declared'] };
+  return declared === undefined ? declareStored(job) : undefined;
 }
 
 function todo(job: Job): Todo {
