@@ -122,9 +122,9 @@ test('who only measures takes no errands along: they wait for the next call', as
   await world.door.run((ctx) => {
     for (const id of ['main', 'other'])
       ctx.tx.putStoragePath({ runner: runner.runnerId, path: storagePath(id, { freeBytes: 2 ** 40 }), seenMs: ctx.nowMs, checking: null });
-    const { files, ...move } = storageMove(1, { miner: OURS, cause: 'request' });
-    ctx.tx.putSectorRecord(sectorRecord(1, { miner: OURS, files: { storage: 'main', root: '/mnt', files: [...files] } }));
-    ctx.tx.putStorageMove({ ...move, files });
+    const move = storageMove(1, { miner: OURS, cause: 'request' });
+    ctx.tx.putSectorRecord(sectorRecord(1, { miner: OURS, files: { storage: 'main', root: '/mnt', files: [...move.files] } }));
+    ctx.tx.putStorageMove(move);
   });
   expect((await next({ probe: true, freeSlots: 0 })).moves).toBeUndefined();
   expect((await next({ freeSlots: 0 })).moves).toMatchObject([{ step: 'copy', number: 1 }]);

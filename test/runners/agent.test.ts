@@ -99,10 +99,7 @@ describe('leases and reports', () => {
   test('what has to be reported again keeps its slot: no other stage is begun beside it', async () => {
     await fixture.start({ slots: 1 });
     const grant = await fixture.plane.grant({ work: proverWork({ do: 'copy' }) });
-    fixture.plane.statuses.set(
-      grant.attempt,
-      Array.from({ length: 3 }, () => 'retry_later'),
-    );
+    fixture.plane.statuses.set(grant.attempt, ['retry_later', 'retry_later', 'retry_later']);
     const more = await Promise.all([1, 2, 3].map(() => fixture.plane.grant({ work: proverWork({ do: 'copy' }) })));
     for (const { attempt } of more) await fixture.reported(attempt);
     expect(Math.max(...fixture.plane.nexts.map(({ running, reports }) => running.length - reports.length))).toBeLessThanOrEqual(1);

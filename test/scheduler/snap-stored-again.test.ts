@@ -39,19 +39,8 @@ async function untilFollowed(): Promise<{ follow: EffectRow; told: number; stage
 
 test('landed, it is verified and told of again before it ends', async () => {
   world.chain.proven(7);
-  await world.run((ctx) =>
-    ctx.tx.putSectorRecord(
-      sectorRecord(7, {
-        miner: MINER,
-        ticket: TICKET,
-        commD: COMM_D,
-        commR: COMM_R,
-        pieces: [],
-        update: null,
-        files: { storage: 'store', root: '/storage', files: null },
-      }),
-    ),
-  );
+  const files = { storage: 'store', root: '/storage', files: null };
+  await world.run((ctx) => ctx.tx.putSectorRecord(sectorRecord(7, { miner: MINER, ticket: TICKET, commD: COMM_D, commR: COMM_R, files })));
   const id = await world.ask({ plan: 'snapup', sector: 7, pieces: [await world.piece()] });
   expect((await untilFollowed()).told).toBe(1);
   await world.run((ctx) => pauseJob(ctx, id, {}, 'test'));
