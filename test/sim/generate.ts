@@ -83,6 +83,7 @@ export function generate(seed: number): Script {
     items.push(...storageItems(seed, target, storage.disks.length));
   }
   const twice = lostAgain(seed, items);
+  loseAnswers(seed, items);
   const transfers = transferSettings(seed);
   const fleet = fleetSettings(seed, target);
   items.push(...fleetItems(seed, target));
@@ -121,6 +122,13 @@ function lostAgain(seed: number, items: Item[]): boolean {
     twice = true;
   });
   return twice;
+}
+
+/** The control plane dies with a pledge committed and not answered, in draws of its own: whoever asked asks again. One with pieces commits those first. */
+function loseAnswers(seed: number, items: Item[]): void {
+  const rng = Rng.named(seed, 'lost answers');
+  for (const item of items.filter((one) => one.do === 'pledge' && one.pieces === undefined && rng.chance(4)))
+    items.splice(items.indexOf(item), 0, { when: item.when, do: 'port', port: 'store.commit', how: 'crash_after', count: 1, ms: 0 });
 }
 
 /** Several actions follow each other, at once or a little later. */
