@@ -30,7 +30,8 @@ const DUE_STAGES = ['PC1', 'PC2', 'C1', 'C2', 'Verify', 'Persist'] as const;
  * is called so much later than the last one asked for, as the whole process was too busy, or runners could not get through for so long.
  */
 export function tick(ctx: Context, lateMs = 0): { readonly wakeAtMs: number; readonly extended: boolean } {
-  const away = ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? ctx.nowMs);
+  const alive = ctx.tx.meta(ALIVE);
+  const away = ctx.nowMs - Number(alive ?? ctx.nowMs);
   // A suspended machine, a full disk or too much to do silenced us, not the runners, whose heartbeats wait: they get as long again.
   const silentMs = away > ctx.settings.stallMs ? away : lateMs;
   // Up to a third of what a lease has over a heartbeat none is near its end for it.
@@ -52,7 +53,7 @@ export function tick(ctx: Context, lateMs = 0): { readonly wakeAtMs: number; rea
   assignThreads(ctx);
   lookAtTickets(ctx);
   const spacedMs = limitsWakeMs(ctx);
-  if (ctx.nowMs - Number(ctx.tx.meta(ALIVE) ?? 0) >= ALIVE_EVERY_MS) ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
+  if (ctx.nowMs - Number(alive ?? 0) >= ALIVE_EVERY_MS) ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
   if ([expired, overdue, due].some(({ length }) => length === BATCH)) return { wakeAtMs: ctx.nowMs, extended };
   const nextMs = Math.min(ctx.tx.nextWakeMs() ?? Number.POSITIVE_INFINITY, spacedMs ?? Number.POSITIVE_INFINITY);
   return { wakeAtMs: Math.min(nextMs, ctx.nowMs + ALIVE_EVERY_MS), extended };

@@ -93,16 +93,6 @@ export function attemptsPart(db: Db) {
     .set({ leaseUntilMs: sql`${attempts.leaseUntilMs} + ${silent}`, dueMs: sql`${attempts.dueMs} + ${silent}` })
     .where(RUNNING)
     .prepare();
-  const nextEnd = db
-    .select({ ms: sql<number | null>`min(${attempts.leaseUntilMs})` })
-    .from(attempts)
-    .where(RUNNING)
-    .prepare();
-  const nextDue = db
-    .select({ ms: sql<number | null>`min(${attempts.dueMs})` })
-    .from(attempts)
-    .where(RUNNING)
-    .prepare();
   const byThread = db
     .select({ stage: attempts.stage, thread: jobs.thread, count: sql<number>`count(*)` })
     .from(attempts)
@@ -111,7 +101,7 @@ export function attemptsPart(db: Db) {
     .groupBy(attempts.stage, jobs.thread)
     .prepare();
 
-  const part = {
+  return {
     attempt(id) {
       const row = byId.get({ id });
       return row === undefined ? undefined : attemptOf(row);
@@ -135,7 +125,6 @@ export function attemptsPart(db: Db) {
       extend.run({ byMs, nowMs });
     },
   } satisfies Partial<Tx>;
-  return { part, nextLeaseEndMs: () => nextEnd.get()?.ms ?? undefined, nextOverdueMs: () => nextDue.get()?.ms ?? undefined };
 }
 
 /** The part of `Tx` about open uploads. */

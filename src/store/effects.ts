@@ -113,13 +113,8 @@ export function effectsPart(db: Db) {
     .from(effects)
     .where(and(OPEN, gt(effects.dueMs, p('nowMs'))))
     .prepare();
-  const nextDue = db
-    .select({ ms: sql<number | null>`min(${effects.dueMs})` })
-    .from(effects)
-    .where(OPEN)
-    .prepare();
 
-  const part = {
+  return {
     insertEffect: (effect) => insert(effectColumns(effect)),
     updateEffect: (effect) => update(effectColumns(effect)),
     effect(id) {
@@ -135,5 +130,4 @@ export function effectsPart(db: Db) {
     pushedBelow: (sender, nonce, limit) => pushedBelow.all({ sender, nonce, limit }).map((row) => effectOf(row).signed as SignedMessage),
     unpushed: (sender) => unpushed.all({ sender }).map(effectOf),
   } satisfies Partial<Tx>;
-  return { part, nextDueMs: () => nextDue.get()?.ms ?? undefined };
 }

@@ -76,6 +76,12 @@ function prepareQueues(db: Db) {
       .where(inList(jobs.seq, p('seqs')))
       .orderBy(asc(jobs.queueMs), asc(jobs.seq))
       .prepare(),
+    /** Of these stages those that any job waits for. */
+    wanted: db
+      .select({ stage: sql<string>`json_each.value` })
+      .from(sql`json_each(${p('stages')})`)
+      .where(sql`exists (select 1 from ${jobs} where ${queued('runner')} and ${jobs.waitingStage} = json_each.value)`)
+      .prepare(),
     ofStage: db
       .select({ seq: jobs.seq, queueMs: jobs.queueMs })
       .from(jobs)
@@ -101,11 +107,6 @@ function prepareQueues(db: Db) {
       .from(jobs)
       .where(and(isNotNull(jobs.reservedRunner), gt(jobs.reservedUntilMs, p('nowMs'))))
       .orderBy(asc(jobs.seq))
-      .prepare(),
-    nextRetry: db
-      .select({ ms: sql<number | null>`min(${jobs.waitingMs})` })
-      .from(jobs)
-      .where(queued('retry'))
       .prepare(),
   };
 }
@@ -166,7 +167,7 @@ export function jobsPart(db: Db) {
     .prepare();
   const queues = prepareQueues(db);
 
-  const part = {
+  return {
     job(id) {
       const row = byId.get({ id });
       return row === undefined ? undefined : jobOf(row);
@@ -203,7 +204,8 @@ export function jobsPart(db: Db) {
     threadWanted: () => queues.anyForThread.get() !== undefined,
     jobsForRunner(stages, limit, skip = 0) {
       // Each stage has a queue of its own: what waits for others, thousands perhaps, is not read.
-      const first = [...new Set(stages)].flatMap((stage) => queues.ofStage.all({ stage, most: skip + limit }));
+      const wanted = queues.wanted.all({ stages: JSON.stringify([...new Set(stages)]) });
+      const first = wanted.flatMap(({ stage }) => queues.ofStage.all({ stage, most: skip + limit }));
       const merged = first.toSorted((one, other) => (one.queueMs ?? 0) - (other.queueMs ?? 0) || one.seq - other.seq);
       const seqs = merged.slice(skip, skip + limit).map(({ seq }) => seq);
       return seqs.length === 0 ? [] : queues.bySeqs.all({ seqs: JSON.stringify(seqs) }).map(jobOf);
@@ -222,5 +224,4 @@ export function jobsPart(db: Db) {
       return Math.min(last + 1, ...gaps.map((statement) => statement.get({ miner, from: first, last: last - 1 })?.number ?? last + 1));
     },
   } satisfies Partial<Tx>;
-  return { part, nextRetryMs: () => queues.nextRetry.get()?.ms ?? undefined };
 }

@@ -105,6 +105,8 @@ export function openNodeStore(options: NodeStoreOptions): Store & CopySource {
   }
 }
 
+const fenceOf = (client: Database.Database) => client.prepare<[string], string>('select value from meta where key = ?').pluck();
+
 function makeStore(client: Database.Database, unlock: () => void, options: NodeStoreOptions): Store & CopySource {
   const guard = new Guard();
   const db: Db = drizzle(client, { schema: tables, logger: guard });
@@ -114,18 +116,19 @@ function makeStore(client: Database.Database, unlock: () => void, options: NodeS
       migrate(db, options.migrations);
       // Raised by each process that opens the file: a process that lost the lock (a copied or shared folder) notices.
       db.run(sql`insert into meta (key, value) values (${FENCING}, '1') on conflict (key) do update set value = cast(value + 1 as text)`);
-      return client.prepare<[string], string>('select value from meta where key = ?').pluck().get(FENCING);
+      return fenceOf(client).get(FENCING);
     })
     .immediate();
   guard.open = false;
   const tx = makeTx(db);
+  const fence = fenceOf(client);
 
   const { commit, stop } = groupCommit({
     client,
     tx,
     guard,
     checkFence() {
-      if (tx.meta(FENCING) === epoch) return;
+      if (fence.get(FENCING) === epoch) return;
       throw new SealpoolError('unavailable', 'fenced', 'another control plane took over this database; stop this one');
     },
     onFatal: options.onFatal,

@@ -12,6 +12,7 @@ import { manifestsPart } from './manifests.ts';
 import { piecesPart, threadsPart } from './pieces.ts';
 import { apiTokensPart, runnersPart } from './runners.ts';
 import { sectorRecordsPart } from './sector-records.ts';
+import { wakePart } from './wake.ts';
 import { webhooksPart } from './webhooks.ts';
 
 /**
@@ -19,18 +20,15 @@ import { webhooksPart } from './webhooks.ts';
  * the transaction around each use.
  */
 export function makeTx(db: Db): Tx {
-  const jobs = jobsPart(db);
-  const attempts = attemptsPart(db);
-  const effects = effectsPart(db);
   return {
     // Inside a transaction both engines make a savepoint of a nested one.
     savepoint: (step) => db.transaction(step),
     ...metaPart(db),
-    ...jobs.part,
+    ...jobsPart(db),
     ...sectorRecordsPart(db),
     ...minerStoragePart(db),
     ...eventsPart(db),
-    ...attempts.part,
+    ...attemptsPart(db),
     ...uploadsPart(db),
     ...manifestsPart(db),
     ...runnersPart(db),
@@ -40,11 +38,7 @@ export function makeTx(db: Db): Tx {
     ...webhooksPart(db),
     ...answersPart(db),
     ...countsPart(db),
-    ...effects.part,
-    nextWakeMs() {
-      const next = [jobs.nextRetryMs(), attempts.nextLeaseEndMs(), attempts.nextOverdueMs(), effects.nextDueMs()];
-      const times = next.filter((ms) => ms !== undefined);
-      return times.length === 0 ? undefined : Math.min(...times);
-    },
+    ...effectsPart(db),
+    ...wakePart(db),
   };
 }

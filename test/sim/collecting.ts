@@ -53,11 +53,12 @@ export function collectedIsDead(reader: Reader, broken: Broken): void {
     if (collected.has(key)) broken('garbage', `${key} was collected, and ${who} needs it`);
   };
   const gone = new Set(reader.effects().flatMap(({ step, status, job }) => (step === 'DeleteKept' && status === 'done' ? [job] : [])));
-  for (const { id, state, data } of reader.jobs()) {
+  for (const job of reader.jobs()) {
+    const { id, state } = job;
     // What a forced abort kept was deleted when its pre-commit had expired; an old listing may show it once more.
     const over = state === 'Finished' || (state === 'Aborted' && gone.has(id));
     if (over) continue;
-    const { artifacts, pieces } = JSON.parse(data) as Data;
+    const { artifacts, pieces } = reader.dataOf<Data>(job);
     for (const { key } of Object.values(artifacts)) needs(key, `${id} in ${state}`);
     if (state !== 'Aborted') for (const { key } of pieces) needs(key, `${id} in ${state}`);
   }

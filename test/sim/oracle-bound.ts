@@ -4,7 +4,7 @@
  */
 import type { FakeChain } from './fake-chain.ts';
 import { ended } from './oracle-end.ts';
-import type { JobRow } from './reader.ts';
+import type { Reader } from './reader.ts';
 
 type Bound = {
   readonly preCommit?: { readonly cid: string; readonly exitCode?: number };
@@ -12,10 +12,11 @@ type Bound = {
   readonly commR?: { readonly cid: string };
 };
 
-export function keepsReplica(jobs: readonly JobRow[], chain: FakeChain, broken: (promise: string, what: string) => void): void {
-  for (const { id, state, plan, data } of jobs) {
+export function keepsReplica(reader: Reader, chain: FakeChain, broken: (promise: string, what: string) => void): void {
+  for (const job of reader.jobs()) {
+    const { id, state, plan } = job;
     if (plan !== 'sealer' || ended(state)) continue;
-    const { preCommit, ticket, commR } = JSON.parse(data) as Bound;
+    const { preCommit, ticket, commR } = reader.dataOf<Bound>(job);
     if (preCommit === undefined || (preCommit.exitCode ?? 0) !== 0) continue;
     const want = chain.wantOf(preCommit.cid);
     if (want?.method !== 'PreCommitSectorBatch2') continue;

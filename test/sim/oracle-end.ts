@@ -40,7 +40,7 @@ export function unsettled(reader: Reader): JobRow[] {
 export function artifactsWhole(reader: Reader, objects: FakeObjects, spoilt: ReadonlySet<string>, broken: Broken): void {
   for (const job of reader.jobs()) {
     if (ended(job.state)) continue;
-    const data = JSON.parse(job.data) as Data;
+    const data = reader.dataOf<Data>(job);
     for (const [name, { key, sizeBytes }] of Object.entries(data.artifacts)) {
       const found = objects.objects.get(key);
       if (spoilt.has(key)) continue;
@@ -54,13 +54,14 @@ export function artifactsWhole(reader: Reader, objects: FakeObjects, spoilt: Rea
 }
 
 /** Keys of what a job has, or keeps. */
-export const artifactKeys = ({ data }: JobRow): string[] => Object.values((JSON.parse(data) as Data).artifacts).map(({ key }) => key);
+export const artifactKeys = (reader: Reader, job: JobRow): string[] =>
+  Object.values(reader.dataOf<Data>(job).artifacts).map(({ key }) => key);
 
 /** What a forced abort kept is there as long as its pre-commit may be rescued. */
 export function keptWhole(reader: Reader, objects: FakeObjects, spoilt: ReadonlySet<string>, broken: Broken): void {
   for (const job of reader.jobs()) {
     if (job.state !== 'Aborted') continue;
-    const { artifacts } = JSON.parse(job.data) as Data;
+    const { artifacts } = reader.dataOf<Data>(job);
     for (const { key } of Object.values(artifacts)) {
       if (!spoilt.has(key) && !objects.objects.has(key)) broken('objects', `${key}, kept for ${job.id}, is gone`);
     }
@@ -98,7 +99,7 @@ export function cleared(
   // Nobody knows any more of what came after a backup that had to be restored.
   const wanted = new Set([...parts.orphans, ...reader.waitingPieces().map(({ key }) => key)]);
   for (const job of reader.jobs()) {
-    const data = JSON.parse(job.data) as Data;
+    const data = reader.dataOf<Data>(job);
     // A forced abort keeps its files as long as the pre-commit may be rescued.
     for (const { key } of Object.values(data.artifacts)) wanted.add(key);
     // Nobody looked whether the message landed: what a new try would need stays.

@@ -87,9 +87,10 @@ export class StoredOracle {
         else broken('stored files', `${path} is removed from ${disk.id}, which the record of ${whose(row)} names`);
       } else if (files?.files?.some((file) => file.path === path) === true) this.#movedTo(files.storage, disk, path, row);
     }
-    for (const { id, state, data } of lostSince ? [] : reader.jobs()) {
+    for (const job of lostSince ? [] : reader.jobs()) {
+      const { id, state } = job;
       if (ended(state)) continue;
-      const { stored, record } = JSON.parse(data) as Data;
+      const { stored, record } = reader.dataOf<Data>(job);
       if (named(stored) || (stored === undefined && named(record?.files)))
         broken('stored files', `${path} is removed from ${disk.id}, where ${id} in ${state} reads it`);
     }

@@ -176,7 +176,7 @@ async function withGoodWill(world: World): Promise<void> {
   const unfit = world.fleet.unfit();
   if (unfit !== undefined) world.breach('liveness', unfit);
   // What no job needs any more they are told to forget.
-  const needed = new Set(world.reader.jobs().flatMap((job) => artifactKeys(job)));
+  const needed = new Set(world.reader.jobs().flatMap((job) => artifactKeys(world.reader, job)));
   await advance(world, world.clock.nowMs + FIT_WITHIN_MS, () => world.fleet.hoards(needed) === undefined);
   const hoard = world.fleet.hoards(needed);
   if (hoard !== undefined) world.breach('caches', hoard);

@@ -95,8 +95,14 @@ export class Reader {
   readonly #records: Database.Statement<[]>;
   readonly #paths: Database.Statement<[]>;
   readonly #promised: Database.Statement<[]>;
+  readonly #ofMessage: Database.Statement<[string]>;
+  /** Statements by their text. */
+  readonly #statements = new Map<string, Database.Statement<[]>>();
   #keysOf: Collected[] = [];
   #seen = -1;
+  /** Jobs as they stood at that version of the database. */
+  #jobsAt: { readonly version: number; readonly rows: readonly JobRow[] } | undefined;
+  readonly #parsed = new Map<string, { readonly data: string; readonly value: unknown }>();
 
   constructor(path: string) {
     this.#db = new Database(path, { readonly: true });
@@ -110,6 +116,7 @@ export class Reader {
       "select p.attempt as id, p.storage, p.size_bytes from storage_places p join attempts a on a.id = p.attempt where a.status = 'running' " +
         "union all select miner || '/' || number || ' ' || from_storage || ' ' || to_storage, to_storage, size_bytes from storage_moves where phase = 'copy'",
     );
+    this.#ofMessage = this.#db.prepare('select job from effects where message_cid = ?');
     this.#events = this.#db.prepare('select * from events where seq > ? order by seq');
     this.#jobs = this.#db.prepare('select * from jobs order by seq');
     this.#running = this.#db.prepare("select * from attempts where status = 'running' order by seq");
@@ -127,8 +134,19 @@ export class Reader {
     return this.#events.all(afterSeq) as EventRow[];
   }
 
-  jobs(): JobRow[] {
-    return this.#jobs.all() as JobRow[];
+  jobs(): readonly JobRow[] {
+    const version = this.#dataVersion.get() as number;
+    if (this.#jobsAt?.version !== version) this.#jobsAt = { version, rows: this.#jobs.all() as JobRow[] };
+    return this.#jobsAt.rows;
+  }
+
+  /** What a job's row keeps as JSON, read once as long as it stays the same. */
+  dataOf<T>({ id, data }: JobRow): T {
+    const known = this.#parsed.get(id);
+    if (known?.data === data) return known.value as T;
+    const value = JSON.parse(data) as T;
+    this.#parsed.set(id, { data, value });
+    return value;
   }
 
   running(): AttemptRow[] {
@@ -180,7 +198,7 @@ export class Reader {
   }
 
   jobOfMessage(cid: string): string | undefined {
-    return this.#all<{ job: string }>(`select job from effects where message_cid = '${cid}'`)[0]?.job;
+    return (this.#ofMessage.get(cid) as { job: string } | undefined)?.job;
   }
 
   openEffects(): number {
@@ -218,7 +236,9 @@ export class Reader {
   }
 
   #all<T>(sql: string): T[] {
-    return this.#db.prepare(sql).all() as T[];
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
+    return statement.all() as T[];
   }
 }
 

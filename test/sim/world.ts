@@ -318,7 +318,7 @@ export class World {
     this.fleetOracle.look(this.reader, this.plane?.ready === true);
     artifactsWhole(this.reader, this.objects, this.spoilt, (promise, what) => this.breach(promise, what));
     this.storedOracle.look(this.reader);
-    keepsReplica(this.reader.jobs(), this.chain, (promise, what) => this.breach(promise, what));
+    keepsReplica(this.reader, this.chain, (promise, what) => this.breach(promise, what));
     if (this.#broken !== undefined) throw this.#broken;
   }
 
