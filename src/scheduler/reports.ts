@@ -19,6 +19,7 @@ import { planOf } from './plans/all.ts';
 import type { RunnerRow } from './ports.ts';
 import { strike } from './fleet.ts';
 import { assignFreed } from './threads.ts';
+import { failsWithOthers, transferWorked } from './transfer-faults.ts';
 
 /** Where a report stands before its uploads are completed: to be applied, or answered at once. `wrong`: applying it refuses it, so nothing is to be completed. */
 export function checkReport(
@@ -62,6 +63,7 @@ function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, re
   const verdict = planOf(job.plan).applyStage(job, attempt.stage, report.result, runner.id);
   if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied, report);
   end(ctx, job, attempt, 'done', null);
+  if (report.outputs.length > 0) transferWorked(ctx);
   const better = { ...learned(runner, attempt, job.data.sealProof, ctx.nowMs), strikes: 0 };
   if (runner.strikes > 0 || better.stageMs !== runner.stageMs) ctx.tx.updateRunner(better);
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
@@ -248,6 +250,7 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
     fail(ctx, job, { category: 'permanent', code: report.code, message: `${reason}; mend the cause, then resume` });
     return;
   }
-  strike(ctx, runner, reason, false, reported(job, attempt, report));
+  const shared = report.code === 'transfer_failed' && failsWithOthers(ctx, runner);
+  if (!shared) strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);
 }
