@@ -9,7 +9,8 @@ export const Randomness = z
   .transform((text) => Buffer.from(text, 'base64').toString('hex'))
   .refine((hex) => hex.length === 64, 'randomness is 32 bytes');
 
-export const TipSet = z.object({ Height: z.number().int() });
+/** `Timestamp`: Unix seconds at which its epoch began. A dev chain tells of no blocks. */
+export const TipSet = z.object({ Height: z.number().int(), Blocks: z.array(z.object({ Timestamp: z.number().int() })).nullish() });
 
 /** An account in the state of a tipset. */
 export const Actor = z.object({ Nonce: z.number().int().nonnegative() });

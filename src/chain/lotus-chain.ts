@@ -39,6 +39,12 @@ export type LotusChainOptions = LotusRpcOptions & {
 
 /** How far back the ticket is drawn: one finality, so that a reorg cannot change it. */
 const TICKET_LOOKBACK_EPOCHS = 900;
+/**
+ * Older is the head of a node that syncs or stands still. From its state a ticket would be nearly used up, a sector that was just
+ * proven unknown, and after a restore the chain without all that the lost database did.
+ */
+const MOST_BEHIND_MS = 10 * 60_000;
+const BEHIND_WAIT_EPOCHS = 4;
 const DEFAULT_LIFETIME_EPOCHS = 540 * 2880;
 const DEFAULT_SEED_CONFIDENCE_EPOCHS = 6;
 const MAX_MESSAGE_BYTES = 65_536;
@@ -57,9 +63,20 @@ export class LotusChain implements Chain, Balances {
     await this.#rpc.close();
   }
 
+  /** Throws `node_behind` while the node is no longer, or not yet, where the network is. */
   async head(): Promise<{ epoch: number }> {
-    const head = await this.#rpc.call('ChainHead', [], TipSet);
-    return { epoch: head.Height };
+    const { Height: epoch, Blocks } = await this.#rpc.call('ChainHead', [], TipSet);
+    const [block] = Blocks ?? [];
+    const behindMs = block === undefined ? 0 : Date.now() - block.Timestamp * 1000;
+    if (behindMs > MOST_BEHIND_MS) {
+      throw new ChainError(
+        'temporary',
+        'node_behind',
+        `the node's head, epoch ${epoch}, is ${Math.floor(behindMs / 60_000)} minutes old; what it says is believed once it has caught up (look at its sync, and at the clocks of both machines)`,
+        { waitEpochs: BEHIND_WAIT_EPOCHS },
+      );
+    }
+    return { epoch };
   }
 
   async network(): Promise<{ epochMs: number; challengeDelay: number; name: string }> {
@@ -114,6 +131,7 @@ export class LotusChain implements Chain, Balances {
     const [sender, built] = await Promise.all([
       this.sender(want.miner),
       buildMinerMessage(this.#rpc, want, this.#options.sectorLifetimeEpochs ?? DEFAULT_LIFETIME_EPOCHS),
+      this.head(),
     ]);
     const draft: LotusMessage = {
       Version: 0,
@@ -189,7 +207,8 @@ export class LotusChain implements Chain, Balances {
   }
 
   async sector(miner: MinerId, number: number): Promise<ChainSector | undefined> {
-    return chainSector(this.#rpc, miner, number);
+    const [sector] = await Promise.all([chainSector(this.#rpc, miner, number), this.head()]);
+    return sector;
   }
 
   async balances(miner: MinerId): Promise<readonly Balance[]> {

@@ -4,9 +4,7 @@ import type { ProcessorPool } from './processors/pool.ts';
 import { processorTask, runProcessorStage } from './processors/processor-stage.ts';
 import type { Executor } from './executor.ts';
 import type { Turnstile } from './lanes.ts';
-
-/** Stages that take the whole machine: of these one at a time, however many slots there are. */
-const HEAVY: ReadonlySet<string> = new Set(['PC2', 'C2', 'SnapEncode', 'SnapProve', 'CheckSealed']);
+import { HEAVY } from '../schema/stage.ts';
 
 /** What it takes of its agent. */
 export type Provers = {

@@ -152,7 +152,7 @@ function offer(ctx: Context, runner: RunnerRow, job: Job, gates: Gates, held: nu
   if (next.do !== 'stage' && next.do !== 'reserve') throw new Invariant(`job ${job.id} went back to ${given.state} and asks for no runner`);
   gates.limits.started(given, next.stage);
   if (next.do === 'stage') {
-    gates.placement.granted(placed.take);
+    gates.placement.granted(next.stage, placed.take);
     const asked = aged === undefined ? work : plan.work(given, next.stage);
     return grant(ctx, runner, given, next.stage, { asked, stored, expected: placed.take });
   }

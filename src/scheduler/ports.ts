@@ -76,6 +76,7 @@ export type RunnerRow = {
 /** A running attempt, as far as it tells when its runner has room again. */
 export type RunningStage = {
   readonly runner: RunnerId;
+  readonly stage: Stage;
   readonly grantedMs: number;
   readonly secondsLeft: number | null;
   readonly fraction: number | null;

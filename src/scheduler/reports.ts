@@ -7,7 +7,7 @@ import { change, discard, dropUploads, note } from './change.ts';
 import { dropCheckpoints, keepOutput, strikeRefutedLayer } from './checkpoints.ts';
 import type { Context } from './context.ts';
 import { failureText, readDispute, strikeDoubters } from './disputed-inputs.ts';
-import { alone, fail, settle, waitFor } from './engine.ts';
+import { alone, expireTicket, fail, settle, waitFor } from './engine.ts';
 import { reported } from './evidence.ts';
 import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
@@ -19,6 +19,8 @@ import { planOf } from './plans/all.ts';
 import type { RunnerRow } from './ports.ts';
 import { strike } from './fleet.ts';
 import { assignFreed } from './threads.ts';
+import { landedTooLate } from './ticket.ts';
+import { failsWithOthers, transferWorked } from './transfer-faults.ts';
 
 /** Where a report stands before its uploads are completed: to be applied, or answered at once. `wrong`: applying it refuses it, so nothing is to be completed. */
 export function checkReport(
@@ -62,6 +64,7 @@ function applied(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, re
   const verdict = planOf(job.plan).applyStage(job, attempt.stage, report.result, runner.id);
   if (verdict.verdict === 'runner_fault') return refuse(ctx, runner, job, attempt, verdict.reason, verdict.lied, report);
   end(ctx, job, attempt, 'done', null);
+  if (report.outputs.length > 0) transferWorked(ctx);
   const better = { ...learned(runner, attempt, job.data.sealProof, ctx.nowMs), strikes: 0 };
   if (runner.strikes > 0 || better.stageMs !== runner.stageMs) ctx.tx.updateRunner(better);
   if (verdict.verdict === 'ok' && attempt.stage === 'Verify') strikeRefuted(ctx, job, attempt);
@@ -193,6 +196,8 @@ export function act(ctx: Context, job: Job, verdict: Verdict): Job {
       return badResults(ctx, job, verdict);
     case 'error': {
       const known = verdict.data === undefined ? job : change(ctx, job, { data: { ...job.data, ...verdict.data } });
+      const late = verdict.code === 'pre_commit_failed' ? landedTooLate(known) : undefined;
+      if (late !== undefined) return settle(ctx, expireTicket(ctx, known, late));
       return fail(ctx, known, { category: verdict.category, code: verdict.code, message: verdict.message });
     }
     case 'runner_fault':
@@ -248,6 +253,7 @@ function failed(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, rep
     fail(ctx, job, { category: 'permanent', code: report.code, message: `${reason}; mend the cause, then resume` });
     return;
   }
-  strike(ctx, runner, reason, false, reported(job, attempt, report));
+  const shared = report.code === 'transfer_failed' && failsWithOthers(ctx, runner);
+  if (!shared) strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);
 }

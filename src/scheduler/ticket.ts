@@ -76,6 +76,18 @@ export function ticketTooOld(ctx: Context, job: Job, todo: Todo): string | undef
   return `${why}; ${TICKET_REPAIRS}`;
 }
 
+/** Illegal argument: of a pre-commit among others that its ticket is too old (builtin-actors, miner: validate_precommit). */
+const ILLEGAL_ARGUMENT = 16;
+
+/** Why the chain refused a pre-commit that had waited too long, as a clause; undefined: that was not it. */
+export function landedTooLate({ data: { ticket, preCommit } }: Job): string | undefined {
+  if (ticket === undefined || preCommit?.exitCode !== ILLEGAL_ARGUMENT || preCommit.landedEpoch === undefined) return undefined;
+  const last = ticket.epoch + TICKET_VALID_EPOCHS;
+  // Told is the epoch that executed it, one after the one that has it.
+  if (preCommit.landedEpoch - 1 <= last) return undefined;
+  return `the pre-commit landed in epoch ${preCommit.landedEpoch}, after the ticket of epoch ${ticket.epoch} had expired with epoch ${last}`;
+}
+
 /** What helps against an expired ticket. */
 export const TICKET_REPAIRS =
   'resume with --state TreeDBuilt to seal again with a fresh ticket, or with --state Aborted to give the sector up';

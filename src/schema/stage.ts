@@ -22,6 +22,9 @@ export const Stage = z.enum([
 ]);
 export type Stage = z.infer<typeof Stage>;
 
+/** Stages that take the whole machine: a runner does one of these at a time, however many slots it has. */
+export const HEAVY: ReadonlySet<Stage> = new Set<Stage>(['PC2', 'C2', 'SnapEncode', 'SnapProve', 'CheckSealed']);
+
 /** Which parameters and chain rules apply; dev-network parameters are refused elsewhere. */
 export const Network = z.enum(['main', 'calibration', 'dev']);
 export type Network = z.infer<typeof Network>;

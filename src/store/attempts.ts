@@ -52,6 +52,7 @@ export function attemptsPart(db: Db) {
   const runningOn = db
     .select({
       runner: attempts.runner,
+      stage: attempts.stage,
       grantedMs: attempts.grantedMs,
       secondsLeft: attempts.secondsLeft,
       fraction: attempts.fraction,
@@ -111,9 +112,10 @@ export function attemptsPart(db: Db) {
     attemptsOfJob: (job) => ofJob.all({ job }).map(attemptOf),
     runningAttempts: (runner) => running.all({ runner }).map(attemptOf),
     runningOn: (runners) =>
-      runningOn.all({ runners: JSON.stringify(runners) }).map(({ runner, expected, ...rest }) => ({
+      runningOn.all({ runners: JSON.stringify(runners) }).map(({ runner, stage, expected, ...rest }) => ({
         ...rest,
         runner: runner as RunnerId,
+        stage: stage as Stage,
         ...(expected === null ? {} : { expected: JSON.parse(expected) as Expected }),
       })),
     attemptsOfRunner: (runner, limit) => ofRunner.all({ runner, limit }).map(attemptOf),

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { MinerSettings } from '../../src/scheduler/context.ts';
 import { setHead } from '../../src/scheduler/head.ts';
 import { resumeJob } from '../../src/scheduler/operate.ts';
+import type { EffectRow } from '../../src/scheduler/effects.ts';
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
 import { pledge } from '../../src/scheduler/pledge.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
@@ -174,4 +175,22 @@ test('auto_fallback never leaves a live pre-commit, nor goes round where no tick
   await headAt(LAST + 1);
   await world.finish([own]);
   expect(await world.job(sent)).toMatchObject({ state: 'Finished', generation: 1, data: { preCommit: { cid: 'bafyx' } } });
+});
+
+test.each([true, false])('a pre-commit that landed after its ticket had expired is no riddle: auto_fallback %s', async (autoFallback) => {
+  world.close();
+  await open({ autoFallback });
+  const id = await one();
+  const message = await untilSubmit();
+  await world.perform(message);
+  const [check] = (await world.effects()).filter(({ step }) => step === 'CheckPC');
+  freshTickets();
+  await headAt(LAST + 5);
+  await world.perform(check as EffectRow, { outcome: 'landed', epoch: LAST + 5, exitCode: 16, onChain: false, detail: '' });
+  if (!autoFallback) {
+    expect(await world.job(id)).toMatchObject({ state: 'PCSubmitted', ...EXPIRED });
+    await world.run((ctx) => resumeJob(ctx, id, { state: 'TreeDBuilt' }, 'test'));
+  }
+  await world.finish([own]);
+  expect(await world.job(id)).toMatchObject({ state: 'Finished', generation: 2, data: { ticket: { epoch: LAST } } });
 });

@@ -4,7 +4,7 @@
  */
 import type { RunnerId } from '../../schema/ids.ts';
 import type { Expected, Job } from '../../schema/job.ts';
-import type { Stage } from '../../schema/stage.ts';
+import { HEAVY, type Stage } from '../../schema/stage.ts';
 import { DEFAULTS, type Context } from '../context.ts';
 import { epochsToMs } from '../head.ts';
 import type { Passed } from '../limits.ts';
@@ -15,7 +15,7 @@ import { untested } from '../self-test/standing.ts';
 import { type Asked, askedOf } from './asked.ts';
 import { failedOn, misfit } from './feasible.ts';
 import { lackedBytes } from './holdings.ts';
-import { cramped, queueMs, roomOf } from './load.ts';
+import { cramped, heavyMs, queueMs, roomOf } from './load.ts';
 import { type Patience, type Priced, leastSavedUsd, leaveTo } from './place.ts';
 import { type Cost, costOf } from './score.ts';
 
@@ -118,7 +118,9 @@ export class PlacementGate {
     const room = roomOf(asked.needs, lackedBytes(this.#runner, asked.inputs));
     const tight = this.#tight(room, held);
     if (tight !== undefined) return { left: { why: tight } };
-    const cost = costOf(asked, this.#runner, 0, patienceOf(ctx).waitingUsdPerHour);
+    // It has a slot; what takes the whole machine waits there all the same.
+    const waitMs = HEAVY.has(stage) ? heavyMs(stage, this.#loads.of(this.#runner.id), ctx.nowMs) : 0;
+    const cost = costOf(asked, this.#runner, waitMs, patienceOf(ctx).waitingUsdPerHour);
     const better = this.#better(job, asked, work, cost, failed);
     if (better !== undefined) {
       this.#left.set(stage, (this.#left.get(stage) ?? 0) + 1);
@@ -136,8 +138,8 @@ export class PlacementGate {
   }
 
   /** The runner was granted a stage that it takes. */
-  granted(expected: Expected): void {
-    this.#loads.add({ runner: this.#runner.id, grantedMs: this.#ctx.nowMs, secondsLeft: null, fraction: null, expected });
+  granted(stage: Stage, expected: Expected): void {
+    this.#loads.add({ runner: this.#runner.id, stage, grantedMs: this.#ctx.nowMs, secondsLeft: null, fraction: null, expected });
   }
 
   /** Why it has no room beside what runs and what places are held for. Of what is small nothing is read. */
@@ -146,6 +148,7 @@ export class PlacementGate {
     if (room.ramBytes === 0 && room.diskBytes * 100 <= runner.resources.diskFreeBytes) return undefined;
     const place: RunningStage = {
       runner: runner.id,
+      stage: 'PC1',
       grantedMs: 0,
       secondsLeft: null,
       fraction: null,
@@ -212,6 +215,6 @@ function alikeOf({ plan, miner, state, reserved, data }: Job): string | undefine
 /** What the stage would cost on a runner that it fits; undefined: it never has room for it. */
 export function pricedOf(ctx: Context, asked: Asked, runner: RunnerRow, loads: Loads): Priced | undefined {
   const room = roomOf(asked.needs, lackedBytes(runner, asked.inputs));
-  const waitMs = queueMs(runner, room, loads.of(runner.id), ctx.nowMs);
+  const waitMs = queueMs(runner, asked.stage, room, loads.of(runner.id), ctx.nowMs);
   return waitMs === undefined ? undefined : { runner: runner.id, cost: costOf(asked, runner, waitMs, patienceOf(ctx).waitingUsdPerHour) };
 }

@@ -1,6 +1,7 @@
 /** What a runner has in hand, and when it has room for one stage more. */
 import type { RunningStage, RunnerRow } from '../ports.ts';
 import { termsOf } from '../../schema/runner-label.ts';
+import { HEAVY, type Stage } from '../../schema/stage.ts';
 import type { Needs } from './needs.ts';
 
 /** Further ahead than anything is planned. */
@@ -40,22 +41,31 @@ export function cramped(runner: RunnerRow, needs: Room, running: readonly Runnin
   return undefined;
 }
 
+/** Milliseconds until the heavy stages that it has in hand are over, one after the other, where this is one more; else 0. */
+export function heavyMs(stage: Stage, running: readonly RunningStage[], nowMs: number): number {
+  if (!HEAVY.has(stage)) return 0;
+  const [first, ...behind] = running.filter((one) => HEAVY.has(one.stage)).toSorted((one, other) => one.grantedMs - other.grantedMs);
+  if (first === undefined) return 0;
+  return Math.max(0, endsMs(first, nowMs) - nowMs) + behind.reduce((sum, { expected }) => sum + (expected?.stageMs ?? 0), 0);
+}
+
 /**
- * Milliseconds until the runner has a place and room; undefined: it never will. What has ended gives back its memory, and
+ * Milliseconds until the runner has a place and room, and begins the stage; undefined: it never will. What has ended gives back its memory, and
  * the disk it had written to. `slots` of a runner that never said: one.
  */
-export function queueMs(runner: RunnerRow, needs: Room, running: readonly RunningStage[], nowMs: number): number | undefined {
-  const inOrder = running.map((stage) => ({ stage, ends: endsMs(stage, nowMs) })).toSorted((one, other) => one.ends - other.ends);
+export function queueMs(runner: RunnerRow, stage: Stage, needs: Room, running: readonly RunningStage[], nowMs: number): number | undefined {
+  const heavy = heavyMs(stage, running, nowMs);
+  const inOrder = running.map((one) => ({ one, ends: endsMs(one, nowMs) })).toSorted((a, b) => a.ends - b.ends);
   const slots = Math.max(1, runner.slots ?? 1);
   for (let ended = 0; ended <= inOrder.length; ended += 1) {
-    const left = inOrder.slice(ended).map(({ stage }) => stage);
+    const left = inOrder.slice(ended).map(({ one }) => one);
     if (left.length >= slots) continue;
     const freed = inOrder
       .slice(0, ended)
-      .reduce((sum, { stage: { expected, fraction } }) => sum + (expected?.diskBytes ?? 0) * done(fraction), 0);
+      .reduce((sum, { one: { expected, fraction } }) => sum + (expected?.diskBytes ?? 0) * done(fraction), 0);
     const then = { ...runner, resources: { ...runner.resources, diskFreeBytes: runner.resources.diskFreeBytes + freed } };
     if (cramped(then, needs, left) !== undefined) continue;
-    return ended === 0 ? 0 : Math.max(0, (inOrder[ended - 1]?.ends ?? nowMs) - nowMs);
+    return ended === 0 ? heavy : Math.max(heavy, (inOrder[ended - 1]?.ends ?? nowMs) - nowMs);
   }
   return undefined;
 }

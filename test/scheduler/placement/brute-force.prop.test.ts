@@ -137,6 +137,7 @@ const rowOf = (r: Drawn, at: number, c: Case): RunnerRow =>
 const runningOf = (r: Drawn, at: number): RunningStage[] =>
   r.busy.map(({ startedAgoMs, takesMs, ramGiB, diskGiB }) => ({
     runner: runnerId(at),
+    stage: 'PC1',
     grantedMs: NOW - startedAgoMs,
     secondsLeft: null,
     fraction: null,
@@ -160,7 +161,7 @@ function placed(c: Case, at: number): number | null {
   const row = rowOf(r, at, c);
   if (misfit(row, c.stage as Stage, work, job, NOW) !== undefined) return null;
   const asked = askedOf(job, c.stage, work, 30_000);
-  const wait = queueMs(row, roomOf(asked.needs, lackedBytes(row, asked.inputs)), runningOf(r, at), NOW);
+  const wait = queueMs(row, c.stage, roomOf(asked.needs, lackedBytes(row, asked.inputs)), runningOf(r, at), NOW);
   return wait === undefined ? null : costOf(asked, row, wait, c.usd).totalUsd;
 }
 

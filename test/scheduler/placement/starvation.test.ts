@@ -72,7 +72,7 @@ function play(order: Order, seed: number) {
   let wakeMs = Number.POSITIVE_INFINITY;
 
   const priced = (asked: Asked, { row, running }: Machine, atOnce: boolean) => {
-    const waitMs = atOnce ? 0 : queueMs(row, roomOf(asked.needs, 0), running, nowMs);
+    const waitMs = atOnce ? 0 : queueMs(row, asked.stage, roomOf(asked.needs, 0), running, nowMs);
     return waitMs === undefined ? [] : [{ runner: row.id, cost: costOf(asked, row, waitMs, PATIENCE.waitingUsdPerHour) }];
   };
   const take = (asker: Machine): boolean => {
@@ -102,6 +102,7 @@ function play(order: Order, seed: number) {
       const expected = { fetchMs: own.cost.transferS * 1000, stageMs, ramBytes: 0, diskBytes: 0 };
       asker.running.push({
         runner: asker.row.id,
+        stage: asked.stage,
         grantedMs: nowMs,
         secondsLeft: null,
         fraction: null,

@@ -259,6 +259,20 @@ describe('waiting for a better runner', () => {
     expect(await asks(far)).toEqual([]);
   });
 
+  test('a second stage that takes the whole machine goes to an idle one like it, and to the busy one where there is no other', async () => {
+    for (const runner of [near, far]) await say(runner, { slots: 2 });
+    const gone = { ...near, id: 'gone' as RunnerId };
+    for (const n of [1, 2]) await waitsForPc2(PROOF, n, gone);
+    expect(await world.grant(near.id as RunnerId, 2)).toHaveLength(1);
+    expect(await world.grant(far.id as RunnerId, 2)).toHaveLength(1);
+    await say(far, { status: 'cordoned' });
+    const third = await waitsForPc2(PROOF, 3, gone);
+    const { queueS = 0 } = (await costs(third))['near'] ?? {};
+    // An hour for the layers, and the stage.
+    expect(queueS).toBeGreaterThan(3_600);
+    expect(await asks(near)).toEqual(['PC2']);
+  });
+
   test.each([
     [{ gpus: [] }, /it has no GPU/],
     [{ ramBytes: 4 * GIB }, /4\.0 GiB of memory left, and the stage needs 8\.0 GiB/],

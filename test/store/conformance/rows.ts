@@ -65,7 +65,7 @@ export function rowsConformance(fresh: () => Database): void {
         none: undefined,
         ofJob: [1, 2, 3, 4].map(attemptId),
         running: [2, 3].map(attemptId),
-        on: [1, 2].map(() => ({ runner: runnerId(1), grantedMs: 1_000, secondsLeft: null, fraction: null })),
+        on: ['PC1', 'C2'].map((stage) => ({ runner: runnerId(1), stage, grantedMs: 1_000, secondsLeft: null, fraction: null })),
         epochs: [2, 0],
         expired: [3, 2].map(attemptId),
         first: [attemptId(3)],
