@@ -79,6 +79,7 @@ export class AgentLoop {
       executor,
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
+      sendPatienceMs: options.sendPatienceMs ?? 30 * 60_000,
       log: options.log,
       cache,
       tell: () => this.#reportSoon(),
