@@ -183,7 +183,7 @@ export class AgentLoop {
   async #request(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number): Promise<NextRequest> {
     const { software, dataDir } = this.#options;
     const { speeds } = this.#side;
-    const measured = await measureResources(dataDir, this.#hardware, this.#cache.bytes);
+    const measured = await measureResources(dataDir, this.#hardware, await this.#cache.freeableBytes());
     const storage = await this.#context.watch.measure();
     // From here on nothing waits: a grant that came meanwhile, and is not among the running ones, would be taken for lost.
     return {

@@ -20,8 +20,13 @@ export function within(limits: Limits, totals: { readonly cores: number; readonl
   return { cores: Math.min(totals.cores, limits.cores ?? Infinity), ramBytes: Math.min(totals.ramBytes, limits.ramBytes ?? Infinity) };
 }
 
-/** The hardware with the free space of the disk that stages work on. `cacheBytes`: what goes from there when a stage needs the room. */
-export async function measureResources(dataDir: string, hardware: Hardware, cacheBytes = 0): Promise<Resources> {
-  const { bavail, bsize } = await statfs(dataDir);
-  return { ...hardware, diskFreeBytes: bavail * bsize + cacheBytes };
+/** The hardware with the free space of the disk that stages work on. `freeableBytes`: what goes from there when a stage needs the room. */
+export async function measureResources(dataDir: string, hardware: Hardware, freeableBytes = 0): Promise<Resources> {
+  return { ...hardware, diskFreeBytes: (await freeBytes(dataDir)) + freeableBytes };
+}
+
+/** Free bytes of the disk that a folder is on. */
+export async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
 }
