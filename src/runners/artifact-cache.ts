@@ -8,8 +8,6 @@ import { join, resolve } from 'node:path';
 import type { Log } from './options.ts';
 import { freeBytes } from './resources.ts';
 
-/** Kept free beside what a stage needs. */
-const MARGIN_BYTES = 2 ** 30;
 /** A request takes no more keys. */
 const MOST_SAID = 500;
 
@@ -89,7 +87,7 @@ export class ArtifactCache {
   /** Lets artifacts go until so many bytes of the disk are free. Those that a stage works on stay: their going frees nothing. */
   async makeRoom(neededBytes: number): Promise<void> {
     for (const key of this.#sizes.keys()) {
-      if ((await freeBytes(this.#folder)) >= neededBytes + MARGIN_BYTES) return;
+      if ((await freeBytes(this.#folder)) >= neededBytes) return;
       const { links } = await statOf(this.#file(key)).catch(() => ({ links: 1 }));
       if (links === 1) await this.forget([key]);
     }
