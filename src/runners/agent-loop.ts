@@ -79,6 +79,7 @@ export class AgentLoop {
       executor,
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
+      sendPatienceMs: options.sendPatienceMs ?? 30 * 60_000,
       log: options.log,
       cache,
       tell: () => this.#reportSoon(),
@@ -108,7 +109,7 @@ export class AgentLoop {
 
   async run(): Promise<AgentEnd> {
     const heartbeats = setInterval(() => this.#turn(), this.identity.heartbeatMs);
-    const stopSweeping = keepSwept(this.#options);
+    const stopSweeping = keepSwept(this.#options, this.#context.downloads);
     try {
       const backoff = new Backoff(250, 5_000);
       while (!this.#stopping.signal.aborted) {
@@ -182,7 +183,7 @@ export class AgentLoop {
   async #request(reporting: readonly RunningAttempt[], freeSlots: number, waitMs: number): Promise<NextRequest> {
     const { software, dataDir } = this.#options;
     const { speeds } = this.#side;
-    const measured = await measureResources(dataDir, this.#hardware, this.#cache.bytes);
+    const measured = await measureResources(dataDir, this.#hardware, [this.#cache, this.#context.downloads]);
     const storage = await this.#context.watch.measure();
     // From here on nothing waits: a grant that came meanwhile, and is not among the running ones, would be taken for lost.
     return {

@@ -3,12 +3,11 @@
  * links of those that stages work on: keeping one costs no copy, and dropping one takes nothing from a stage that reads it.
  * Nobody trusts them: whoever reads an input compares its hash.
  */
-import { link, mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { link, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Log } from './options.ts';
+import { freeBytes } from './resources.ts';
 
-/** Kept free beside what a stage needs. */
-const MARGIN_BYTES = 2 ** 30;
 /** A request takes no more keys. */
 const MOST_SAID = 500;
 
@@ -52,8 +51,10 @@ export class ArtifactCache {
     return this.#tells ? { cached: this.keys.slice(0, MOST_SAID) } : {};
   }
 
-  get bytes(): number {
-    return this.#bytes;
+  /** What `makeRoom` can free: a file that a stage works on has another link, and its going frees nothing. */
+  async freeableBytes(): Promise<number> {
+    const files = await Promise.all([...this.#sizes.keys()].map((key) => statOf(this.#file(key)).catch(() => undefined)));
+    return files.reduce((sum, file) => sum + (file?.links === 1 ? file.sizeBytes : 0), 0);
   }
 
   /** Puts the file at `path`, whose folder exists. False: it is not here, or has another size. */
@@ -86,7 +87,7 @@ export class ArtifactCache {
   /** Lets artifacts go until so many bytes of the disk are free. Those that a stage works on stay: their going frees nothing. */
   async makeRoom(neededBytes: number): Promise<void> {
     for (const key of this.#sizes.keys()) {
-      if ((await freeBytes(this.#folder)) >= neededBytes + MARGIN_BYTES) return;
+      if ((await freeBytes(this.#folder)) >= neededBytes) return;
       const { links } = await statOf(this.#file(key)).catch(() => ({ links: 1 }));
       if (links === 1) await this.forget([key]);
     }
@@ -138,9 +139,4 @@ function keyOf(name: string): string {
 async function statOf(path: string): Promise<{ sizeBytes: number; changedMs: number; links: number }> {
   const { size, ctimeMs, nlink } = await stat(path);
   return { sizeBytes: size, changedMs: ctimeMs, links: nlink };
-}
-
-async function freeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }

@@ -27,6 +27,7 @@ export type AttemptContext = Provers & {
   readonly storage: readonly StorageRoot[];
   readonly watch: StorageWatch;
   readonly patienceMs: number;
+  readonly sendPatienceMs: number;
   readonly log: Log;
   readonly downloads: KeptDownloads;
   /** Inputs and outputs of stages that end well stay there. */
@@ -124,7 +125,7 @@ export class RunningAttempt {
   ): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
     const { grant, progress } = this;
     const { signal } = this.#stop;
-    const { patienceMs, downloads, cache, log } = context;
+    const { patienceMs, sendPatienceMs, downloads, cache, log } = context;
     const onMoved = (bytes: number): void => progress.moved(bytes);
     const transfer: TransferOptions = { signal, patienceMs, onMoved, urls: this.urls };
     const about = aboutGrant(grant);
@@ -140,9 +141,19 @@ export class RunningAttempt {
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
       case 'publish':
-        return { outputs: await publish({ grant, work, workDir, roots: context.storage, progress, transfer }), result: {} };
+        return {
+          outputs: await publish({
+            grant,
+            work,
+            workDir,
+            roots: context.storage,
+            progress,
+            transfer: { ...transfer, patienceMs: sendPatienceMs },
+          }),
+          result: {},
+        };
       case 'prover': {
-        const parts = { grant, outDir: join(workDir, 'out'), cache, transfer, log, about, tell: () => context.tell?.() };
+        const parts = { grant, outDir: join(workDir, 'out'), cache, transfer, sendPatienceMs, log, about, tell: () => context.tell?.() };
         const early = new EarlyOutputs(parts);
         this.early = early;
         progress.onOutput = (output) => early.heard(output);

@@ -14,7 +14,7 @@ import { InputParts } from './input-parts.ts';
 import { inLanes } from './lanes.ts';
 import { LaneThread } from './lane-thread.ts';
 import { type Lane, laneHere } from './range-sink.ts';
-import type { TransferOptions } from './transfer-errors.ts';
+import { STALL_MS, type TransferOptions } from './transfer-errors.ts';
 
 /** Parts under way at a time, each over a connection and with a buffer of its own. */
 const LANES = 4;
@@ -26,8 +26,6 @@ const PART_BYTES = 64 * 2 ** 20;
  */
 const THREADS = 2;
 const THREADS_FROM_BYTES = 256 * 2 ** 20;
-/** A connection that gives no byte for so long is broken off and resumed. */
-const STALL_MS = 30_000;
 
 /** What an earlier call that broke off may have left, and a later one goes on with. */
 export function partialFiles(path: string): { readonly draft: string; readonly journal: string } {

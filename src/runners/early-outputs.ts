@@ -22,6 +22,8 @@ export type EarlyParts = {
   readonly outDir: string;
   readonly cache: ArtifactCache | undefined;
   readonly transfer: TransferOptions;
+  /** The patience with outputs of the stage that has ended: nobody sends them later. */
+  readonly sendPatienceMs: number;
   readonly log: Log;
   readonly about: Record<string, unknown>;
   /** Called when there is something to tell. */
@@ -88,7 +90,7 @@ export class EarlyOutputs {
         continue;
       }
       onSending(name);
-      outputs.push(await this.#send(output));
+      outputs.push(await this.#send(output, this.#parts.sendPatienceMs));
     }
     return outputs;
   }
@@ -102,7 +104,7 @@ export class EarlyOutputs {
   async #sendEarly(slot: OutputSlot, answered: { sizeBytes: string; hash: string }): Promise<void> {
     if (this.#stop.signal.aborted) return;
     try {
-      const sent = await this.#send(await madeOutput(slot, this.#parts.outDir, answered));
+      const sent = await this.#send(await madeOutput(slot, this.#parts.outDir, answered), this.#parts.transfer.patienceMs);
       this.#sent.set(slot.name, sent);
       this.#parts.tell();
     } catch (error) {
@@ -111,10 +113,10 @@ export class EarlyOutputs {
     }
   }
 
-  async #send({ slot, path, sizeBytes, hash, changedMs }: MadeOutput): Promise<Reported> {
+  async #send({ slot, path, sizeBytes, hash, changedMs }: MadeOutput, patienceMs: number): Promise<Reported> {
     const { transfer, cache, log, about } = this.#parts;
     const signal = AbortSignal.any([transfer.signal, this.#stop.signal]);
-    const uploaded = await upload(slot, { path, sizeBytes, changedMs }, { ...transfer, signal });
+    const uploaded = await upload(slot, { path, sizeBytes, changedMs }, { ...transfer, patienceMs, signal });
     log('info', 'output sent', { ...about, output: slot.name, sizeBytes });
     if (slot.key !== undefined && (await lstat(path)).ctimeMs === changedMs) await cache?.keep(slot.key, path);
     return { name: slot.name, sizeBytes: String(sizeBytes), hash, ...uploaded };

@@ -16,6 +16,8 @@ import type { TransferOptions } from './transfer-errors.ts';
 const INPUTS_AT_ONCE = 2;
 /** A stage's trees and other files whose size nobody tells before, in sectors. */
 const OTHER_OUTPUTS = 1.5;
+/** Kept free beside that. */
+const MARGIN_BYTES = 2 ** 30;
 
 export type Fetching = {
   readonly grant: Grant;
@@ -31,13 +33,16 @@ export type Fetching = {
 
 /** Gets all inputs; answers the names of those that came from the cache. Throws `StageFailure`. */
 export async function fetchInputs(fetching: Fetching): Promise<Set<string>> {
-  const { grant, cache, transfer, log, about } = fetching;
+  const { grant, cache, downloads, transfer, log, about } = fetching;
   const cached = new Set<string>();
   for (const input of grant.inputs) {
     if (await takeCached(fetching, input)) cached.add(input.name);
   }
-  await cache?.makeRoom(neededBytes(grant, cached));
   const missing = grant.inputs.filter(({ name }) => !cached.has(name));
+  const roomBytes = neededBytes(grant, cached) + MARGIN_BYTES;
+  // A whole file may save a fetch, half a file only half of one.
+  await downloads.makeRoom(roomBytes, missing);
+  await cache?.makeRoom(roomBytes);
   await inLanes(missing, INPUTS_AT_ONCE, transfer.signal, async (input, signal) => fetchInput(fetching, input, signal));
   if (grant.inputs.length > 0)
     log('info', cached.size === 0 ? 'inputs fetched' : 'inputs are there', { ...about, files: missing.length, cached: cached.size });

@@ -46,6 +46,11 @@ export type AgentOptions = {
   readonly slots?: number | undefined;
   /** How long a transfer is tried without one byte of progress; 2 minutes by default, enough for a restart of the other side. */
   readonly patienceMs?: number | undefined;
+  /**
+   * The same for what a stage that has ended well made, which costs the stage when it is given up; 30 minutes by default, less than
+   * the control plane waits for progress. It ends before that when the control plane takes the attempt away.
+   */
+  readonly sendPatienceMs?: number | undefined;
   /** How long a stage may take to end after SIGTERM before SIGKILL; 5 s by default. */
   readonly graceMs?: number | undefined;
   /** How long outputs that are being sent may take once the agent is to stop; 25 s by default. */

@@ -11,20 +11,34 @@ const MAX_BODY_CHARS = 16 * 1024;
 /** Of the body, what a server may want to see before it looks at the head: fasthttp does, which is under versitygw. */
 const FIRST_BYTES = 8 * 1024;
 
-/** `hearMs`: so long an answer is waited for after the head and the first few bytes, before the rest follows; by default not at all. */
-export type PutBy = { readonly agent: Agent; readonly signal: AbortSignal; readonly hearMs?: number };
+/** Written at a time: few enough that a slow line takes them well within a stall's time. */
+const WRITE_BYTES = 256 * 1024;
+
+/** The answer may take so many times as long as a stall: what the kernel holds of a slow line has to go, and the store writes the part. */
+const ANSWER_STALLS = 4;
+
+export type PutBy = {
+  readonly agent: Agent;
+  readonly signal: AbortSignal;
+  /** So long an answer is waited for after the head and the first few bytes, before the rest follows; by default not at all. */
+  readonly hearMs?: number;
+  /** A connection that takes no byte for so long is broken off. */
+  readonly stallMs: number;
+  /** Told of bytes of the body as the connection takes them. */
+  readonly onSent?: (bytes: number) => void;
+};
 
 /**
  * Sends `sizeBytes` bytes: `next` gives them slice by slice, each of which may be reused once the following one is asked for. An
- * answer that comes before all is sent is the answer. Rejects when the connection breaks, or with the signal's reason: also where a
- * server answers and closes in the middle of the body, which takes the answer away; with `hearMs` it is heard.
+ * answer that comes before all is sent is the answer. Rejects when the connection breaks or stands still, or with the signal's
+ * reason: also where a server answers and closes in the middle of the body, which takes the answer away; with `hearMs` it is heard.
  */
 export async function putPart(
   url: string,
   headers: Readonly<Record<string, string>>,
   sizeBytes: number,
   next: (from: number) => Promise<Buffer>,
-  { hearMs = 0, ...by }: PutBy,
+  { hearMs = 0, stallMs, onSent, ...by }: PutBy,
 ): Promise<PutAnswer> {
   by.signal.throwIfAborted();
   const ask = url.startsWith('https:') ? httpsRequest : httpRequest;
@@ -39,10 +53,20 @@ export async function putPart(
     over = true;
   });
   answered.catch(() => undefined);
+  const within = async <T>(ms: number, step: Promise<T>): Promise<T> => {
+    const timer = setTimeout(() => request.destroy(new Error(`the connection stood still for ${ms / 1000} s`)), ms);
+    return step.finally(() => clearTimeout(timer));
+  };
+  const write = async (bytes: Buffer): Promise<void> => {
+    for (let from = 0; from < bytes.length && !over; from += WRITE_BYTES) {
+      const some = bytes.subarray(from, from + WRITE_BYTES);
+      // Called with an error, too, when the request ends before it is flushed.
+      const taken = new Promise((resolve) => request.write(some, resolve));
+      await within(stallMs, Promise.race([taken, answered.catch(() => undefined)]));
+      if (!over) onSent?.(some.length);
+    }
+  };
   try {
-    // Called with an error, too, when the request ends before it is flushed.
-    const write = (bytes: Buffer): Promise<unknown> =>
-      Promise.race([new Promise((resolve) => request.write(bytes, resolve)), answered.catch(() => undefined)]);
     for (let sent = 0; sent < sizeBytes && !over;) {
       const bytes = await next(sent);
       const first = sent === 0 && hearMs > 0 ? FIRST_BYTES : 0;
@@ -53,11 +77,11 @@ export async function putPart(
         await Promise.race([pause(hearMs, heard.signal), answered.catch(() => undefined)]);
         heard.abort();
       }
-      if (!over && bytes.length > first) await write(bytes.subarray(first));
+      await write(bytes.subarray(first));
     }
     if (!over) request.end();
-    const answer = await answered;
-    return { status: answer.statusCode ?? 0, body: await text(answer), etag: answer.headers.etag };
+    const answer = await within(ANSWER_STALLS * stallMs, answered);
+    return { status: answer.statusCode ?? 0, body: await within(stallMs, text(answer)), etag: answer.headers.etag };
   } catch (error) {
     by.signal.throwIfAborted();
     throw error;

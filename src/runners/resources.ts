@@ -20,8 +20,19 @@ export function within(limits: Limits, totals: { readonly cores: number; readonl
   return { cores: Math.min(totals.cores, limits.cores ?? Infinity), ramBytes: Math.min(totals.ramBytes, limits.ramBytes ?? Infinity) };
 }
 
-/** The hardware with the free space of the disk that stages work on. `cacheBytes`: what goes from there when a stage needs the room. */
-export async function measureResources(dataDir: string, hardware: Hardware, cacheBytes = 0): Promise<Resources> {
-  const { bavail, bsize } = await statfs(dataDir);
-  return { ...hardware, diskFreeBytes: bavail * bsize + cacheBytes };
+/** What gives room on the disk back when a stage needs it. */
+export type Freeable = { freeableBytes(): Promise<number> };
+
+/** The hardware with the space of the disk that stages work on: what is free there, and what `kept` gives back. */
+export async function measureResources(dataDir: string, hardware: Hardware, kept: readonly Freeable[] = []): Promise<Resources> {
+  let diskFreeBytes = await freeBytes(dataDir);
+  // After the disk: what goes meanwhile does not count twice.
+  for (const one of kept) diskFreeBytes += await one.freeableBytes();
+  return { ...hardware, diskFreeBytes };
+}
+
+/** Free bytes of the disk that a folder is on. */
+export async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
 }

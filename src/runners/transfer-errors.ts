@@ -8,6 +8,9 @@ const FULL = /storage_full|answered 507|InsufficientStorage|StorageFull|QuotaExc
 
 const OF_THE_DISK: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS']);
 
+/** A connection over which no byte moves for so long is broken off, and another one is made. */
+export const STALL_MS = 30_000;
+
 export type TransferOptions = {
   /** Aborted when the attempt is cancelled or the agent stops. */
   readonly signal: AbortSignal;
@@ -17,6 +20,8 @@ export type TransferOptions = {
   readonly onMoved?: ((bytes: number) => void) | undefined;
   /** Where new URLs come from when these end; without it, those given are all there are. */
   readonly urls?: Urls | undefined;
+  /** In place of `STALL_MS`, of an upload. */
+  readonly stallMs?: number | undefined;
   /** Threads of a download; by default as many as pay for its size. */
   readonly threads?: number | undefined;
 };
@@ -71,16 +76,19 @@ export function saysMissing(status: number, body: string): boolean {
 }
 
 /**
- * Tries `step` until it answers. `step` calls `progress` whenever bytes arrived, which starts the patience anew.
+ * Tries `step` until it answers. `step` calls `progress` whenever bytes moved, which starts the patience anew; what breaks after that
+ * is tried once more, however late it broke.
  * Throws `transfer_failed` (or `storage_full`, when that is what the store kept saying).
  */
 export async function withRetries<T>(options: TransferOptions, what: string, step: (progress: () => void) => Promise<T>): Promise<T> {
   const backoff = new Backoff(100, 5_000);
   let lastMs = Date.now();
+  let broken = 0;
   for (;;) {
     try {
       return await step(() => {
         lastMs = Date.now();
+        broken = 0;
         backoff.reset();
       });
     } catch (error) {
@@ -89,7 +97,8 @@ export async function withRetries<T>(options: TransferOptions, what: string, ste
       if (error instanceof StageFailure || OF_THE_DISK.has(errnoOf(error) ?? '')) throw error;
       const text = describe(error);
       if (error instanceof Refused) throw new StageFailure('transfer_failed', `${text}; a new attempt gets new URLs`);
-      if (Date.now() - lastMs > options.patienceMs) {
+      broken += 1;
+      if (broken > 1 && Date.now() - lastMs > options.patienceMs) {
         const code = FULL.test(text) ? 'storage_full' : 'transfer_failed';
         throw new StageFailure(
           code,

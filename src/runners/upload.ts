@@ -10,14 +10,12 @@ import { StageFailure } from './failure.ts';
 import { inLanes } from './lanes.ts';
 import { putPart } from './part-put.ts';
 import { PartSum } from './part-sum.ts';
-import { type TransferOptions, refusal, withRetries, withUrl } from './transfer-errors.ts';
+import { STALL_MS, type TransferOptions, refusal, withRetries, withUrl } from './transfer-errors.ts';
 
 /** Parts under way at a time. */
 const LANES = 4;
 /** Each lane's buffer. A part is read once for its checksum, which goes before it, and again as it is sent: never is it whole in memory. */
 const SLICE_BYTES = 4 * 2 ** 20;
-/** Slower than this and the PUT is broken off and tried again: 64 KiB/s, and at least a minute. */
-const MIN_BYTES_PER_S = 64 * 1024;
 /**
  * After a connection broke without an answer, the next try listens so long for a refusal before it sends most of its body: some
  * servers refuse and close at once (versitygw), which looks like a break, and a URL that ran out would be tried until patience ends.
@@ -118,9 +116,10 @@ class Sending {
     const { name, partUrls } = this.#slot;
     const { from, sizeBytes } = this.#part(at);
     const what = `sending part ${at + 1} of ${name}`;
-    const limitMs = 60_000 + Math.ceil(sizeBytes / MIN_BYTES_PER_S) * 1000;
     let broke = false;
-    const once = async (url: string): Promise<string> => {
+    /** How far a try got. Bytes that go once more are no progress: a part that breaks again and again has an end. */
+    let furthest = 0;
+    const once = async (url: string, progress: () => void): Promise<string> => {
       let sent = 0;
       const next = async (have: number): Promise<Buffer> => {
         const bytes = await this.#read(buffer, from + have, sizeBytes - have);
@@ -130,17 +129,25 @@ class Sending {
         return bytes;
       };
       const agent = url.startsWith('https:') ? this.#agents.tls : this.#agents.plain;
-      const signal = AbortSignal.any([options.signal, AbortSignal.timeout(limitMs)]);
-      const by = { agent, signal, ...(broke ? { hearMs: HEAR_MS } : {}) };
+      let gone = 0;
+      const onSent = (bytes: number): void => {
+        gone += bytes;
+        if (gone <= furthest) return;
+        options.onMoved?.(gone - furthest);
+        furthest = gone;
+        progress();
+      };
+      const { signal, stallMs = STALL_MS } = options;
+      const by = { agent, signal, stallMs, onSent, ...(broke ? { hearMs: HEAR_MS } : {}) };
       broke = true;
       const answer = await putPart(url, sum.headers, sizeBytes, next, by);
       broke = false;
       if (![200, 201, 204].includes(answer.status)) throw refusal(answer.status, answer.body, what);
       if (answer.etag === undefined) throw new Error(`${what}: the object store answered without an ETag`);
-      options.onMoved?.(sizeBytes);
       return answer.etag;
     };
-    return withRetries(options, what, () => withUrl(options, { name, part: at + 1 }, partUrls[at], once));
+    const place = { name, part: at + 1 };
+    return withRetries(options, what, (progress) => withUrl(options, place, partUrls[at], (url) => once(url, progress)));
   }
 
   close(): void {

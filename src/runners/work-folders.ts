@@ -3,6 +3,7 @@ import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { errnoOf } from './failure.ts';
+import type { KeptDownloads } from './kept-downloads.ts';
 import type { AgentOptions, Log, StorageRoot } from './options.ts';
 import { DRAFTS_FILE } from './persist.ts';
 import { dropBucketDrafts } from './persist-bucket.ts';
@@ -59,9 +60,17 @@ export async function sweepWorkFolders(dataDir: string, log: Log): Promise<void>
   }
 }
 
-/** Sweeps again and again; answers how to stop. */
-export function keepSwept({ dataDir, log, sweepMs = SWEEP_MS }: Pick<AgentOptions, 'dataDir' | 'log' | 'sweepMs'>): () => void {
-  const sweep = (): void => void sweepWorkFolders(dataDir, log).catch((error: unknown) => log('error', String(error)));
+/** Sweeps work folders and half-fetched inputs, at once and then again and again; answers how to stop. */
+export function keepSwept(
+  { dataDir, log, sweepMs = SWEEP_MS }: Pick<AgentOptions, 'dataDir' | 'log' | 'sweepMs'>,
+  downloads: KeptDownloads,
+): () => void {
+  const failed = (error: unknown): void => log('error', String(error));
+  const sweep = (): void => {
+    void sweepWorkFolders(dataDir, log).catch(failed);
+    void downloads.sweep(Date.now()).catch(failed);
+  };
+  sweep();
   const timer = setInterval(sweep, sweepMs);
   return () => clearInterval(timer);
 }

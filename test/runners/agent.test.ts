@@ -153,7 +153,7 @@ describe('slots', () => {
 
 describe('outages', () => {
   test('the control plane goes away during a stage: the work goes on and is reported when it is back', async () => {
-    await fixture.start({ patienceMs: 20_000 });
+    await fixture.start();
     const go = join(fixture.dir, 'go');
     const grant = await fixture.plane.grant({ work: proverWork({ do: 'wait-for', file: go, output: 'sealed' }), outputs: { sealed: 100 } });
     await eventually(() => fixture.plane.heartbeats.at(-1)?.attempts.length).toBe(1);

@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { KeptDownloads } from '../../src/runners/kept-downloads.ts';
+import { keepSwept } from '../../src/runners/work-folders.ts';
 import { manifestOf } from '../../src/schema/manifest.ts';
 import type { InputFile } from '../../src/schema/runner.ts';
 import { bytesOf } from '../objects/conformance.ts';
@@ -78,9 +79,44 @@ test('what nobody comes back for goes', async () => {
   await brokenOff();
   expect(left()).toHaveLength(2);
   const kept = downloads();
-  await kept.sweep(Date.now() - 3_600_000);
+  const stop = keepSwept({ dataDir, log: () => undefined, sweepMs: 10 }, kept);
+  onTestFinished(stop);
+  await kept.sweep(Date.now());
   expect(left()).toHaveLength(2);
   for (const name of left()) utimesSync(join(dataDir, 'fetching', name), 0, 0);
-  await kept.sweep(Date.now() - 3_600_000);
-  expect(left()).toEqual([]);
+  await expect.poll(left, { timeout: 15_000 }).toEqual([]);
+});
+
+test('what an agent before this one left goes at the start, before anything is fetched', async () => {
+  await brokenOff();
+  for (const name of left()) utimesSync(join(dataDir, 'fetching', name), 0, 0);
+  onTestFinished(keepSwept({ dataDir, log: () => undefined }, downloads()));
+  await expect.poll(left, { timeout: 15_000 }).toEqual([]);
+});
+
+test('it counts as free and makes room for a stage, but for what is being fetched or what the stage goes on with', async () => {
+  await brokenOff();
+  const kept = downloads();
+  const freeable = await kept.freeableBytes();
+  expect(freeable).toBeGreaterThanOrEqual(3 * PART);
+  await kept.makeRoom(0, []);
+  await kept.makeRoom(Number.MAX_SAFE_INTEGER, [input]);
+  expect(left()).toHaveLength(2);
+
+  let goOn: () => void = () => undefined;
+  const until = new Promise<void>((resolve) => (goOn = resolve));
+  proxy.fault = () => ({ kind: 'hold', until });
+  const fetching = kept.fetch(input, path('two'), { signal: new AbortController().signal, patienceMs: 60_000 });
+  await expect.poll(() => proxy.passed.length, { timeout: 15_000 }).toBe(1);
+  expect(await kept.freeableBytes()).toBe(0);
+  await kept.makeRoom(Number.MAX_SAFE_INTEGER, []);
+  expect(left()).toHaveLength(2);
+  goOn();
+  await fetching;
+  expect(readFileSync(path('two')).equals(bytes)).toBe(true);
+
+  await brokenOff();
+  expect(await kept.freeableBytes()).toBeGreaterThanOrEqual(3 * PART);
+  await kept.makeRoom(Number.MAX_SAFE_INTEGER, []);
+  expect([await kept.freeableBytes(), left()]).toEqual([0, []]);
 });

@@ -37,6 +37,7 @@ beforeEach(async () => {
     executor,
     heavy: new Turnstile(),
     patienceMs: 1_000,
+    sendPatienceMs: 1_000,
     log: () => undefined,
     downloads: new KeptDownloads({ dataDir }),
     beatSoon: () => undefined,

@@ -1,8 +1,9 @@
 /** Prover work through the agent: what a good stage gives back and how each bad one is told of. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { bytesOf } from '../objects/conformance.ts';
+import { FaultyProxy } from '../objects/faulty-proxy.ts';
 import { startLocalServer } from '../objects/local-server.ts';
 import { eventually, isRunning, proverWork, useAgent } from './agent-fixture.ts';
 
@@ -231,10 +232,30 @@ describe('transfers', () => {
     expect(await fixture.reported(grant.attempt)).toMatchObject({ outcome: 'failed', code: 'transfer_failed' });
   });
 
+  test('an object store that is away for longer than a transfer is tried does not cost a stage that has ended', async () => {
+    const proxy = await FaultyProxy.start(fixture.plane.url);
+    onTestFinished(() => proxy.close());
+    proxy.fault = (_about, time) => (time <= 3 ? { kind: 'status', status: 503 } : undefined);
+    await fixture.start({ patienceMs: 1, sendPatienceMs: 60_000 });
+    const grant = await fixture.plane.grant({
+      work: proverWork({ do: 'output', outputs: [{ name: 'sealed', size: 100 }] }),
+      outputs: { sealed: 100 },
+      edit: (given) => ({
+        ...given,
+        outputs: given.outputs.map((slot) => ({
+          ...slot,
+          partUrls: slot.partUrls.map((url) => url.replace(fixture.plane.url, proxy.url)),
+        })),
+      }),
+    });
+    expect(await fixture.reported(grant.attempt)).toMatchObject({ outcome: 'done' });
+    expect(proxy.partsSent()).toEqual({ 1: 4 });
+  });
+
   test('an object store whose disk stays full is told of as storage_full', async () => {
     const full = await startLocalServer({ minFreeBytes: Number.MAX_SAFE_INTEGER });
     try {
-      await fixture.start({ patienceMs: 500 });
+      await fixture.start({ sendPatienceMs: 500 });
       const { partUrls } = await full.store.createUpload('a/full', 100, 3_600_000);
       const grant = await fixture.plane.grant({
         work: proverWork({ do: 'output', outputs: [{ name: 'sealed', size: 100 }] }),
