@@ -12,7 +12,7 @@ const MAX_BODY_CHARS = 16 * 1024;
 const FIRST_BYTES = 8 * 1024;
 
 /** Written at a time: few enough that a slow line takes them well within a stall's time. */
-const WRITE_BYTES = 256 * 1024;
+const WRITE_BYTES = 2 ** 20;
 
 /** The answer may take so many times as long as a stall: what the kernel holds of a slow line has to go, and the store writes the part. */
 const ANSWER_STALLS = 4;

@@ -299,12 +299,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "  if (outcome !== 'failed' || step === 'copy') {\n    if (step === 'copy')",
   },
   {
-    name: 'storage: an answer that was held up counts for the step as it is asked for anew',
-    file: 'scheduler/storage-moves.ts',
-    find: '    if (answer.asked !== undefined && answer.asked !== move.asked.atMs) continue;\n',
-    replace: '',
-  },
-  {
     name: 'storage: old files are dropped while a job has the sector',
     file: 'scheduler/storage-moves.ts',
     find: "  if (phase === 'drop' && isBusy(ctx, miner, number)) return [];\n",
