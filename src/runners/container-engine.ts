@@ -30,24 +30,35 @@ export class EngineError extends Error {
   }
 }
 
+/** How long an answer is waited for: what is left out is the engine's own limit, and no signal. */
+export type CallLimit = { readonly limitMs?: number | undefined; readonly signal?: AbortSignal | undefined };
+
+/** For what is long by nature. */
+export const NO_LIMIT: CallLimit = { limitMs: Number.POSITIVE_INFINITY };
+
 /** A container engine that has answered. */
 export class ContainerEngine {
   readonly isPodman: boolean;
   /** It maps users, and its containers have no more rights than whoever started it. */
   readonly isRootless: boolean;
   readonly #pool: Pool;
+  readonly #answerMs: number;
   readonly #prefix: string;
 
-  private constructor(pool: Pool, version: string, isPodman: boolean, isRootless: boolean) {
+  private constructor(pool: Pool, answerMs: number, version: string, isPodman: boolean, isRootless: boolean) {
     this.#pool = pool;
+    this.#answerMs = answerMs;
     this.#prefix = `/v${version}`;
     this.isPodman = isPodman;
     this.isRootless = isRootless;
   }
 
-  /** Asks who listens at `socketPath` and agrees on a version. Throws a sentence when nobody does, or one too old. */
-  static async open(socketPath: string): Promise<ContainerEngine> {
-    // A stage takes hours, and so does the answer to "wait until it ends".
+  /**
+   * Asks who listens at `socketPath` and agrees on a version. Throws a sentence when nobody does, or one too old. An engine that
+   * hangs fails a call after `answerMs`, where the call says nothing else.
+   */
+  static async open(socketPath: string, answerMs = 30_000): Promise<ContainerEngine> {
+    // A stage takes hours, and so does the answer to "wait until it ends": each call has a limit of its own.
     const pool = new Pool('http://engine', { socketPath, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 5_000 } });
     try {
       const version = Version.parse(await json(await pool.request({ method: 'GET', path: '/version', headersTimeout: 30_000 })));
@@ -60,7 +71,7 @@ export class ContainerEngine {
       const info = Info.parse(await json(await pool.request({ method: 'GET', path: `/v${agreed}/info`, headersTimeout: 30_000 })));
       const isPodman = version.Components?.some(({ Name }) => Name.startsWith('Podman')) ?? false;
       const isRootless = info.SecurityOptions?.some((option) => option.includes('rootless')) ?? false;
-      return new ContainerEngine(pool, agreed, isPodman, isRootless);
+      return new ContainerEngine(pool, answerMs, agreed, isPodman, isRootless);
     } catch (error) {
       await pool.destroy();
       throw new Error(`no container engine answers at ${socketPath}: ${error instanceof Error ? error.message : String(error)}`, {
@@ -70,10 +81,11 @@ export class ContainerEngine {
   }
 
   /** A call with a JSON answer (null when it has none). Throws `EngineError` for any status of 400 and above. */
-  async call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
+  async call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown, limit: CallLimit = {}): Promise<unknown> {
     const headers = body === undefined ? {} : { 'content-type': 'application/json' };
     const sent = body === undefined ? null : JSON.stringify(body);
-    return json(await this.#pool.request({ method, path: this.#prefix + path, headers, body: sent }));
+    const asked = { method, path: this.#prefix + path, headers, body: sent };
+    return this.#within(limit, async (signal) => json(await this.#pool.request({ ...asked, signal })));
   }
 
   /** Sends a file, such as an image's archive. */
@@ -82,11 +94,22 @@ export class ContainerEngine {
     return json(await this.#pool.request({ method: 'POST', path: this.#prefix + path, headers, body: createReadStream(file) }));
   }
 
-  /** The two-way stream of a container's stdin, stdout and stderr. */
-  async attach(id: string): Promise<Duplex> {
-    const path = `${this.#prefix}/containers/${id}/attach?stream=1&stdin=1&stdout=1&stderr=1`;
-    const { socket } = await this.#pool.upgrade({ method: 'POST', path, protocol: 'tcp' });
+  /** The two-way stream of a container's stdin, stdout and stderr; `toHear`: of what it writes only. */
+  async attach(id: string, toHear: boolean, limit: CallLimit): Promise<Duplex> {
+    const path = `${this.#prefix}/containers/${id}/attach?stream=1&stdout=1&stderr=1${toHear ? '' : '&stdin=1'}`;
+    const { socket } = await this.#within(limit, async (signal) => this.#pool.upgrade({ method: 'POST', path, protocol: 'tcp', signal }));
     return socket;
+  }
+
+  async #within<T>({ limitMs = this.#answerMs, signal }: CallLimit, ask: (signal: AbortSignal | null) => Promise<T>): Promise<T> {
+    const limit = limitMs === Number.POSITIVE_INFINITY ? undefined : AbortSignal.timeout(Math.ceil(limitMs));
+    const signals = [limit, signal].filter((one) => one !== undefined);
+    try {
+      return await ask(signals.length === 0 ? null : AbortSignal.any(signals));
+    } catch (error) {
+      if (limit?.aborted === true) throw new Error(`no answer within ${limitMs / 1000} s`, { cause: error });
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

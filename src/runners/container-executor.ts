@@ -6,11 +6,13 @@ import { findHierarchies } from './cgroup-hierarchies.ts';
 import { StageGroup } from './cgroups.ts';
 import { ContainerEngine, EngineError } from './container-engine.ts';
 import { ensureImage } from './container-image.ts';
-import { type ContainerSpec, DATA_LABEL, type Gpus, containerBody } from './container-spec.ts';
+import { ATTEMPT_LABEL, type ContainerSpec, DATA_LABEL, type Gpus, attemptOf, containerBody } from './container-spec.ts';
 import { demultiplexer } from './container-stream.ts';
 import type { OpenExecutor, StageExit, StageRun } from './executor.ts';
 import { StageFailure } from './failure.ts';
+import { pause } from './lanes.ts';
 import type { Log } from './options.ts';
+import { OwnContainer, PATIENCE, type Patience, inspect } from './own-container.ts';
 import { ofShell } from './process-executor.ts';
 import { type StageLimits, fullDisk, outOfMemory, overLimit, tooManyProcesses, watchStage, workFolderFull } from './stage-limits.ts';
 import { AnswerText, lineSplitter } from './stage-output.ts';
@@ -20,11 +22,11 @@ import { type StageUser, findStageUser, giveFolder } from './stage-user.ts';
 const NOBODY = '65532:65532';
 /** After the container has ended, what it wrote arrives at once. */
 const STREAM_ENDS_MS = 30_000;
-const REMOVE_TRIES = 5;
+/** How often containers that no stage owns any more are looked for. */
+const SWEEP_MS = 60_000;
 
 const Created = z.object({ Id: z.string().regex(/^[0-9a-f]{12,64}$/) });
-const Listed = z.array(z.object({ Id: z.string() }));
-const Inspected = z.object({ State: z.object({ Pid: z.number(), ExitCode: z.number(), OOMKilled: z.boolean().optional() }) });
+const Listed = z.array(z.object({ Id: z.string(), Labels: z.record(z.string(), z.string()).nullish() }));
 
 export type ContainerExecutorOptions = {
   /** Names what is made outside of DATA. */
@@ -40,6 +42,8 @@ export type ContainerExecutorOptions = {
   readonly gpus?: Gpus | undefined;
   readonly user?: string | undefined;
   readonly log: Log;
+  readonly sweepMs?: number;
+  readonly patience?: Patience;
 };
 
 type Opened = {
@@ -47,13 +51,20 @@ type Opened = {
   readonly spec: ContainerSpec;
   readonly owner: StageUser | undefined;
   readonly graceMs: number;
+  readonly patience: Patience;
+  /** Attempts whose containers are not to be swept. */
+  readonly active: Set<string>;
+  readonly log: Log;
 };
 
 /** Finds the engine, gets the image, and removes containers that an agent before this one left. Throws a sentence when one of them fails. */
 export async function openContainerExecutor(options: ContainerExecutorOptions): Promise<OpenExecutor> {
-  const engine = await ContainerEngine.open(options.socketPath);
+  const { log, sweepMs = SWEEP_MS, patience = PATIENCE } = options;
+  const engine = await ContainerEngine.open(options.socketPath, patience.answerMs);
   try {
-    await removeLeftovers(engine, options.id, options.log);
+    const active = new Set<string>();
+    const sweep = async (): Promise<void> => removeUnowned(engine, options.id, patience, active, log);
+    await sweep();
     const isRoot = process.getuid?.() === 0;
     // Only root can give the folder away; anybody else's stages run as who the agent is.
     const owner = isRoot ? await findStageUser(options.user ?? NOBODY) : undefined;
@@ -61,7 +72,7 @@ export async function openContainerExecutor(options: ContainerExecutorOptions): 
     const { limits } = options;
     const spec: ContainerSpec = {
       ...options,
-      image: await ensureImage(engine, options.image, options.archive, options.log),
+      image: await ensureImage(engine, options.image, options.archive, log),
       user: owner === undefined ? ownUser : `${owner.uid}:${owner.gid}`,
       keepId: owner === undefined && engine.isRootless && engine.isPodman,
       isPodman: engine.isPodman,
@@ -69,10 +80,15 @@ export async function openContainerExecutor(options: ContainerExecutorOptions): 
     const contains = ['network', 'processes', 'capabilities', 'user', 'root', 'daemons'];
     if (limits.memoryBytes !== undefined) contains.push('memory');
     if (limits.workBytes !== undefined) contains.push('disk');
+    const opened = { engine, spec, owner, graceMs: options.graceMs, patience, active, log };
+    const stopSweeping = keepSwept(sweep, sweepMs, log);
     return {
-      executor: { run: async (stage) => runContainer({ engine, spec, owner, graceMs: options.graceMs }, stage) },
+      executor: { run: async (stage) => runContainer(opened, stage) },
       isolation: { executor: 'container', contains },
-      close: async () => engine.close(),
+      close: async () => {
+        stopSweeping();
+        await engine.close();
+      },
     };
   } catch (error) {
     await engine.close();
@@ -80,102 +96,156 @@ export async function openContainerExecutor(options: ContainerExecutorOptions): 
   }
 }
 
-async function removeLeftovers(engine: ContainerEngine, id: string, log: Log): Promise<void> {
+/** Removes containers of this DATA whose attempt is not active: an agent before this one left them, or the engine was away when they ended. */
+async function removeUnowned(
+  engine: ContainerEngine,
+  id: string,
+  patience: Patience,
+  active: ReadonlySet<string>,
+  log: Log,
+): Promise<void> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`${DATA_LABEL}=${id}`] }));
   const found = Listed.parse(await engine.call('GET', `/containers/json?all=1&filters=${filters}`));
-  for (const { Id } of found) await remove(engine, Id);
-  if (found.length > 0) log('warn', 'removed containers that an agent before this one left', { containers: found.length });
-}
-
-async function runContainer(opened: Opened, stage: StageRun): Promise<StageExit> {
-  const { engine, spec, owner } = opened;
-  stage.signal.throwIfAborted();
-  if (owner !== undefined) await giveFolder(stage.workDir, owner);
-  const id = await engine.call('POST', '/containers/create', containerBody(spec, stage)).then(
-    (answer) => Created.parse(answer).Id,
-    (error: unknown) => {
-      throw cannotStart(spec.image, error);
-    },
-  );
-  try {
-    return await runCreated(opened, id, stage);
-  } finally {
-    await remove(engine, id);
+  const unowned = found.filter(({ Labels }) => !active.has(Labels?.[ATTEMPT_LABEL] ?? ''));
+  for (const { Id } of unowned) {
+    const container = new OwnContainer(engine, Id, patience);
+    const isGone = await container.remove(false);
+    container.close();
+    if (isGone) log('warn', 'removed a container that no stage owns any more', { container: Id });
+    else log('error', 'a container that no stage owns any more cannot be removed; it is tried again', { container: Id });
   }
 }
 
-async function runCreated({ engine, spec, graceMs }: Opened, id: string, stage: StageRun): Promise<StageExit> {
+/** Sweeps again and again; answers how to stop. */
+function keepSwept(sweep: () => Promise<void>, sweepMs: number, log: Log): () => void {
+  const stopping = new AbortController();
+  const sweeping = async (): Promise<void> => {
+    for (;;) {
+      await pause(sweepMs, stopping.signal);
+      if (stopping.signal.aborted) return;
+      await sweep().catch((error: unknown) => {
+        if (!stopping.signal.aborted) log('warn', `cannot look for containers that were left (${messageOf(error)}); it is tried again`);
+      });
+    }
+  };
+  void sweeping();
+  return () => stopping.abort();
+}
+
+async function runContainer(opened: Opened, stage: StageRun): Promise<StageExit> {
+  const { engine, spec, owner, graceMs, patience, active, log } = opened;
+  stage.signal.throwIfAborted();
+  if (owner !== undefined) await giveFolder(stage.workDir, owner);
+  const attempt = attemptOf(stage);
+  active.add(attempt);
+  let container: OwnContainer | undefined;
+  const stop = (): void => container?.stop(graceMs);
+  let mayRun = true;
+  try {
+    // An image that was never used may take minutes to be made ready. What is made after we have left is swept.
+    const limit = { limitMs: patience.awayMs, signal: stage.signal };
+    const created = await engine.call('POST', '/containers/create', containerBody(spec, stage), limit).then(
+      (answer) => Created.parse(answer).Id,
+      (error: unknown) => {
+        throw cannotStart(spec.image, error);
+      },
+    );
+    container = new OwnContainer(engine, created, patience);
+    stage.signal.addEventListener('abort', stop, { once: true });
+    if (stage.signal.aborted) stop();
+    const exit = await runCreated(opened, container, stage);
+    mayRun = false;
+    return exit;
+  } finally {
+    if (container !== undefined && !(await container.remove(mayRun)))
+      log('error', 'the container engine did not remove a container; it is tried again', { container: container.id, attempt });
+    stage.signal.removeEventListener('abort', stop);
+    container?.close();
+    active.delete(attempt);
+  }
+}
+
+async function runCreated({ engine, spec }: Opened, container: OwnContainer, stage: StageRun): Promise<StageExit> {
   const { limits } = spec;
-  const told = (path: string): void => void engine.call('POST', `/containers/${id}${path}`).catch(() => undefined);
   let cause: StageFailure | undefined;
   const kill = (failure?: StageFailure): void => {
     cause ??= failure;
-    told('/kill?signal=SIGKILL');
+    container.kill();
   };
-  const stop = (): void => told(`/stop?t=${Math.ceil(graceMs / 1000)}`);
   const answer = new AnswerText(() => kill());
-  const stream = await attachAndStart(
-    engine,
-    spec.image,
-    id,
-    stage.request,
-    demultiplexer((bytes) => answer.add(bytes), lineSplitter(stage.onLine)),
-  );
+  const onLines = lineSplitter(stage.onLine);
+  const hear = (): ((bytes: Buffer) => void) => demultiplexer((bytes) => answer.add(bytes), onLines);
+  let stream = await attachAndStart(engine, spec.image, container, stage.request, hear());
+  const hearAgain = async (): Promise<void> => {
+    stream.socket.destroy();
+    // Without it the stage is judged by how it ends.
+    stream = await attach(engine, container, true, hear()).catch(() => stream);
+  };
   let metMemory = false;
   let group: StageGroup | undefined;
   const look = async (): Promise<StageFailure | undefined> => {
-    group ??= await groupOf(engine, id);
+    group ??= await groupOf(engine, container.id);
     const met = await group.met();
     metMemory ||= met === 'memory';
     return met === 'pids' ? tooManyProcesses(limits) : undefined;
   };
   const unwatch = watchStage(async () => overLimit(stage.workDir, limits, look), kill);
-  if (stage.signal.aborted) stop();
-  stage.signal.addEventListener('abort', stop, { once: true });
   try {
-    await engine.call('POST', `/containers/${id}/wait`);
+    const { ExitCode, OOMKilled } = await container.ended(hearAgain);
     await Promise.race([stream.ended, sleep(STREAM_ENDS_MS, undefined, { ref: false })]);
-    const { ExitCode, OOMKilled } = await inspect(engine, id);
     const { code, signal } = ofShell(ExitCode);
     // Podman on cgroups of version 1 does not say that it was the kernel; nobody else kills it unasked.
     const isKilled = OOMKilled === true || metMemory || (signal === 'SIGKILL' && limits.memoryBytes !== undefined && !stage.signal.aborted);
     if (isKilled && answer.text !== null) cause ??= outOfMemory(limits);
     cause ??= signal === 'SIGXFSZ' ? workFolderFull(limits) : await fullDisk(stage.workDir);
+    if (container.wasAlone) cause ??= engineFailed(new Error('it went away, and what the stage wrote meanwhile is lost'));
     return { code, signal, stdout: answer.text, cause };
   } catch (error) {
-    throw engineFailed(error);
+    throw cause ?? engineFailed(error);
   } finally {
     unwatch();
-    stage.signal.removeEventListener('abort', stop);
     stream.socket.destroy();
   }
 }
 
-/** Attached before the start, so that nothing it says is missed. */
-async function attachAndStart(engine: ContainerEngine, image: string, id: string, request: string, onBytes: (bytes: Buffer) => void) {
-  const start = async (): Promise<unknown> => engine.call('POST', `/containers/${id}/start`);
-  let socket: Duplex | undefined;
-  try {
-    // Why a container cannot be made ready, an engine says at its start only.
-    socket = await engine.attach(id).catch(async (error: unknown) => {
-      await start();
-      throw error;
-    });
-    const ended = new Promise<void>((resolve) => socket?.once('close', () => resolve()));
-    socket.on('data', onBytes);
-    // A program that ends without reading its request is judged by how it ended, not by our broken pipe.
-    socket.on('error', () => undefined);
-    await start();
-    socket.end(request);
-    return { socket, ended };
-  } catch (error) {
-    socket?.destroy();
-    throw cannotStart(image, error);
-  }
+type Stream = { readonly socket: Duplex; readonly ended: Promise<void> };
+
+async function attach(
+  engine: ContainerEngine,
+  { id, over }: OwnContainer,
+  toHear: boolean,
+  onBytes: (bytes: Buffer) => void,
+): Promise<Stream> {
+  const socket = await engine.attach(id, toHear, { signal: over });
+  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('data', onBytes);
+  // A program that ends without reading its request is judged by how it ended, not by our broken pipe.
+  socket.on('error', () => undefined);
+  return { socket, ended };
 }
 
-async function inspect(engine: ContainerEngine, id: string): Promise<z.infer<typeof Inspected>['State']> {
-  return Inspected.parse(await engine.call('GET', `/containers/${id}/json`)).State;
+/** Attached before the start, so that nothing it says is missed. */
+async function attachAndStart(
+  engine: ContainerEngine,
+  image: string,
+  container: OwnContainer,
+  request: string,
+  onBytes: (bytes: Buffer) => void,
+): Promise<Stream> {
+  let stream: Stream | undefined;
+  try {
+    // Why a container cannot be made ready, an engine says at its start only.
+    stream = await attach(engine, container, false, onBytes).catch(async (error: unknown) => {
+      await container.start();
+      throw error;
+    });
+    await container.start();
+    stream.socket.end(request);
+    return stream;
+  } catch (error) {
+    stream?.socket.destroy();
+    throw cannotStart(image, error);
+  }
 }
 
 /** Its cgroup, which counts what the engine does not tell. An empty one where it has ended, or the agent cannot see it. */
@@ -183,19 +253,6 @@ async function groupOf(engine: ContainerEngine, id: string): Promise<StageGroup>
   const { Pid } = await inspect(engine, id);
   const found = Pid === 0 ? [] : await findHierarchies(Pid);
   return new StageGroup(found.filter(({ folder }) => folder.includes(id)));
-}
-
-/** Kills what runs in it. One that stays, because the engine does not answer, is removed at the agent's next start. */
-async function remove(engine: ContainerEngine, id: string): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      await engine.call('DELETE', `/containers/${id}?force=1&v=1`);
-      return;
-    } catch (error) {
-      if ((error instanceof EngineError && error.status === 404) || tries === REMOVE_TRIES) return;
-    }
-    await sleep(tries * 200);
-  }
 }
 
 function cannotStart(image: string, error: unknown): StageFailure {

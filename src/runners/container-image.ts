@@ -1,7 +1,7 @@
 /** The image of the stages: named so that it can be one image only, and there before the first stage. */
 import { z } from 'zod';
 import type { ContainerEngine } from './container-engine.ts';
-import { EngineError } from './container-engine.ts';
+import { EngineError, NO_LIMIT } from './container-engine.ts';
 import type { Log } from './options.ts';
 
 const DIGEST = /^(?:([^@\s]+)@)?sha256:([0-9a-f]{64})$/;
@@ -26,7 +26,7 @@ export async function ensureImage(engine: ContainerEngine, image: string, archiv
     await engine.send('/images/load?quiet=1', archive);
   } else if (name !== undefined) {
     log('info', `pulling the image ${image}`);
-    checkPull(await engine.call('POST', `/images/create?fromImage=${encodeURIComponent(image)}`), image);
+    checkPull(await engine.call('POST', `/images/create?fromImage=${encodeURIComponent(image)}`, undefined, NO_LIMIT), image);
   }
   if (await isThere()) return asked;
   const how = archive === undefined ? 'load it, or name its archive with runner.container_archive' : `${archive} holds another one`;

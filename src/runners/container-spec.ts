@@ -6,7 +6,8 @@ import type { StageLimits } from './stage-limits.ts';
 
 /** Every container of ours has the id of the data folder whose agent made it. */
 export const DATA_LABEL = 'sealpool.data';
-const ATTEMPT_LABEL = 'sealpool.attempt';
+/** And the attempt that it was made for (`attemptOf`). */
+export const ATTEMPT_LABEL = 'sealpool.attempt';
 const WORK = '/work';
 const CACHE = '/cache';
 const TMP_BYTES = 2 ** 30;
@@ -32,6 +33,9 @@ export type ContainerSpec = {
   readonly environment: Readonly<Record<string, string | undefined>>;
 };
 
+/** The attempt that a stage runs for, by the folder that it works in. */
+export const attemptOf = ({ workDir }: Pick<StageRun, 'workDir'>): string => basename(workDir);
+
 /** The body of the engine's "create". */
 export function containerBody(spec: ContainerSpec, stage: StageRun): object {
   const { limits, gpus } = spec;
@@ -42,7 +46,7 @@ export function containerBody(spec: ContainerSpec, stage: StageRun): object {
     User: spec.user,
     WorkingDir: WORK,
     Env: [`HOME=${WORK}`, 'TMPDIR=/tmp', ...variables],
-    Labels: { [DATA_LABEL]: spec.id, [ATTEMPT_LABEL]: basename(stage.workDir) },
+    Labels: { [DATA_LABEL]: spec.id, [ATTEMPT_LABEL]: attemptOf(stage) },
     OpenStdin: true,
     StdinOnce: true,
     AttachStdin: true,

@@ -25,7 +25,10 @@ export type StageExit = {
   readonly cause?: StageFailure | undefined;
 };
 
-/** Runs a stage. When it settles, no process of the stage is left. Rejects with `program_missing` when it cannot start. */
+/**
+ * Runs a stage. When it settles, no process of the stage is left, unless a container engine has not answered for minutes: then its
+ * container is removed as soon as it does. Rejects with `program_missing` when it cannot start.
+ */
 export type Executor = { run(stage: StageRun): Promise<StageExit> };
 
 /** An executor that is ready; nothing that an agent before this one started is left. */

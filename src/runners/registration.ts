@@ -18,7 +18,10 @@ export function offeredStages(options: Pick<AgentOptions, 'stages' | 'storage'>)
   return [...(options.stages ?? Stage.options.filter((stage) => options.storage.length > 0 || !NEEDS_STORAGE.has(stage)))];
 }
 
-/** Registers and keeps the identity. Waits for a control plane that is away; a refusal is thrown as it was said. */
+/**
+ * Registers and keeps the identity. Waits for a control plane that is away; a refusal is thrown as it was said. Every try has the
+ * same boot id and name: by these an answer that was lost is given again.
+ */
 export async function register(
   options: AgentOptions,
   controlPlane: ControlPlane,

@@ -11,19 +11,25 @@ import type { Evidence } from './evidence.ts';
 import { leaseMs } from './grants.ts';
 import { noteRunner } from './happened.ts';
 import { placeFreed } from './limits.ts';
-import type { RunnerRow } from './ports.ts';
+import type { JoinTokenRow, RunnerRow } from './ports.ts';
 import { progressOf } from './progress.ts';
 
-/** Burns the join token and makes the runner. Of many calls with one token exactly one succeeds. */
+/**
+ * Burns the join token and makes the runner. Of many calls with one token exactly one makes a runner; the process that sent it
+ * may ask again until its runner has spoken, for the answer may have been lost, and gets that runner with a new credential.
+ */
 export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash: string, credentialHash: string): RunnerRow {
   const id = ctx.ids.next('r') as RunnerId;
   const token = ctx.tx.joinToken(tokenHash);
-  const refused = new SealpoolError(
-    'unauthorized',
-    'join_token',
-    'this join token is unknown, used or expired; ask the operator for a new one (sealpool runners token)',
-  );
-  if (token === undefined || token.expiresMs < ctx.nowMs || !ctx.tx.burnJoinToken(tokenHash, id)) throw refused;
+  if (token === undefined || token.expiresMs < ctx.nowMs || !ctx.tx.burnJoinToken(tokenHash, id)) {
+    const again = answerAgain(ctx, token, request, credentialHash);
+    if (again !== undefined) return again;
+    throw new SealpoolError(
+      'unauthorized',
+      'join_token',
+      'this join token is unknown, used or expired; ask the operator for a new one (sealpool runners token)',
+    );
+  }
   if (token.trust === 'rented' && request.storage.length > 0) {
     throw new SealpoolError(
       'forbidden',
@@ -58,6 +64,24 @@ export function registerRunner(ctx: Context, request: RegisterRequest, tokenHash
   return runner;
 }
 
+/** The runner that this token made, for the process that sent it. The credential that nobody has used is replaced. */
+function answerAgain(
+  ctx: Context,
+  token: JoinTokenRow | undefined,
+  { bootId, name }: RegisterRequest,
+  credentialHash: string,
+): RunnerRow | undefined {
+  const made = token === undefined || token.usedBy === null ? undefined : ctx.tx.runner(token.usedBy);
+  if (made === undefined || hasSpoken(made) || made.status === 'banned') return undefined;
+  if (made.bootId !== bootId || made.name !== name) return undefined;
+  const again = { ...made, credentialHash };
+  ctx.tx.updateRunner(again);
+  return again;
+}
+
+/** Whether anybody came with its credential: what a runner says is never noted as of the moment it registered (`seen`). */
+const hasSpoken = ({ lastSeenMs, registeredMs }: RunnerRow): boolean => lastSeenMs !== registeredMs;
+
 /**
  * The runner spoke. A new boot id means its process started anew: what it was working on is gone and is granted again at once,
  * without waiting for the lease to run out. Of an earlier process nothing counts, and the row's boot id is not the one that spoke.
@@ -66,10 +90,11 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
   const heard = heardFrom(runner, bootId, ctx.nowMs, ctx.settings.leaseMs);
   if (heard.process === 'earlier') return heard.stolen === undefined ? runner : quarantine(ctx, runner, heard.stolen);
   const anew = heard.process === 'new';
+  const lastSeenMs = ctx.nowMs === runner.registeredMs ? ctx.nowMs + 1 : ctx.nowMs;
   const changed = {
     ...runner,
     bootId,
-    lastSeenMs: ctx.nowMs,
+    lastSeenMs,
     silentSinceMs: undefined,
     ...(anew ? { earlierBoots: heard.earlier } : {}),
     ...(resources === undefined ? {} : { resources }),
@@ -79,7 +104,8 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
   // Most polls tell what the one before told.
   const news = JSON.stringify([resources, slots]) !== JSON.stringify([resources && runner.resources, slots && runner.slots]);
   if (anew || news) ctx.tx.updateRunner(changed);
-  else if (runner.silentSinceMs !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000) ctx.tx.touchRunner(runner.id, ctx.nowMs);
+  else if (!hasSpoken(runner) || runner.silentSinceMs !== undefined || ctx.nowMs - runner.lastSeenMs > 1_000)
+    ctx.tx.touchRunner(runner.id, lastSeenMs);
   // A poll that it had open was handed nothing meanwhile.
   if (runner.silentSinceMs !== undefined) wakeFor(ctx, runner);
   return anew && heard.stolen !== undefined ? quarantine(ctx, changed, heard.stolen) : changed;

@@ -256,8 +256,9 @@ test('a runner that was banned is let in nowhere, and its stage goes on elsewher
 test('of many registrations with one join token exactly one succeeds', async () => {
   const { json } = await world.call('POST', '/v1/runners/tokens', { token: world.admin, body: { trust: 'rented' } });
   const { token } = json as { token: string };
-  const body = { token, name: 'x', bootId: BOOT, agentVersion: '0', stages: ['C2'], storage: [], resources: RESOURCES };
-  const answers = await Promise.all(Array.from({ length: 100 }, () => world.call('POST', '/v1/runners/register', { body })));
+  const body = { token, name: 'x', agentVersion: '0', stages: ['C2'], storage: [], resources: RESOURCES };
+  const register = (_: unknown, n: number) => world.call('POST', '/v1/runners/register', { body: { ...body, bootId: `${BOOT}-${n}` } });
+  const answers = await Promise.all(Array.from({ length: 100 }, register));
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   expect(answers.filter(({ status }) => status === 401)).toHaveLength(99);
 });

@@ -1,5 +1,5 @@
 /** The container engine and its images: what is said when one of them is not as it should be, and what is left alone. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -82,17 +82,33 @@ describe.runIf(hasPodman)(`on podman (${NEEDS_PODMAN})`, { timeout: 90_000 }, ()
     expect(podman.run('ps', '--all', '--quiet')).toBe(before);
   });
 
-  test('an engine that goes away under a stage fails it, and the next start removes what it left', async () => {
+  const ours = (...more: string[]): string => podman.run('ps', ...more, '--quiet', '--filter', 'label=sealpool.data=00000000000000e1');
+
+  test('an engine that starts anew under a stage is waited for: the stage goes on, and what it answers is heard', async () => {
     const executor = await open({});
+    let lines = 0;
+    const script = 'while [ ! -e go ]; do echo tick >&2; sleep 0.1; done; echo heard';
+    const stage = run(executor, ['-c', script], () => (lines += 1));
+    // Its engine may go before it has written down that the container runs.
+    await expect.poll(() => lines > 0 && ours(), { timeout: 30_000 }).toMatch(/./);
+    await podman.stopService();
+    await podman.startService();
+    const before = lines;
+    await expect.poll(() => lines, { timeout: 30_000 }).toBeGreaterThan(before);
+    await writeFile(join(folder, 'work', 'go'), '');
+    expect(await stage).toMatchObject({ code: 0, stdout: 'heard\n' });
+    expect(ours('--all')).toBe('');
+  });
+
+  test('an engine that stays away fails the stage, and what it left is removed once it is back', async () => {
+    const executor = await open({ sweepMs: 200, patience: { awayMs: 300, killMs: 5_000, answerMs: 30_000 } });
     const stopped: Promise<void>[] = [];
     const stage = run(executor, ['-c', 'echo ready >&2; exec sleep 1000'], () => stopped.push(podman.stopService()));
     await expect(stage).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('container engine') });
     await Promise.all(stopped);
-    // Its engine may have gone before it wrote down that the container runs.
-    expect(podman.run('ps', '--all', '--quiet', '--filter', 'label=sealpool.data=00000000000000e1')).not.toBe('');
+    expect(ours('--all')).not.toBe('');
     await podman.startService();
-    await open({});
-    expect(podman.run('ps', '--all', '--quiet', '--filter', 'label=sealpool.data=00000000000000e1')).toBe('');
+    await expect.poll(() => ours('--all'), { timeout: 30_000, interval: 200 }).toBe('');
   });
 
   // The last one: the image goes, and comes back without its tag's digest.

@@ -22,7 +22,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       summary: 'Join with a single-use token',
       body: RegisterRequest,
       answer: RegisterAnswer,
-      also: { statuses: { 401: 'The join token is unknown, used or expired.' } },
+      also: { statuses: { 401: 'The join token is unknown, expired, or used by another process or by a runner that has spoken since.' } },
     }),
     async (c) => {
       const request = c.req.valid('json');
