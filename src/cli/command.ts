@@ -71,7 +71,7 @@ export function needed(values: Values, name: string): string {
 /** A whole number of at least `least`. */
 export function whole(value: string, what: string, least = 0): number {
   const number = Number(value);
-  if (!/^[0-9]{1,15}$/.test(value) || number < least)
+  if (!/^[0-9]{1,16}$/.test(value) || !Number.isSafeInteger(number) || number < least)
     throw new UsageError(`${what} must be a whole number from ${least} on and not ${JSON.stringify(value)}; mend it`);
   return number;
 }
