@@ -135,6 +135,45 @@ test('a variable of ours that is not known is refused, those of others are left 
   expect(() => load('', { PATH: '/bin', SEALPOOLX: 'x' })).not.toThrow();
 });
 
+test('what the prover reads, and what Kubernetes tells of a service named sealpool, is no key of ours and passed over', () => {
+  const links = {
+    SEALPOOL_SERVICE_HOST: '10.0.0.11',
+    SEALPOOL_SERVICE_PORT: '5230',
+    SEALPOOL_SERVICE_PORT_HTTP: '5230',
+    SEALPOOL_PORT: 'tcp://10.0.0.11:5230',
+    SEALPOOL_PORT_5230_TCP: 'tcp://10.0.0.11:5230',
+    SEALPOOL_PORT_5230_TCP_PROTO: 'tcp',
+    SEALPOOL_PORT_5230_TCP_PORT: '5230',
+    SEALPOOL_PORT_5230_TCP_ADDR: '10.0.0.11',
+    SEALPOOL_CONTROL_PLANE_SERVICE_HOST: '10.0.0.12',
+    SEALPOOL_CONTROL_PLANE_SERVICE_PORT: '5230',
+    SEALPOOL_CONTROL_PLANE_PORT: 'tcp://10.0.0.12:5230',
+    SEALPOOL_CONTROL_PLANE_PORT_5230_TCP_ADDR: '10.0.0.12',
+  };
+  const env = { ...links, SEALPOOL_DEV_PARAMETERS: '/parameters', SEALPOOL_PARAM_GATEWAYS: 'https://gateway.test' };
+  expect(load('port = 7', env).port).toBe(7);
+  expect(load('port = 7', { ...env, SEALPOOL_PORT: '8' }).port).toBe(8);
+  expect(() => load('', { SEALPOOL_PORT: 'many' })).toThrow(/SEALPOOL_PORT: .*expected number/);
+  expect(() => load('', { SEALPOOL_SERVICE: 'x' })).toThrow(/SEALPOOL_SERVICE is no key of the configuration/);
+});
+
+const PAIRS = [
+  ['token', 'token_file'],
+  ['chain.token', 'chain.token_file'],
+  ['objects.s3.access_key', 'objects.s3.access_key_file'],
+  ['objects.s3.secret_key', 'objects.s3.secret_key_file'],
+  ['runner.join_token', 'runner.join_token_file'],
+] as const;
+
+test.each(PAIRS)('%s and %s are one secret: the source that counts more wins, whichever of the two it names', (secret, file) => {
+  const fromFile = (key: string) => `${key} = "of-the-file"\n`;
+  const both = (config: ReturnType<typeof load>) => [config[secret], config[file]];
+  expect(both(load(fromFile(secret), { [envName(file)]: '/env' }))).toEqual([undefined, '/env']);
+  expect(both(load(fromFile(file), { [envName(secret)]: 'env' }))).toEqual(['env', undefined]);
+  expect(both(load(fromFile(secret), { [envName(secret)]: 'env' }, { flags: { [file]: '/flag' } }))).toEqual([undefined, '/flag']);
+  expect(both(load(fromFile(secret) + fromFile(file)))).toEqual(['of-the-file', 'of-the-file']);
+});
+
 test('a file that was named must be there; one that was not named need not', () => {
   expect(() => loadConfig({ flags: { config: join(data, 'none.toml') }, env: {} })).toThrow(/is not there; name one that is with --config/);
   expect(() => secretOf(undefined, join(data, 'none.token'))).toThrow(/cannot be read \(ENOENT\)/);
