@@ -16,6 +16,8 @@ export type Connect = (flags: Values) => {
   readonly token: string | undefined;
   /** The worker that the configuration file names, where that is one of damocles' worker. */
   readonly worker?: string | undefined;
+  /** Why a token that is there was not sent, and what to do. */
+  readonly withheld?: string | undefined;
 };
 
 export type Terminal = {
@@ -55,6 +57,7 @@ export async function runCommand(
   terminal: Terminal,
   states: States = async () => [],
 ): Promise<number> {
+  let withheld: string | undefined;
   try {
     const typed = wordsFirst(argv, COMMANDS);
     const flags = typed.findIndex((word) => word === '--help' || word === '-h');
@@ -68,12 +71,16 @@ export async function runCommand(
     const { values, positionals } = parseCommand(command, typed.slice(command.words.split(' ').length));
     if (values['help'] === true) terminal.out(usage(command).join('\n'));
     else {
-      const connected = command.alone === true ? { url: 'http://localhost', token: undefined } : connect(values);
+      const connected: ReturnType<Connect> = command.alone === true ? { url: 'http://localhost', token: undefined } : connect(values);
+      ({ withheld } = connected);
       await command.run(session(values, positionals, connected, terminal, states));
     }
     return EXIT.done;
   } catch (error) {
-    return tell(error, terminal, argv.includes('--json'));
+    const json = argv.includes('--json');
+    const code = tell(error, terminal, json);
+    if (withheld !== undefined && !json && error instanceof ApiError && error.problem.status === 401) terminal.err(withheld);
+    return code;
   }
 }
 

@@ -1,12 +1,10 @@
 /** `sealpool`: the long-running commands start here, all others are the command line on the HTTP API. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { EXIT, commandHelp, runCommand, tell } from '../cli/run.ts';
-import { type Values, UsageError } from '../cli/command.ts';
+import { UsageError } from '../cli/command.ts';
 import { SealpoolError } from '../schema/problem.ts';
-import { type Config, loadConfig, secretOf } from './config.ts';
-import { oldWorkerConfig } from './old-worker-config.ts';
+import { type Config, loadConfig } from './config.ts';
+import { connect } from './connect.ts';
 
 const terminal = {
   out: (text: string): void => void process.stdout.write(`${text}\n`),
@@ -71,31 +69,6 @@ function daemonConfig(name: string, args: string[]): Config {
   } catch (error) {
     if (error instanceof SealpoolError) throw error;
     throw new UsageError(`${(error as Error).message}; \`sealpool help\` shows what ${name} takes`);
-  }
-}
-
-/** Flags, then environment and file, then what the control plane of the data folder left there. */
-function connect(flags: Values): { url: string; token: string | undefined; worker: string | undefined } {
-  const old = typeof flags['config'] === 'string' ? oldWorkerConfig(flags['config']) : undefined;
-  const config = loadConfig({
-    flags: {
-      data: flags['data'],
-      config: old === undefined ? flags['config'] : undefined,
-      url: flags['url'],
-      token_file: flags['token-file'],
-    },
-  });
-  const url = config.url ?? kept(join(config.data, 'control-plane.url')) ?? `http://127.0.0.1:${config.port}`;
-  const named =
-    typeof flags['token-file'] === 'string' ? secretOf(undefined, flags['token-file']) : secretOf(config.token, config.token_file);
-  return { url, token: named ?? kept(join(config.data, 'admin.token')), worker: old?.worker };
-}
-
-function kept(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return undefined;
   }
 }
 
