@@ -55,6 +55,14 @@ export class Interrupted extends Error {
   }
 }
 
+/** The job that was watched ended, and not as one watches for. */
+export class EndedAborted extends Error {
+  constructor(job: string) {
+    super(`${job} ended in Aborted; \`sealpool sectors show ${job}\` has what led to it`);
+    this.name = 'EndedAborted';
+  }
+}
+
 /** A text option, or undefined. */
 export function text(values: Values, name: string): string | undefined {
   const value = values[name];

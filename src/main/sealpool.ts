@@ -5,6 +5,7 @@ import { UsageError } from '../cli/command.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { type Config, loadConfig } from './config.ts';
 import { connect } from './connect.ts';
+import { VERSION } from './docs-files.ts';
 
 const terminal = {
   out: (text: string): void => void process.stdout.write(`${text}\n`),
@@ -35,7 +36,7 @@ function help(): string {
     '  dev and devnet also: --accept-replay (tests only) · runner also: --url URL --join-token-file FILE',
     '',
     ...commandHelp(),
-    'What a command takes: `sealpool help sectors`, `sealpool sectors resume --help`.',
+    'What a command takes: `sealpool help sectors`, `sealpool sectors resume --help`. The version: `sealpool --version`.',
     'Every command also takes --url URL, --token-file FILE or --data DIR (which control plane), --config FILE,',
     '--json (the answer as it came) and --verbose (the same call for curl). A sector is s-t01000-7 or its job, j-….',
   ].join('\n');
@@ -91,6 +92,10 @@ async function main(argv: string[]): Promise<number> {
   const [first, ...rest] = argv;
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
     return tellHelp(rest, first === undefined ? EXIT.usage : EXIT.done);
+  }
+  if (first === '--version' && rest.length === 0) {
+    terminal.out(`sealpool ${VERSION}`);
+    return EXIT.done;
   }
   const daemon = Object.hasOwn(DAEMONS, first) ? DAEMONS[first] : undefined;
   if (daemon === undefined && first !== 'restore') return runCommand(argv, connect, terminal, states);
