@@ -19,11 +19,11 @@ const SECTORS = 2;
 const JUMPS = { forward: [HOUR_S], 'back and forth': [HOUR_S, -HOUR_S, 2 * HOUR_S, 0, -2 * HOUR_S, 0] };
 const ROUNDS = 2;
 /** While nothing is sealed yet a minute goes by until a ticket counts as old and is drawn anew, however long a start takes; then it goes fast. */
-const EPOCH_MS = { first: 500, then: 50 };
+const EPOCH_MS = { slow: 500, usual: 50 };
 
 type Party = 'control plane' | 'runner';
 
-async function deployed(whose: readonly Party[], epochMs = EPOCH_MS.then): Promise<{ deployment: Deployment; clock: JumpingClock }> {
+async function deployed(whose: readonly Party[], epochMs = EPOCH_MS.usual): Promise<{ deployment: Deployment; clock: JumpingClock }> {
   const folder = mkdtempSync(join(tmpdir(), 'sealpool-clock-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const clock = new JumpingClock(join(folder, 'clock'));
@@ -65,7 +65,7 @@ test.runIf(hasFaketime).each([
   ['back', HOUR_S, 0],
   ['forward', 0, HOUR_S],
 ])('the clock was put %s by an hour while the control plane was away', { timeout: WITHIN_MS }, async (_, before, after) => {
-  const { deployment, clock } = await deployed(['control plane'], EPOCH_MS.first);
+  const { deployment, clock } = await deployed(['control plane'], EPOCH_MS.slow);
   await deployment.controlPlane.end('SIGTERM');
   clock.set(before);
   await deployment.controlPlane.start();
@@ -76,7 +76,7 @@ test.runIf(hasFaketime).each([
   clock.set(after);
   await deployment.controlPlane.start();
   for (const job of jobs) await deployment.until(job, ({ events }) => events.some(({ to }) => to === 'PC1Done'));
-  await deployment.control({ epochMs: EPOCH_MS.then });
+  await deployment.control({ epochMs: EPOCH_MS.usual });
   // A grant that was on its way when it was killed is made again, one per sector.
   await finishUnharmed(deployment, jobs, SECTORS);
 });
