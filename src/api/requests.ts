@@ -109,16 +109,23 @@ export type SectorQuery = z.input<typeof SectorQuery>;
 const ONE_TYPE = `(${EVENT_TYPES.join('|').replaceAll('.', String.raw`\.`)})`;
 const SOME_TYPES = new RegExp(`^${ONE_TYPE}(,${ONE_TYPE})*$`);
 
+const AN_EVENT = 'the number of an event, or now';
+
 export const EventQuery = z.strictObject({
   /** `now`: the newest one there is. */
   after: z
-    .union([
-      z.literal('now'),
-      z
-        .string()
-        .regex(/^[0-9]{1,15}$/, 'the number of an event')
-        .transform(Number),
-    ])
+    .union(
+      [
+        z.literal('now'),
+        z
+          .string()
+          // Sixteen digits after a restore.
+          .regex(/^[0-9]{1,16}$/)
+          .transform(Number)
+          .refine(Number.isSafeInteger, AN_EVENT),
+      ],
+      AN_EVENT,
+    )
     .optional(),
   /** One or several, with commas between them. */
   type: z

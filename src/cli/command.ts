@@ -55,6 +55,14 @@ export class Interrupted extends Error {
   }
 }
 
+/** The job that was watched ended, and not as one watches for. */
+export class EndedAborted extends Error {
+  constructor(job: string) {
+    super(`${job} ended in Aborted; \`sealpool sectors show ${job}\` has what led to it`);
+    this.name = 'EndedAborted';
+  }
+}
+
 /** A text option, or undefined. */
 export function text(values: Values, name: string): string | undefined {
   const value = values[name];
@@ -71,7 +79,7 @@ export function needed(values: Values, name: string): string {
 /** A whole number of at least `least`. */
 export function whole(value: string, what: string, least = 0): number {
   const number = Number(value);
-  if (!/^[0-9]{1,15}$/.test(value) || number < least)
+  if (!/^[0-9]{1,16}$/.test(value) || !Number.isSafeInteger(number) || number < least)
     throw new UsageError(`${what} must be a whole number from ${least} on and not ${JSON.stringify(value)}; mend it`);
   return number;
 }

@@ -1,6 +1,6 @@
 /** The command line: finds the command, parses its options, runs it, and tells errors in a sentence with a stable exit code. */
 import { ApiError, type Sent, Unreachable, createClient } from '../api/client.ts';
-import { type Command, Interrupted, type Session, UsageError, type Values } from './command.ts';
+import { type Command, EndedAborted, Interrupted, type Session, UsageError, type Values } from './command.ts';
 import { COMMANDS, COMMAND_GROUPS } from './command-table.ts';
 import { completions } from './completion.ts';
 import { asCurl } from './curl.ts';
@@ -8,7 +8,7 @@ import { plain } from './text.ts';
 import { findCommand, parseCommand, wordsFirst } from './words.ts';
 
 /** Stable: scripts rely on them. */
-export const EXIT = { done: 0, internal: 1, usage: 2, unreachable: 3, refused: 4, serverFailed: 5, interrupted: 130 } as const;
+export const EXIT = { done: 0, internal: 1, usage: 2, unreachable: 3, refused: 4, serverFailed: 5, aborted: 7, interrupted: 130 } as const;
 
 /** Where the control plane is, from flags, environment, file or data folder. */
 export type Connect = (flags: Values) => {
@@ -16,6 +16,8 @@ export type Connect = (flags: Values) => {
   readonly token: string | undefined;
   /** The worker that the configuration file names, where that is one of damocles' worker. */
   readonly worker?: string | undefined;
+  /** Why a token that is there was not sent, and what to do. */
+  readonly withheld?: string | undefined;
 };
 
 export type Terminal = {
@@ -55,6 +57,7 @@ export async function runCommand(
   terminal: Terminal,
   states: States = async () => [],
 ): Promise<number> {
+  let withheld: string | undefined;
   try {
     const typed = wordsFirst(argv, COMMANDS);
     const flags = typed.findIndex((word) => word === '--help' || word === '-h');
@@ -68,12 +71,16 @@ export async function runCommand(
     const { values, positionals } = parseCommand(command, typed.slice(command.words.split(' ').length));
     if (values['help'] === true) terminal.out(usage(command).join('\n'));
     else {
-      const connected = command.alone === true ? { url: 'http://localhost', token: undefined } : connect(values);
+      const connected: ReturnType<Connect> = command.alone === true ? { url: 'http://localhost', token: undefined } : connect(values);
+      ({ withheld } = connected);
       await command.run(session(values, positionals, connected, terminal, states));
     }
     return EXIT.done;
   } catch (error) {
-    return tell(error, terminal, argv.includes('--json'));
+    const json = argv.includes('--json');
+    const code = tell(error, terminal, json);
+    if (withheld !== undefined && !json && error instanceof ApiError && error.problem.status === 401) terminal.err(withheld);
+    return code;
   }
 }
 
@@ -100,6 +107,9 @@ function session(
   };
 }
 
+/** Errors whose message says it all. */
+const TOLD = [UsageError, Unreachable, Interrupted, EndedAborted];
+
 /** Tells an error on stderr, a refusal with `json` as its problem document; answers its exit code. */
 export function tell(error: unknown, terminal: Terminal, json = false): number {
   if (error instanceof ApiError) {
@@ -108,9 +118,10 @@ export function tell(error: unknown, terminal: Terminal, json = false): number {
     else terminal.err(`refused (${code}): ${plain(detail)}${requestId === undefined ? '' : ` [request ${requestId}]`}`);
     return status >= 500 ? EXIT.serverFailed : EXIT.refused;
   }
-  if (error instanceof UsageError || error instanceof Unreachable || error instanceof Interrupted) terminal.err(error.message);
+  if (TOLD.some((kind) => error instanceof kind)) terminal.err((error as Error).message);
   else terminal.err(`sealpool failed: ${error instanceof Error ? error.message : String(error)}`);
   if (error instanceof UsageError) return EXIT.usage;
   if (error instanceof Interrupted) return EXIT.interrupted;
+  if (error instanceof EndedAborted) return EXIT.aborted;
   return error instanceof Unreachable ? EXIT.unreachable : EXIT.internal;
 }

@@ -27,7 +27,7 @@ const Range = z
   ])
   .refine(({ first, last }) => first <= last, 'a range begins with its lowest number');
 
-const Miner = z.strictObject({
+const MinerKeys = z.strictObject({
   id: MinerId,
   seal_proof: SealProof,
   first_sector: z.number().int().nonnegative().default(0),
@@ -49,6 +49,23 @@ const Miner = z.strictObject({
   /** Hours that its stages are put before those of other miners in the queue; negative: behind them. */
   priority: z.number().int().min(-24).max(24).default(0),
 });
+
+const Miner = MinerKeys.superRefine(({ first_sector: first, last_sector: last }, context) => {
+  if (first <= last) return;
+  const message = `last_sector ${last} is below first_sector ${first}, which leaves no number; give first_sector the lower one`;
+  context.addIssue({ code: 'custom', path: ['last_sector'], message });
+});
+
+/** No two entries of one miner, `t01000` and `f01000` being one: the later would take the place of the earlier. */
+function checkMiners(miners: readonly { readonly id: MinerId }[], context: z.RefinementCtx): void {
+  for (const [at, { id }] of miners.entries()) {
+    const before = miners.slice(0, at).find((other) => other.id.slice(1) === id.slice(1));
+    if (before === undefined) continue;
+    const spelt = before.id === id ? '' : `, as ${before.id} before`;
+    const message = `miner ${id} stands in the list twice${spelt}; leave one of the two entries out`;
+    context.addIssue({ code: 'custom', path: [at, 'id'], message });
+  }
+}
 
 /** What one sealing_thread takes. */
 const threadKeys = {
@@ -97,6 +114,15 @@ const Worker = z
     staggered_ms: Staggered.optional(),
   })
   .superRefine(checkThread);
+
+/** A thread is named by its worker and its place there. */
+function checkWorkers(workers: readonly { readonly name: string }[], context: z.RefinementCtx): void {
+  for (const [at, { name }] of workers.entries()) {
+    if (workers.findIndex((other) => other.name === name) === at) continue;
+    const message = `worker ${name} stands in the list twice; give each a name of its own, or say threads = 2 in one entry`;
+    context.addIssue({ code: 'custom', path: [at, 'name'], message });
+  }
+}
 
 /** How to reach a bucket of miner storage. The keys themselves stand in files, so that no argument or environment has them. */
 const StorageS3 = z.strictObject({
@@ -159,10 +185,12 @@ export const KEYS = {
   miners: z
     .array(Miner)
     .min(1)
+    .superRefine(checkMiners)
     .default([Miner.parse({ id: 't01000', seal_proof: 'StackedDrg2KiBV1_1' })]),
   workers: z
     .array(Worker)
     .min(1)
+    .superRefine(checkWorkers)
     .default([Worker.parse({ name: 'local', sealing_threads: PlanName.options.map((plan) => ({ plan })) })]),
   /** sealpool-prover, or a program that answers alike. */
   prover: text.optional(),

@@ -6,12 +6,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { SealpoolError } from '../schema/problem.ts';
+import { WORK_MARKER } from '../runners/processes.ts';
 import { type Config, KEYS, type KeyName } from './config-keys.ts';
 
 export type { Config } from './config-keys.ts';
 
 const PREFIX = 'SEALPOOL_';
 const NAMES = Object.keys(KEYS) as KeyName[];
+/** Secrets that are given as they are, or by a file that holds them. */
+const SECRETS = NAMES.filter((name) => Object.hasOwn(KEYS, `${name}_file`));
+
+/** Variables that `sealpool-prover` reads, and what a stage and all that it starts is marked with. */
+const NO_KEYS = new Set(['SEALPOOL_DEV_PARAMETERS', 'SEALPOOL_PARAM_GATEWAYS', WORK_MARKER]);
+/** What Kubernetes tells every container of the services around it, where one's name begins with ours. */
+const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+const SERVICE_URL = /^(tcp|udp|sctp):\/\//;
 
 export type ConfigSources = {
   /** Values of flags by dotted name; they count most. */
@@ -37,7 +46,16 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   if (named !== undefined && !existsSync(file)) throw refuse(`the configuration file ${file} is not there; name one that is with --config`);
   const isThere = existsSync(file);
   const fromFile = isThere ? tomlKeys(file) : new Map<KeyName, unknown>();
+  /** Place of the source that names the key; the lower counts more. */
+  const source = (name: KeyName): number => (name in flags ? 0 : env.has(name) ? 1 : fromFile.has(name) ? 2 : 3);
+  const overruled = new Set(
+    SECRETS.flatMap((name) => {
+      const ahead = source(name) - source(`${name}_file` as KeyName);
+      return ahead === 0 ? [] : [ahead < 0 ? `${name}_file` : name];
+    }),
+  );
   const values = NAMES.map((name) => {
+    if (overruled.has(name)) return [name, undefined];
     if (name in flags) return [name, checked(name, flags[name], `--${name}`)];
     const raw = env.get(name);
     if (raw !== undefined) return [name, checkedText(name, raw)];
@@ -82,11 +100,17 @@ function environment(env: Readonly<Record<string, string | undefined>>): Map<Key
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX) || value === undefined) continue;
     const name = known.get(variable);
+    if (isOfOthers(variable, value)) continue;
     if (name === undefined)
       throw refuse(`${variable} is no key of the configuration; did you mean ${nearest(variable, [...known.keys()])}?`);
     found.set(name, value);
   }
   return found;
+}
+
+/** Variables that begin as ours do and say nothing to us. */
+function isOfOthers(variable: string, value: string): boolean {
+  return NO_KEYS.has(variable) || SERVICE_LINK.test(variable) || (variable.endsWith('_PORT') && SERVICE_URL.test(value));
 }
 
 function tomlKeys(file: string): Map<KeyName, unknown> {

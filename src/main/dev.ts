@@ -64,7 +64,7 @@ async function startAll(config: Config, data: string, start: Start) {
     [envName('chain.url')]: `${chainUrl}/rpc/v1`,
     [envName('chain.token_file')]: chainToken,
   });
-  const { url, tokenFile } = await serving(controlPlane, 'serve', data);
+  const { url, tokenFile, warning } = await serving(controlPlane, 'serve', data);
   port = Number(new URL(url).port);
 
   const joinFile = join(data, 'runner.join');
@@ -82,7 +82,8 @@ async function startAll(config: Config, data: string, start: Start) {
   );
   await serving(runner, 'runner', data);
   const pids = { devnet: chain.pid, serve: controlPlane.pid, runner: runner.pid };
-  return { ready: true as const, url, tokenFile, chainUrl, storage: join(data, 'storage'), logs: join(data, 'logs'), pids };
+  const told = warning === undefined ? {} : { warning };
+  return { ready: true as const, url, tokenFile, ...told, chainUrl, storage: join(data, 'storage'), logs: join(data, 'logs'), pids };
 }
 
 /** A runner gets signed URLs and needs no key. */

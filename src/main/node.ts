@@ -17,6 +17,7 @@ import { openBackups } from '../store/backup.ts';
 import { openNodeStore } from '../store/node.ts';
 import { Accepting } from './accepting.ts';
 import { firstAdminToken } from './admin-token.ts';
+import { advertised } from './advertised.ts';
 import { followHead } from './chain-head.ts';
 import { readiness } from './checks.ts';
 import { type Config, secretOf } from './config.ts';
@@ -42,6 +43,8 @@ export type ControlPlane = {
   readonly url: string;
   /** Where it listens, which public_url may stand before. */
   readonly listening: string;
+  /** What others cannot use of that, and what to do. */
+  readonly warning: string | undefined;
   /** The first admin token, mode 0600. */
   readonly tokenFile: string;
   /** Ends: no new requests, long polls answered, effects under way finished, database closed. */
@@ -110,9 +113,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const onBroken = (error: unknown): void => log.error({ err: error }, 'the object store failed a request');
     if (local !== undefined) app.route('/', objectRoutes(local, onBroken));
     const server = await listen(app.fetch, config.listen, config.port, () => accepting.taken());
-    const host = config.listen.includes(':') ? `[${config.listen}]` : config.listen;
-    const listening = `http://${host}:${server.port}`;
-    const url = config.public_url ?? listening;
+    const { listening, url, warning } = advertised(config, server.port);
     publicUrl = url.replace(/\/+$/, '');
     const onError = (error: unknown): void => log.error({ err: error }, 'an effect could not be recorded');
     const onOutcome = tellOutcome(log, metrics);
@@ -142,9 +143,11 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     const pay = (told: readonly Money[]): void => void (money = told);
     void followBalances(chain, Object.keys(settings.miners), pay, log, ending.signal);
     log.info({ url, dataDir }, 'the control plane serves');
+    if (warning !== undefined) log.warn({}, warning);
     return {
       url,
       listening,
+      warning,
       tokenFile,
       failed,
       async close() {

@@ -1,7 +1,14 @@
 /** What every long-running command prints once it serves, and how it is asked to end. */
 
 /** One JSON line on stdout. */
-export type ReadyLine = { readonly ready: true; readonly url: string; readonly listening?: string; readonly tokenFile: string };
+export type ReadyLine = {
+  readonly ready: true;
+  readonly url: string;
+  readonly listening?: string;
+  readonly tokenFile: string;
+  /** What will not work as it is configured, and what to do. */
+  readonly warning?: string;
+};
 
 /** Prints the line that says it serves. */
 export function printReady(line: ReadyLine & Readonly<Record<string, unknown>>): void {

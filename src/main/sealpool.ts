@@ -1,12 +1,11 @@
 /** `sealpool`: the long-running commands start here, all others are the command line on the HTTP API. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { EXIT, commandHelp, runCommand, tell } from '../cli/run.ts';
-import { type Values, UsageError } from '../cli/command.ts';
+import { UsageError } from '../cli/command.ts';
 import { SealpoolError } from '../schema/problem.ts';
-import { type Config, loadConfig, secretOf } from './config.ts';
-import { oldWorkerConfig } from './old-worker-config.ts';
+import { type Config, loadConfig } from './config.ts';
+import { connect } from './connect.ts';
+import { VERSION } from './docs-files.ts';
 
 const terminal = {
   out: (text: string): void => void process.stdout.write(`${text}\n`),
@@ -37,7 +36,7 @@ function help(): string {
     '  dev and devnet also: --accept-replay (tests only) · runner also: --url URL --join-token-file FILE',
     '',
     ...commandHelp(),
-    'What a command takes: `sealpool help sectors`, `sealpool sectors resume --help`.',
+    'What a command takes: `sealpool help sectors`, `sealpool sectors resume --help`. The version: `sealpool --version`.',
     'Every command also takes --url URL, --token-file FILE or --data DIR (which control plane), --config FILE,',
     '--json (the answer as it came) and --verbose (the same call for curl). A sector is s-t01000-7 or its job, j-….',
   ].join('\n');
@@ -74,31 +73,6 @@ function daemonConfig(name: string, args: string[]): Config {
   }
 }
 
-/** Flags, then environment and file, then what the control plane of the data folder left there. */
-function connect(flags: Values): { url: string; token: string | undefined; worker: string | undefined } {
-  const old = typeof flags['config'] === 'string' ? oldWorkerConfig(flags['config']) : undefined;
-  const config = loadConfig({
-    flags: {
-      data: flags['data'],
-      config: old === undefined ? flags['config'] : undefined,
-      url: flags['url'],
-      token_file: flags['token-file'],
-    },
-  });
-  const url = config.url ?? kept(join(config.data, 'control-plane.url')) ?? `http://127.0.0.1:${config.port}`;
-  const named =
-    typeof flags['token-file'] === 'string' ? secretOf(undefined, flags['token-file']) : secretOf(config.token, config.token_file);
-  return { url, token: named ?? kept(join(config.data, 'admin.token')), worker: old?.worker };
-}
-
-function kept(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return undefined;
-  }
-}
-
 async function states(): Promise<readonly string[]> {
   const { planTables } = await import('../scheduler/plans/all.ts');
   return [...new Set([...Object.values(planTables()).flatMap((table) => Object.keys(table)), 'Finished', 'Aborted'])];
@@ -118,6 +92,10 @@ async function main(argv: string[]): Promise<number> {
   const [first, ...rest] = argv;
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
     return tellHelp(rest, first === undefined ? EXIT.usage : EXIT.done);
+  }
+  if (first === '--version' && rest.length === 0) {
+    terminal.out(`sealpool ${VERSION}`);
+    return EXIT.done;
   }
   const daemon = Object.hasOwn(DAEMONS, first) ? DAEMONS[first] : undefined;
   if (daemon === undefined && first !== 'restore') return runCommand(argv, connect, terminal, states);

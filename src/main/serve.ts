@@ -11,7 +11,8 @@ export async function serve(config: Config): Promise<void> {
   const controlPlane = await startControlPlane(config);
   // So that commands with the same --data find it, whatever port it got.
   await writeFile(join(config.data, 'control-plane.url'), `${controlPlane.url}\n`);
-  printReady({ ready: true, url: controlPlane.url, listening: controlPlane.listening, tokenFile: controlPlane.tokenFile });
+  const { url, listening, tokenFile, warning } = controlPlane;
+  printReady({ ready: true, url, listening, tokenFile, ...(warning === undefined ? {} : { warning }) });
   const failure = await Promise.race([asked.then(() => undefined), controlPlane.failed]);
   if (failure === undefined) {
     await controlPlane.close();

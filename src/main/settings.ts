@@ -5,8 +5,11 @@ import type { LimitSet, Limits, RetrySettings, Settings, ThreadSettings } from '
 import { SealpoolError } from '../schema/problem.ts';
 import type { Config } from './config.ts';
 
+const refuse = (message: string): SealpoolError => new SealpoolError('bad_request', 'configuration', message);
+
 /** What the engine runs on. Throws `configuration` where keys contradict each other. */
 export function settingsOf(config: Config): Settings {
+  checkTimes(config);
   return {
     network: config.network,
     heartbeatMs: config['scheduler.heartbeat_ms'],
@@ -37,6 +40,26 @@ export function settingsOf(config: Config): Settings {
     miners: minersOf(config),
     threads: threadsOf(config),
   };
+}
+
+/** A lease outlives a heartbeat that is lost, and the first wait is none longer than the longest. */
+function checkTimes(config: Config): void {
+  const { 'scheduler.heartbeat_ms': heartbeatMs, 'scheduler.lease_ms': leaseMs } = config;
+  if (leaseMs < 2 * heartbeatMs)
+    throw refuse(
+      `scheduler.lease_ms is ${leaseMs} and scheduler.heartbeat_ms ${heartbeatMs}: leases would run out between heartbeats; make scheduler.lease_ms at least ${2 * heartbeatMs}`,
+    );
+  const { 'scheduler.retry_first_ms': firstMs, 'scheduler.retry_max_ms': maxMs } = config;
+  if (firstMs > maxMs)
+    throw refuse(
+      `scheduler.retry_first_ms is ${firstMs} and scheduler.retry_max_ms ${maxMs}; make scheduler.retry_max_ms the longer of the two`,
+    );
+  for (const [step, { first_ms: first = firstMs, max_ms: max = maxMs }] of Object.entries(config['scheduler.retry'])) {
+    if (first > max)
+      throw refuse(
+        `scheduler.retry.${step}.first_ms is ${first} and the longest wait ${max}; set first_ms and max_ms there, max_ms no shorter`,
+      );
+  }
 }
 
 /** How often who may ask of the API. */
@@ -72,9 +95,7 @@ function threadsOf({ workers, miners }: Config): ThreadSettings[] {
     const each = worker.sealing_threads ?? Array.from({ length: worker.threads }, () => worker);
     return each.map((thread, index) => {
       if (thread.auto && thread.miner === null && miners.length !== 1) {
-        throw new SealpoolError(
-          'bad_request',
-          'configuration',
+        throw refuse(
           `sealing_thread ${index} of worker ${worker.name} is auto without a miner, and ${miners.length} are configured; name its miner`,
         );
       }

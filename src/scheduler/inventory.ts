@@ -32,7 +32,7 @@ export function takeOver(ctx: Context, records: readonly SectorRecord[], may: (m
 function takeOne(ctx: Context, given: SectorRecord, may: (miner: MinerId) => boolean): { changed: boolean } | string {
   const { miner, number } = given;
   if (!Object.hasOwn(ctx.settings.miners, miner) || !may(miner))
-    return `miner ${miner} is not configured here; add [miners.${miner}] to the configuration and start again, or leave its sectors out`;
+    return `miner ${miner} is not configured here; add a [[miners]] with id = "${miner}" and its seal_proof to the configuration and start again, or leave its sectors out`;
   const wrong = unsound(given);
   if (wrong !== undefined) return wrong;
   const job = ctx.tx.jobOfSector(miner, number);

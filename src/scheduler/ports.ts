@@ -243,7 +243,8 @@ export type Tx = StorageTx & {
   snapCandidates(miner: MinerId, from: number, limit: number): readonly SectorRecord[];
 
   appendEvent(event: NewEvent): Event;
-  eventsOfJob(job: JobId, afterSeq: number, limit: number): readonly JobEvent[];
+  /** The newest so many, in order. */
+  eventsOfJob(job: JobId, limit: number): readonly JobEvent[];
   /** Events after this number that the filter lets through, in order. */
   eventsAfter(seq: number, limit: number, filter?: EventFilter): readonly Event[];
   event(seq: number): Event | undefined;

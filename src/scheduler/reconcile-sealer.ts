@@ -35,7 +35,7 @@ function proven(ctx: Context, job: Job, sector: ChainSector, seen: Reconciled): 
     finished,
     'permanent',
     'proven_already',
-    `sector ${job.number} of ${job.miner} is proven${upgraded} on the chain already: it was finished after the backup was made, and its files are in the miner storage; check them by their sector.json, take them over with sealpool import, then abort this job with force, which deletes nothing there`,
+    `sector ${job.number} of ${job.miner} is proven${upgraded} on the chain already: it was finished after the backup was made, and its files are in the miner storage; abort this job with force, which deletes nothing there, then check the files by their sector.json and take them over with sealpool import`,
   );
 }
 

@@ -27,6 +27,6 @@ export function reconcileSnapup(ctx: Context, job: Job, seen: Reconciled): Job {
     updated,
     'permanent',
     'proven_already',
-    `${name} is upgraded on the chain already: that was finished after the backup was made, and the update's files are in the miner storage; check them by their sector.json, take them over with sealpool import, then abort this job with force, which deletes nothing there`,
+    `${name} is upgraded on the chain already: that was finished after the backup was made, and the update's files are in the miner storage; abort this job with force, which deletes nothing there, then check the files by their sector.json and take them over with sealpool import`,
   );
 }

@@ -45,6 +45,6 @@ export function differs(ctx: Context, job: Job, what: string): Job {
     job,
     'critical',
     'chain_differs',
-    `the chain has ${what} for sector ${job.number} of ${job.miner} and the restored database has another; look for the sector's files in the miner storage and take them over with sealpool import, then abort this job with force`,
+    `the chain has ${what} for sector ${job.number} of ${job.miner} and the restored database has another; abort this job with force, which deletes nothing in the miner storage, then look for the sector's files there and take them over with sealpool import`,
   );
 }

@@ -1,5 +1,5 @@
 /** The append-only history and the small facts. */
-import { and, asc, eq, gt, lt, sql, type SQL } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, lt, sql, type SQL } from 'drizzle-orm';
 import type { Event, JobEvent } from '../schema/event.ts';
 import type { EventFilter, Tx } from '../scheduler/ports.ts';
 import { bound as p, type Db } from './db.ts';
@@ -58,8 +58,8 @@ export function eventsPart(db: Db) {
   const ofJob = db
     .select()
     .from(events)
-    .where(and(eq(events.job, p('job')), gt(events.seq, p('after'))))
-    .orderBy(asc(events.seq))
+    .where(eq(events.job, p('job')))
+    .orderBy(desc(events.seq))
     .limit(p('limit'))
     .prepare();
   const after = db
@@ -85,7 +85,11 @@ export function eventsPart(db: Db) {
       if (row === undefined) throw new Error('the database did not number the event; restart the control plane');
       return { seq: row.seq, ...event };
     },
-    eventsOfJob: (job, afterSeq, limit) => ofJob.all({ job, after: afterSeq, limit }).map((row) => eventOf(row) as JobEvent),
+    eventsOfJob: (job, limit) =>
+      ofJob
+        .all({ job, limit })
+        .reverse()
+        .map((row) => eventOf(row) as JobEvent),
     eventsAfter(seq, limit, filter) {
       const all = filter === undefined ? [] : conditions(filter);
       if (filter === undefined || all.length === 0) return after.all({ after: seq, limit }).map(eventOf);

@@ -117,3 +117,11 @@ test('settings: of two who read the same, the second is told that they changed; 
   expect((await patch(4, { 'if-match': `"other", ${now.headers.get('etag')}` })).status).toBe(200);
   expect([(await patch(5, { 'if-match': '*' })).status, (await patch(6)).status]).toEqual([200, 200]);
 });
+
+test('a miner is the same with f and t: a token and a piece are of the one that is configured', async () => {
+  const { token } = await create({ role: 'operator', miners: ['f01000'] });
+  const added = await world.call('POST', '/v1/pieces?miner=f01000', { token, raw: 'bytes of a piece' });
+  expect(added).toMatchObject({ status: 200, json: { miner: 't01000' } });
+  const { json } = await world.call('GET', '/v1/pieces?miner=f01000', { token });
+  expect(json).toMatchObject({ items: [{ id: (added.json as { id: string }).id }] });
+});

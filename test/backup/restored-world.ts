@@ -1,4 +1,7 @@
 /** The scheduler's test world, restored: the database as it stands is the backup, and the chain is what the test says. */
+import { expect } from 'vitest';
+import { type TakenOver, takeOver } from '../../src/scheduler/inventory.ts';
+import { abortJob } from '../../src/scheduler/operate.ts';
 import type { EffectRow } from '../../src/scheduler/effects.ts';
 import type { Pledge } from '../../src/scheduler/pledge.ts';
 import { RESTORED, type Reconciled } from '../../src/scheduler/reconcile.ts';
@@ -6,9 +9,10 @@ import { restarted } from '../../src/scheduler/tick.ts';
 import { commitmentOfHex } from '../../src/schema/commitment-cid.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job } from '../../src/schema/job.ts';
+import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import type { Settings } from '../../src/scheduler/context.ts';
 import { COMM_R, HonestChain, TICKET } from '../scheduler/honest.ts';
-import { type Granted, World } from '../scheduler/world.ts';
+import { type Granted, MINER, World } from '../scheduler/world.ts';
 
 /** What every honest run gives here: a commitment whose CID can be read. */
 export const OUR_COMM_R = commitmentOfHex('sealed', COMM_R.hex);
@@ -29,6 +33,23 @@ export function proven(change: Partial<NonNullable<Reconciled['sector']>> = {}):
   const sector = new HonestChain().proven(1, OUR_COMM_R.cid);
   return { ...NOTHING, taken: true, sector: { ...sector, ...change } };
 }
+
+/** Sector 1 as its `sector.json` in the miner storage tells of it. */
+const STORED_SECTOR: SectorRecord = {
+  miner: MINER,
+  number: 1,
+  sealProof: 'StackedDrg2KiBV1_1',
+  ticket: TICKET,
+  commD: null,
+  commR: OUR_COMM_R,
+  pieces: [],
+  update: null,
+  files: { storage: 'store', root: '/storage', files: null },
+  preCommit: null,
+  proveCommit: null,
+  replicaUpdate: null,
+  source: 'sealpool',
+};
 
 const PLANS = ['sealer', 'snapup', 'rebuild', 'unseal'] as const;
 
@@ -78,5 +99,18 @@ export class RestoredWorld extends World {
   /** Comparisons that are due. */
   async comparing(): Promise<EffectRow[]> {
     return (await this.effects()).filter(({ want }) => want.kind === 'reconcile');
+  }
+
+  /** As `sealpool import` would. */
+  imported(record: Partial<SectorRecord> = {}): Promise<TakenOver> {
+    return this.run((ctx) => takeOver(ctx, [{ ...STORED_SECTOR, ...record }], () => true));
+  }
+
+  /** Does what the job's error tells, in that order: it names the abort first, since no import is taken before. */
+  async doAsTold(id: Job['id'], record: Partial<SectorRecord> = {}): Promise<void> {
+    expect((await this.job(id)).error?.message).toMatch(/abort this job with force.*, then .*sealpool import/);
+    expect((await this.imported(record)).refused).toMatchObject([{ reason: expect.stringContaining('import it when that job has ended') }]);
+    await this.run((ctx) => abortJob(ctx, id, { force: true }, 'test'));
+    expect(await this.imported(record)).toEqual({ imported: 1, unchanged: 0, refused: [] });
   }
 }

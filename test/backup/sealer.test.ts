@@ -157,7 +157,7 @@ test.each(BEFORE_STORED.filter((state) => state !== 'TreeDBuilt'))(
     await world.restore(proven());
     const job = await world.job(id);
     expect(job).toMatchObject({ paused: true, error: { category: 'permanent', code: 'proven_already' } });
-    expect(job.error?.message).toMatch(/sector\.json.*sealpool import.*abort this job with force/);
+    expect(job.error?.message).toMatch(/abort this job with force.*sector\.json.*sealpool import/);
     const abort = (force: boolean) => world.run((ctx) => abortJob(ctx, id, { force }, 'test'));
     await expect(abort(false)).rejects.toMatchObject({ code: 'live_pre_commit' });
     const deletes = async () => (await world.effects()).filter(({ want }) => want.kind === 'delete');
@@ -167,6 +167,16 @@ test.each(BEFORE_STORED.filter((state) => state !== 'TreeDBuilt'))(
     expect(world.sent).toEqual([]);
   },
 );
+
+test.each([
+  ['proven meanwhile', proven(), {}],
+  ['another CommR, proven', proven({ commR: OTHER_COMM_R.cid }), { commR: OTHER_COMM_R }],
+] as const)('%s: the sector is taken over in the way that the error tells', async (_what, seen, record) => {
+  const { id } = await world.backedUpIn('PC2Done');
+  await world.restore(seen);
+  await world.doAsTold(id, record);
+  expect(await world.record(1)).toMatchObject({ source: 'sealpool', ...record });
+});
 
 test.each(STORED)('proven meanwhile, and the files of a job of %s are stored: it ends by itself and sends nothing', async (state) => {
   const { id } = await world.backedUpIn(state);

@@ -1,6 +1,7 @@
 /** What the chain may have of a sector that a restored snapup is behind with; and plans that send nothing. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { abortJob } from '../../src/scheduler/operate.ts';
+import { commitmentOfHex } from '../../src/schema/commitment-cid.ts';
 import type { Job } from '../../src/schema/job.ts';
 import { COMM_D, TICKET, UPDATE_COMM_R } from '../scheduler/honest.ts';
 import { MINER } from '../scheduler/world.ts';
@@ -60,6 +61,14 @@ test.each(STATES)('upgraded meanwhile, and a job of %s knows of no stored files:
   await world.restore(updated(UPDATE_COMM_R.cid));
   expect(await world.job(id)).toMatchObject({ paused: true, error: { category: 'permanent', code: 'proven_already' } });
   expect(await world.grant(world.own)).toEqual([]);
+});
+
+test('upgraded meanwhile: the update is taken over in the way that the error tells', async () => {
+  const update = { commR: commitmentOfHex('sealed', '11'.repeat(32)), commD: commitmentOfHex('unsealed', '12'.repeat(32)), pieces: [] };
+  const id = await snapIn('TreeDBuilt');
+  await world.restore(updated(update.commR.cid));
+  await world.doAsTold(id, { update });
+  expect(await world.record(1)).toMatchObject({ update });
 });
 
 test('upgraded meanwhile and given up with force: files and client data stay until they can have been looked at, then go', async () => {

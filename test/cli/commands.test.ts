@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { VERSION } from '../../src/main/docs-files.ts';
 import { Daemon, ENTRY, cleanEnvironment } from '../e2e/processes.ts';
 
 let data: string;
@@ -159,6 +160,26 @@ test('a file is uploaded as a piece; one too large is refused with the largest s
     stderr: expect.stringMatching(/the largest has 2032 bytes/),
   });
   expect(json('pieces', 'list', '--miner', 't01000').items).toHaveLength(1);
+});
+
+test('a miner may be named by its number alone', { timeout: 60_000 }, () => {
+  const [{ id }] = json('sectors', 'pledge', '--miner', '1000').items;
+  expect(json('sectors', 'list', '--miner', '1000', '--limit', '1').items).toMatchObject([{ id, miner: 't01000' }]);
+  const piece = join(data, 'piece');
+  writeFileSync(piece, Buffer.alloc(127, 1));
+  const added = json('pieces', 'add', piece, '--miner', '1000', '--reserved');
+  expect(added.miner).toBe('t01000');
+  expect(json('pieces', 'list', '--miner', '1000', '--reserved').items).toMatchObject([{ id: added.id }]);
+  json('tokens', 'create', '--name', 'numbers', '--miners', '1000,t01001');
+  expect(json('tokens', 'list').items).toContainEqual(expect.objectContaining({ name: 'numbers', miners: ['t01000', 't01001'] }));
+  const hook = json('webhooks', 'create', 'https://hooks.test/', '--miners', '1000');
+  expect(hook.miners).toEqual(['t01000']);
+  expect(json('webhooks', 'update', hook.id, '--miners', 'all').miners).toBeNull();
+  expect(json('webhooks', 'update', hook.id, '--miners', '1000').miners).toEqual(['t01000']);
+});
+
+test('--version prints the version', { timeout: 60_000 }, () => {
+  expect(run(['--version'])).toMatchObject({ status: 0, stdout: `sealpool ${VERSION}\n`, stderr: '' });
 });
 
 test('--verbose prints the same call for curl, and that call does the same', { timeout: 60_000 }, () => {

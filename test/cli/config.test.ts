@@ -76,10 +76,28 @@ retry = { PC1 = { max_retries = 1 }, SubmitPC = { first_ms = 5 } }
   expect(settingsOf(load('')).limits).toBeUndefined();
 });
 
+const miner = (id: string) => `[[miners]]\nid = "${id}"\nseal_proof = "StackedDrg2KiBV1_1"\n`;
+
 test('auto without a miner is refused where several are configured', () => {
-  const miner = (id: string) => `[[miners]]\nid = "${id}"\nseal_proof = "StackedDrg2KiBV1_1"\n`;
   const config = load(`${miner('t01000')}${miner('t01001')}[[workers]]\nname = "a"\nauto = true`);
   expect(() => settingsOf(config)).toThrow(/worker a is auto without a miner, and 2 are configured; name its miner/);
+});
+
+test.each([
+  ['heartbeat_ms = 10001', 'scheduler.lease_ms is 20000 and scheduler.heartbeat_ms 10001', 'at least 20002'],
+  ['lease_ms = 13999', 'scheduler.lease_ms is 13999 and scheduler.heartbeat_ms 7000', 'at least 14000'],
+  ['retry_first_ms = 600001', 'scheduler.retry_first_ms is 600001 and scheduler.retry_max_ms 600000', 'the longer'],
+  ['retry = { PC1 = { first_ms = 600001 } }', 'scheduler.retry.PC1.first_ms is 600001 and the longest wait 600000', 'max_ms'],
+  ['retry = { PC1 = { max_ms = 999 } }', 'scheduler.retry.PC1.first_ms is 1000 and the longest wait 999', 'max_ms'],
+])('%s does not fit the key beside it: refused with both and what to do', (toml, both, what) => {
+  const settings = () => settingsOf(load(`[scheduler]\n${toml}`));
+  expect(settings).toThrow(expect.objectContaining({ code: 'configuration', message: expect.stringContaining(both) }));
+  expect(settings).toThrow(what);
+});
+
+test('times that just fit each other are taken', () => {
+  const toml = 'heartbeat_ms = 10000\nretry_first_ms = 5\nretry_max_ms = 5\nretry = { PC1 = { max_ms = 5 } }';
+  expect(settingsOf(load(`[scheduler]\n${toml}`))).toMatchObject({ heartbeatMs: 10_000, leaseMs: 20_000 });
 });
 
 test('flags count more than the environment, that more than the file', () => {
@@ -124,6 +142,20 @@ test.each([
     /\(0\.sealing_threads\.0\.auto\): a thread with the unseal plan cannot be auto/,
   ],
   ['[[miners]]\nid = "t01000"\nseal_proof = "StackedDrg2KiBV1_1"\nranges = ["9-3"]', /ranges\.0\): a range begins with its lowest number/],
+  [
+    `${miner('t01000')}${miner('t01001')}${miner('t01000')}`,
+    /miners in .* \(2\.id\): miner t01000 stands in the list twice; leave one of the two entries out/,
+  ],
+  [`${miner('t01000')}${miner('f01000')}`, /miners in .* \(1\.id\): miner f01000 stands in the list twice, as t01000 before; leave one/],
+  [
+    '[[workers]]\nname = "a"\n[[workers]]\nname = "a"',
+    /workers in .* \(1\.name\): worker a stands in the list twice; give each a name of its own/,
+  ],
+  [
+    `${miner('t01000')}first_sector = 9\nlast_sector = 3`,
+    /miners in .* \(0\.last_sector\): last_sector 3 is below first_sector 9, which leaves no number; give first_sector the lower one/,
+  ],
+  [`${miner('t01000')}first_sector = 2000000000000`, /\(0\.last_sector\): last_sector 1099511627776 is below first_sector 2000000000000/],
   ['[scheduler]\nconcurrent = { PC3 = 1 }', /scheduler\.concurrent in .*/],
   ['[scheduler]\nretry = { PC1 = { tries = 1 } }', /scheduler\.retry in .* \(PC1\)/],
 ])('%s is refused with where and why', (toml, sentence) => {
@@ -133,6 +165,45 @@ test.each([
 test('a variable of ours that is not known is refused, those of others are left alone', () => {
   expect(() => load('', { SEALPOOL_LISTN: 'x' })).toThrow(/SEALPOOL_LISTN is no key of the configuration; did you mean SEALPOOL_LISTEN\?/);
   expect(() => load('', { PATH: '/bin', SEALPOOLX: 'x' })).not.toThrow();
+});
+
+test('what the prover reads, and what Kubernetes tells of a service named sealpool, is no key of ours and passed over', () => {
+  const links = {
+    SEALPOOL_SERVICE_HOST: '10.0.0.11',
+    SEALPOOL_SERVICE_PORT: '5230',
+    SEALPOOL_SERVICE_PORT_HTTP: '5230',
+    SEALPOOL_PORT: 'tcp://10.0.0.11:5230',
+    SEALPOOL_PORT_5230_TCP: 'tcp://10.0.0.11:5230',
+    SEALPOOL_PORT_5230_TCP_PROTO: 'tcp',
+    SEALPOOL_PORT_5230_TCP_PORT: '5230',
+    SEALPOOL_PORT_5230_TCP_ADDR: '10.0.0.11',
+    SEALPOOL_CONTROL_PLANE_SERVICE_HOST: '10.0.0.12',
+    SEALPOOL_CONTROL_PLANE_SERVICE_PORT: '5230',
+    SEALPOOL_CONTROL_PLANE_PORT: 'tcp://10.0.0.12:5230',
+    SEALPOOL_CONTROL_PLANE_PORT_5230_TCP_ADDR: '10.0.0.12',
+  };
+  const env = { ...links, SEALPOOL_DEV_PARAMETERS: '/parameters', SEALPOOL_PARAM_GATEWAYS: 'https://gateway.test' };
+  expect(load('port = 7', env).port).toBe(7);
+  expect(load('port = 7', { ...env, SEALPOOL_PORT: '8' }).port).toBe(8);
+  expect(() => load('', { SEALPOOL_PORT: 'many' })).toThrow(/SEALPOOL_PORT: .*expected number/);
+  expect(() => load('', { SEALPOOL_SERVICE: 'x' })).toThrow(/SEALPOOL_SERVICE is no key of the configuration/);
+});
+
+const PAIRS = [
+  ['token', 'token_file'],
+  ['chain.token', 'chain.token_file'],
+  ['objects.s3.access_key', 'objects.s3.access_key_file'],
+  ['objects.s3.secret_key', 'objects.s3.secret_key_file'],
+  ['runner.join_token', 'runner.join_token_file'],
+] as const;
+
+test.each(PAIRS)('%s and %s are one secret: the source that counts more wins, whichever of the two it names', (secret, file) => {
+  const fromFile = (key: string) => `${key} = "of-the-file"\n`;
+  const both = (config: ReturnType<typeof load>) => [config[secret], config[file]];
+  expect(both(load(fromFile(secret), { [envName(file)]: '/env' }))).toEqual([undefined, '/env']);
+  expect(both(load(fromFile(file), { [envName(secret)]: 'env' }))).toEqual(['env', undefined]);
+  expect(both(load(fromFile(secret), { [envName(secret)]: 'env' }, { flags: { [file]: '/flag' } }))).toEqual([undefined, '/flag']);
+  expect(both(load(fromFile(secret) + fromFile(file)))).toEqual(['of-the-file', 'of-the-file']);
 });
 
 test('a file that was named must be there; one that was not named need not', () => {

@@ -69,7 +69,9 @@ test('refused sectors are told with the reason', { timeout: 60_000 }, () => {
   const { stdout, status } = sealpool('import', path);
   expect(status).toBe(0);
   expect(stdout).toMatch(/^0 sectors imported from sealpool, 0 known already, 3 refused/);
-  expect(stdout).toMatch(/\nRefused:\n +s-t04242-7: miner t04242 is not configured here; add \[miners\.t04242\]/);
+  expect(stdout).toMatch(
+    /\nRefused:\n +s-t04242-7: miner t04242 is not configured here; add a \[\[miners\]\] with id = "t04242" and its seal_proof to/,
+  );
 });
 
 test('what cannot be meant says how it is typed', { timeout: 120_000 }, () => {

@@ -1,9 +1,12 @@
 /** `sealpool events` and `--watch` against a real control plane that goes away and comes back. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { EXIT, runCommand } from '../../src/cli/run.ts';
 import { Daemon, ENTRY, cleanEnvironment } from '../e2e/processes.ts';
 
 const NODE = ['--disable-warning=ExperimentalWarning', ENTRY];
@@ -126,7 +129,7 @@ test('runners list --watch --json prints each answer on a line', { timeout: 90_0
   expect(await ended).toBe(0);
 });
 
-test('a watched sector ends with 0 when it ends, and with 130 when somebody interrupts before', { timeout: 90_000 }, async () => {
+test('a watched sector ends with 7 when it is aborted, and with 130 when somebody interrupts before', { timeout: 90_000 }, async () => {
   const job = pledge();
   const [waited, left] = [watch('sectors', 'show', job, '--watch'), watch('sectors', 'show', job, '--watch')];
   await Promise.all([waited.until(new RegExp(job)), left.until(new RegExp(job))]);
@@ -135,5 +138,27 @@ test('a watched sector ends with 0 when it ends, and with 130 when somebody inte
   left.child.kill('SIGINT');
   expect(await left.ended).toBe(130);
   sealpool('sectors', 'abort', job);
-  expect(await waited.ended).toBe(0);
+  expect(await waited.ended).toBe(7);
+  await waited.until(new RegExp(`${job} ended in Aborted`), 'stderr');
+  expect(sealpool('sectors', 'show', job, '--watch').status).toBe(7);
+  expect(sealpool('sectors', 'show', job).status).toBe(0);
+});
+
+test.each([
+  ['Finished', EXIT.done],
+  ['Aborted', EXIT.aborted],
+])('a sector that is or gets %s while it is watched ends with %i', async (end, code) => {
+  const page = (state: string) =>
+    JSON.stringify({ job: { id: 'j-000000000001', state }, events: [], attempts: [], artifacts: [], messages: [] });
+  const stream = `data: ${JSON.stringify({ seq: 1, kind: 'transition', atMs: 0, actor: 'engine', to: end, detail: {} })}\n\n`;
+  for (const before of ['Empty', end]) {
+    const server = createServer((request, response) => {
+      response.end(request.url?.startsWith('/v1/events') === true ? stream : page(before));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const quiet = { out: () => undefined, err: () => undefined };
+    expect(await runCommand(['sectors', 'show', 'j-000000000001', '--watch', '--json'], () => ({ url, token: 'x' }), quiet)).toBe(code);
+  }
 });

@@ -1,5 +1,8 @@
 /** Snapup, rebuild and unseal from Empty to Finished, and what may stand against them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { takeOver } from '../../src/scheduler/inventory.ts';
+import { abortJob } from '../../src/scheduler/operate.ts';
+import { commitmentOfHex } from '../../src/schema/commitment-cid.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { JobEvent } from '../../src/schema/event.ts';
 import type { Job } from '../../src/schema/job.ts';
@@ -251,6 +254,20 @@ describe('what a rebuild refuses', () => {
       paused: true,
       error: { code: 'chain_differs' },
     });
+  });
+
+  test('a chain that has another CommR: aborted, imported again and asked for again, as the error tells, it is made', async () => {
+    const wrong = await imported(70);
+    const right = { ...wrong, commD: null, commR: commitmentOfHex('sealed', COMM_R.hex) };
+    world.chain.proven(70, right.commR.cid);
+    const { id, error } = await stopped(await ask({ plan: 'rebuild', sector: 70 }));
+    expect(error?.message).toMatch(/abort this job, import the sector again .*, then ask for it anew/);
+    const again = () => world.run((ctx) => takeOver(ctx, [right], () => true));
+    expect(await again()).toMatchObject({ imported: 0, refused: [{ sector: 's-t01000-70' }] });
+    await world.run((ctx) => abortJob(ctx, id, {}, 'test'));
+    expect(await again()).toMatchObject({ imported: 1, refused: [] });
+    const { state, error: other } = await stopped(await ask({ plan: 'rebuild', sector: 70 }));
+    expect([state, other]).not.toEqual(['Empty', expect.anything()]);
   });
 
   test('a sector that the chain does not have, and one that nobody knows', async () => {

@@ -209,7 +209,7 @@ export class World {
   }
 
   events(id: Job['id']): Promise<readonly JobEvent[]> {
-    return this.run((ctx) => ctx.tx.eventsOfJob(id, 0, 100_000));
+    return this.run((ctx) => ctx.tx.eventsOfJob(id, 100_000));
   }
 
   /** Answers honestly until a stage is granted in `state`, and returns that grant unanswered. */

@@ -115,7 +115,7 @@ test('answers, tokens, webhooks and deliveries are found by an index; only what 
   tx.deleteWebhook(webhook);
   tx.lastEventSeq();
   tx.event(5);
-  tx.eventsOfJob(jobId(1), 0, 9);
+  tx.eventsOfJob(jobId(1), 9);
   // Webhooks are as many as people made; open deliveries are counted through the index that has no others.
   const small = ['SCAN webhooks', 'SCAN deliveries USING INDEX deliveries_due'];
   const costly = seen.flatMap(({ query, steps }) =>

@@ -177,7 +177,7 @@ test('no other question reads or sorts a table', () => {
     tx.movableIn('main', 9);
     tx.deleteStorageMove(MINER, 1);
     tx.appendEvent(event(1));
-    tx.eventsOfJob(jobId(1), 0, 9);
+    tx.eventsOfJob(jobId(1), 9);
     tx.eventsAfter(0, 9);
     tx.insertAttempt(attempt(1));
     tx.updateAttempt(attempt(1));

@@ -14,6 +14,7 @@ import { notFound } from '../problems.ts';
 import { PieceListQuery, PieceQuery } from '../requests.ts';
 import { PieceView } from '../views.ts';
 import { pieceView } from './shown.ts';
+import { asConfigured } from './sectors.ts';
 
 /** Smallest power of two that holds `sizeBytes` of payload after fr32 padding (127 → 128 bytes). */
 export function paddedBytes(sizeBytes: number): number {
@@ -112,7 +113,8 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       answer: PieceView,
     }),
     async (c) => {
-      const { miner, reserved = false } = c.req.valid('query');
+      const { miner: typed, reserved = false } = c.req.valid('query');
+      const miner = asConfigured(parts, typed);
       const declared = c.req.header('content-length') ?? c.req.header('x-piece-size');
       const size = declared === undefined ? Number.NaN : Number(declared);
       const asked = { miner, reserved };
@@ -132,7 +134,8 @@ export function pieceRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       answer: z.object({ items: z.array(PieceView) }),
     }),
     async (c) => {
-      const { miner, limit, reserved } = c.req.valid('query');
+      const { miner: typed, limit, reserved } = c.req.valid('query');
+      const miner = asConfigured(parts, typed);
       limitOf(parts, c.get('principal'), miner);
       const listed = ({ tx }: { tx: Tx }) => (reserved === true ? tx.reservedPieces(miner, limit) : tx.waitingPieces(miner, limit));
       return c.json({ items: await c.var.door.run((ctx) => listed(ctx).map(pieceView)) }, 200);

@@ -35,7 +35,7 @@ export function findJob(ctx: Context, principal: Principal, ref: SectorRef): Job
 }
 
 /** `f01000` and `t01000` are the same miner; the configuration's spelling counts. */
-export function asConfigured(ctx: Context, miner: MinerId): MinerId {
+export function asConfigured(ctx: Pick<Context, 'settings'>, miner: MinerId): MinerId {
   return (Object.keys(ctx.settings.miners).find((known) => known.slice(1) === miner.slice(1)) ?? miner) as MinerId;
 }
 

@@ -22,7 +22,7 @@ import type {
   TokenView,
 } from '../views.ts';
 
-/** Most events of one sector shown at once; older pages come through /v1/events. */
+/** Most events of one sector shown at once, the newest; older ones come through /v1/events. */
 const EVENTS_SHOWN = 1_000;
 
 export function sectorView(job: Job): SectorView {
@@ -57,7 +57,7 @@ export function sectorDetail(ctx: Context, job: Job): SectorDetail {
   return {
     job: sectorView(job),
     epoch: epochNow(ctx) ?? null,
-    events: [...tx.eventsOfJob(job.id, 0, EVENTS_SHOWN)],
+    events: [...tx.eventsOfJob(job.id, EVENTS_SHOWN)],
     attempts: [...tx.attemptsOfJob(job.id)],
     artifacts: Object.entries(job.data.artifacts).map(([name, artifact]) => ({ name, ...artifact })),
     messages: tx.effectsOfJob(job.id).flatMap(messageView),
@@ -74,7 +74,7 @@ function doing(
   const stage = waiting.for === 'runner' || waiting.for === 'stage' ? waiting.stage : null;
   const since = (ms: number | undefined): number => Math.max(0, nowMs - (ms ?? job.updatedMs));
   if (job.paused) {
-    const paused = tx.eventsOfJob(job.id, 0, EVENTS_SHOWN).findLast(({ kind }) => kind === 'paused');
+    const paused = tx.eventsOfJob(job.id, EVENTS_SHOWN).findLast(({ kind }) => kind === 'paused');
     return { threadState: 'Paused', stage, elapsedMs: since(paused?.atMs) };
   }
   if (waiting.for === 'stage') return { threadState: 'Running', stage, elapsedMs: since(grantedMs) };

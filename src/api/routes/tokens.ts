@@ -11,6 +11,7 @@ import { ApiTokenRequest, RotateRequest } from '../requests.ts';
 import { createApiToken, revokeApiToken, rotateApiToken } from '../tokens.ts';
 import { NewToken, TokenView } from '../views.ts';
 import { tokenView } from './shown.ts';
+import { asConfigured } from './sectors.ts';
 
 /** How long an older secret goes on after a rotation. */
 const USUAL_GRACE_MS = 86_400_000;
@@ -34,8 +35,9 @@ export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const principal = c.get('principal');
       wholeOnly(principal);
-      const { name, role, miners, ttlMs, expiresMs } = c.req.valid('json');
+      const { name, role, miners: typed, ttlMs, expiresMs } = c.req.valid('json');
       const create = (ctx: Context) => {
+        const miners = typed?.map((miner) => asConfigured(ctx, miner)) ?? null;
         const made = createApiToken(ctx, {
           name,
           role,

@@ -2,11 +2,11 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import type { MinerId } from '../../schema/ids.ts';
 import type { JoinTokenView, PieceView, RunnerLog, RunnerView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, argument, needed, text, whole } from '../command.ts';
 import { plain, table, time } from '../text.ts';
 import { shown } from '../watch.ts';
+import { minerOf } from './pledge.ts';
 import { SHOW_RUNNER } from './runner-show.ts';
 import { durationMs } from './settings.ts';
 
@@ -67,7 +67,7 @@ async function createToken({ client, values, show }: Session): Promise<void> {
   const role = text(values, 'role') ?? 'viewer';
   if (role !== 'viewer' && role !== 'operator' && role !== 'admin')
     throw new UsageError(`--role is viewer, operator or admin and not ${JSON.stringify(role)}`);
-  const miners = (text(values, 'miners')?.split(',') as MinerId[] | undefined) ?? null;
+  const miners = text(values, 'miners')?.split(',').map(minerOf) ?? null;
   const ttl = text(values, 'ttl');
   show(
     await client.createToken({ name: needed(values, 'name'), role, miners, ...(ttl === undefined ? {} : { ttlMs: durationMs(ttl) }) }),
@@ -99,7 +99,9 @@ async function addPiece({ client, values, positionals, show }: Session): Promise
   });
   if (!found.isFile()) throw new UsageError(`${path} is no file; name one`);
   const body = Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>;
-  show(await client.addPiece(needed(values, 'miner'), body, found.size, values['reserved'] === true), (piece) => pieceTable([piece]));
+  show(await client.addPiece(minerOf(needed(values, 'miner')), body, found.size, values['reserved'] === true), (piece) =>
+    pieceTable([piece]),
+  );
 }
 
 export const RUNNER_COMMANDS: readonly Command[] = [
@@ -210,6 +212,6 @@ export const PIECE_COMMANDS: readonly Command[] = [
     about: 'pieces no sector took yet, or the reserved ones',
     options: { miner: { type: 'string' }, reserved: { type: 'boolean' } },
     run: async ({ client, values, show }) =>
-      show(await client.pieces(needed(values, 'miner'), values['reserved'] === true), ({ items }) => pieceTable(items)),
+      show(await client.pieces(minerOf(needed(values, 'miner')), values['reserved'] === true), ({ items }) => pieceTable(items)),
   },
 ];

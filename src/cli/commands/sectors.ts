@@ -1,10 +1,11 @@
 /** `sealpool sectors …` */
 import type { ActedView, SectorPage, SectorView } from '../../api/client.ts';
-import { type Command, Interrupted, type Session, UsageError, argument, text, whole } from '../command.ts';
+import { type Command, EndedAborted, Interrupted, type Session, UsageError, argument, text, whole } from '../command.ts';
 import { explanationText } from '../explanation-text.ts';
 import { eventLine, sectorDetailText, sectorTable } from '../sector-text.ts';
 import { plain } from '../text.ts';
 import { shown, toldOnBreak, untilInterrupted } from '../watch.ts';
+import { minerOf } from './pledge.ts';
 
 const REF = 'SECTOR (s-t01000-7 or j-…)';
 
@@ -18,10 +19,11 @@ const EXPLAIN: Omit<Command, 'words'> = {
 async function list(session: Session): Promise<void> {
   const { client, values } = session;
   const paused = values['paused'] === true ? true : undefined;
+  const miner = text(values, 'miner');
   const filter = {
     state: text(values, 'state'),
     plan: text(values, 'plan'),
-    miner: text(values, 'miner'),
+    miner: miner === undefined ? undefined : minerOf(miner),
     paused,
     error: text(values, 'error'),
     cursor: text(values, 'cursor'),
@@ -39,15 +41,21 @@ async function show_(session: Session): Promise<void> {
   if (values['watch'] === true) await watch(session, detail.job.id, detail.events.at(-1)?.seq ?? 0);
 }
 
-/** Prints events of the job as they happen until it has ended. Interrupted before that, it has not done what it was asked. */
+/**
+ * Prints events of the job as they happen until it has ended. Interrupted before that, it has not done what it was asked;
+ * a job that was given up is an end that scripts have to see.
+ */
 async function watch(session: Session, job: string, after: number): Promise<void> {
   const { client, line, json } = session;
-  const ended = async (): Promise<boolean> => ['Finished', 'Aborted'].includes((await client.sector(job)).job.state);
-  if (await ended()) return;
+  const isEnd = (state: string | null): boolean => {
+    if (state === 'Aborted') throw new EndedAborted(job);
+    return state === 'Finished';
+  };
+  if (isEnd((await client.sector(job)).job.state)) return;
   await untilInterrupted(async (signal) => {
     for await (const event of client.follow({ sector: job, after, signal, ...toldOnBreak(session) })) {
       line(json ? JSON.stringify(event) : eventLine(event));
-      if (event.to === 'Finished' || event.to === 'Aborted') return;
+      if (isEnd(event.to)) return;
     }
     throw new Interrupted();
   });
@@ -78,7 +86,7 @@ export const SECTOR_COMMANDS: readonly Command[] = [
   {
     words: 'sectors show',
     takes: `${REF} [--watch]`,
-    about: 'one sector with its history; --watch goes on until it has ended',
+    about: 'one sector with its history; --watch goes on until it has ended, with exit code 7 where that is Aborted',
     options: { watch: { type: 'boolean', short: 'w' } },
     positionals: [1, 1],
     run: show_,

@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { DeliveryView, NewWebhook, WebhookPatch, WebhookView } from '../../api/client.ts';
 import { type Command, type Session, UsageError, argument, text, whole } from '../command.ts';
 import { table, time } from '../text.ts';
+import { minerOf } from './pledge.ts';
 
 /** A test is answered within a receiver's limit of time, or waits behind others. */
 const TEST_WAIT_MS = 30_000;
@@ -47,12 +48,13 @@ function named({ values }: Session): WebhookPatch {
   const allow = values['allow-private'] === true;
   if (allow && values['public-only'] === true) throw new UsageError('--allow-private and --public-only exclude each other; leave one out');
   const private_ = allow ? true : values['public-only'] === true ? false : undefined;
+  const miners = list(text(values, 'miners'));
   const given = {
     // --url is where the control plane is.
     url: text(values, 'to'),
     description: text(values, 'description'),
     types: list(text(values, 'types')),
-    miners: list(text(values, 'miners')),
+    miners: miners?.map(minerOf) ?? miners,
     allowPrivate: private_,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as WebhookPatch;

@@ -25,7 +25,7 @@ export function oldTicketResult(job: Job, outcome: Extract<EffectOutcome, { outc
   if (outcome.ticket !== null) return ok({ ticket: { ...outcome.ticket } });
   return permanent(
     'ticket_unknown',
-    `nobody knows the ticket of sector ${job.number}: neither the record, nor its pre-commit message on the chain; import the sector again with its ticket's epoch (or its pre-commit's CID), then resume`,
+    `nobody knows the ticket of sector ${job.number}: neither the record, nor its pre-commit message on the chain; abort this job, import the sector again with its ticket's epoch (or its pre-commit's CID), then ask for it anew`,
   );
 }
 
@@ -44,7 +44,7 @@ export function chainSectorResult(job: Job, outcome: Extract<EffectOutcome, { ou
   if (key !== record.commR.cid) {
     return permanent(
       'chain_differs',
-      `the chain has ${name} with CommR ${key}, ours is known as ${record.commR.cid}; import the sector again from where it was sealed, then resume`,
+      `the chain has ${name} with CommR ${key}, ours is known as ${record.commR.cid}; abort this job, import the sector again from where it was sealed, then ask for it anew`,
     );
   }
   const { number } = sealProofInfo(record.sealProof);
@@ -52,7 +52,7 @@ export function chainSectorResult(job: Job, outcome: Extract<EffectOutcome, { ou
   if (sector.sealProof !== number) {
     return permanent(
       'chain_differs',
-      `the chain has ${name} with seal proof ${sector.sealProof}, ours is known with ${number}; import the sector again with the right seal proof, then resume`,
+      `the chain has ${name} with seal proof ${sector.sealProof}, ours is known with ${number}; abort this job, import the sector again with the right seal proof, then ask for it anew`,
     );
   }
   return ok({ onChain: { ...sector } });

@@ -175,7 +175,7 @@ function readFailure(job: Job, name: Stage, code: string): Verdict | undefined {
   if (name === 'Publish') {
     return permanent(
       'sector_damaged',
-      `the stored files of sector ${job.number} are missing or differ from what was stored; rebuild the sector, then resume`,
+      `the stored files of sector ${job.number} are missing or differ from what was stored; abort this job, rebuild the sector, then ask for it anew`,
     );
   }
   return undefined;

@@ -60,7 +60,7 @@ function readFailure(job: Job, _name: Stage, code: string): Verdict | undefined 
   if (code !== 'proof_invalid' && code !== 'input_invalid') return undefined;
   return permanent(
     'sector_damaged',
-    `the stored files of sector ${job.number} are missing, or do not hold the data that its CommD names; rebuild the sector, then resume at Allocated`,
+    `the stored files of sector ${job.number} are missing, or do not hold the data that its CommD names; abort this job, rebuild the sector, then ask for it anew`,
   );
 }
 
