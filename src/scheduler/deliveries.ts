@@ -119,7 +119,8 @@ export function deliveryTried(ctx: Context, id: DeliveryId, outcome: DeliveryOut
   const before = delivery === undefined ? undefined : ctx.tx.webhook(delivery.webhook);
   if (delivery === undefined || before === undefined || delivery.status !== 'open') return;
   const tried = { ...delivery, tries: delivery.tries + 1, lastStatus: outcome.status };
-  if (outcome.status !== null && outcome.status >= 200 && outcome.status < 300) {
+  const done = outcome.status !== null && outcome.status >= 200 && outcome.status < 300;
+  if (done) {
     ctx.tx.updateDelivery({ ...tried, status: 'done', lastError: null, endedMs: ctx.nowMs });
     if (before.failingSinceMs !== null) ctx.tx.updateWebhook({ ...before, failingSinceMs: null });
     return;
