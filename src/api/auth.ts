@@ -95,10 +95,10 @@ export function needs(parts: ApiParts, role: Role): MiddlewareHandler<Env> {
   };
 }
 
-/** Refuses tokens that are bound to some miners: the route is about the whole control plane. */
-export function wholeOnly(principal: Principal): void {
+/** Refuses tokens that are bound to some miners: the route is about the whole control plane, or another thing that all miners share. */
+export function wholeOnly(principal: Principal, what = 'the whole control plane'): void {
   if (principal.miners !== null)
-    throw forbidden('this token is for some miners only and this is about the whole control plane; use a token for all miners');
+    throw forbidden(`this token is for some miners only and this is about ${what}; use a token for all miners`);
 }
 
 /** Whether the token may see things of this miner. */
