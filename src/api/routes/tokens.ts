@@ -10,6 +10,7 @@ import type { ApiParts, Env } from '../parts.ts';
 import { ApiTokenRequest, RotateRequest } from '../requests.ts';
 import { createApiToken, revokeApiToken, rotateApiToken } from '../tokens.ts';
 import { NewToken, TokenView } from '../views.ts';
+import { configuredMiner } from './sectors.ts';
 import { tokenView } from './shown.ts';
 
 /** How long an older secret goes on after a rotation. */
@@ -34,8 +35,9 @@ export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     async (c) => {
       const principal = c.get('principal');
       wholeOnly(principal);
-      const { name, role, miners, ttlMs, expiresMs } = c.req.valid('json');
+      const { name, role, miners: typed, ttlMs, expiresMs } = c.req.valid('json');
       const create = (ctx: Context) => {
+        const miners = typed === null ? null : [...new Set(typed.map((miner) => configuredMiner(ctx, principal, miner)))];
         const made = createApiToken(ctx, {
           name,
           role,
