@@ -19,6 +19,7 @@ export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       summary: 'Take existing sectors over; each that cannot be is refused on its own',
       once: 'body',
       body: ImportRequest,
+      largeBody: true,
       answer: ImportAnswer,
     }),
     async (c) => {
