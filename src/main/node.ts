@@ -109,7 +109,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     });
     const onBroken = (error: unknown): void => log.error({ err: error }, 'the object store failed a request');
     if (local !== undefined) app.route('/', objectRoutes(local, onBroken));
-    const server = await listen(app.fetch, config.listen, config.port, () => accepting.taken());
+    const server = await listen(app.fetch, config.listen, config.port, { onConnection: () => accepting.taken() });
     const host = config.listen.includes(':') ? `[${config.listen}]` : config.listen;
     const listening = `http://${host}:${server.port}`;
     const url = config.public_url ?? listening;
