@@ -1,7 +1,5 @@
 /** The HTTP API: middleware, routes, description. Put together by `src/main`; knows no runtime. */
 import { OpenAPIHono } from '@hono/zod-openapi';
-import type { MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { SealpoolError } from '../schema/problem.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import { describeApi } from './document.ts';
@@ -31,11 +29,6 @@ import { deliveryRoutes } from './routes/deliveries.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { workerRoutes } from './routes/workers.ts';
 
-/** Bodies are small JSON, except pieces, which have their sector's limit, and object parts, which have their own. */
-const MAX_BODY_BYTES = 256 * 2 ** 10;
-/** 64 reports of some hundred outputs with their parts; 500 sectors with their pieces. */
-const MAX_LARGE_BODY_BYTES = 16 * 2 ** 20;
-
 const ROUTES = [
   healthRoutes,
   runnerFileRoutes,
@@ -58,21 +51,6 @@ const ROUTES = [
   webhookRoutes,
   deliveryRoutes,
 ];
-
-/** Refuses a larger body: by what its length says, and read only where that is not said, since looking at it costs as much as a short request. */
-function limit(maxSize: number): MiddlewareHandler<Env> {
-  const onError = (): never => {
-    throw new SealpoolError('too_large', 'too_large', `the body is larger than the ${maxSize} bytes this route takes; send less at once`);
-  };
-  const counted = bodyLimit({ maxSize, onError });
-  return (c, next) => {
-    const { method } = c.req;
-    if (method === 'GET' || method === 'HEAD') return next();
-    const length = c.req.header('content-length');
-    if (length === undefined || c.req.header('transfer-encoding') !== undefined) return counted(c, next);
-    return Number(length) <= maxSize ? next() : onError();
-  };
-}
 
 /** What no browser may do with an answer: guess its type, keep it, tell others where it was, run or frame it. Routes that say more keep theirs. */
 function guardAnswer(path: string, headers: Headers): void {
@@ -109,12 +87,6 @@ export function createApp(parts: ApiParts): OpenAPIHono<Env> {
     const answer = problemAnswer(parts, c, new SealpoolError('wrong_method', 'wrong_method', message));
     answer.headers.set('allow', methods.join(', '));
     return Promise.resolve(answer);
-  });
-  const [small, large] = [limit(MAX_BODY_BYTES), limit(MAX_LARGE_BODY_BYTES)];
-  app.use('/v1/*', (c, next) => {
-    if (c.req.path === '/v1/pieces') return next();
-    const manyRows = c.req.path.startsWith('/v1/runners/self/') || c.req.path === '/v1/sectors/import';
-    return manyRows ? large(c, next) : small(c, next);
   });
   app.onError((error, c) => problemAnswer(parts, c, error));
   app.notFound((c) =>

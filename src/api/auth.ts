@@ -32,6 +32,13 @@ const unknownToken = (): SealpoolError =>
     'the bearer token is missing, unknown or revoked; send `Authorization: Bearer <token>` (the first admin token is in DATA/admin.token)',
   );
 
+const unknownCredential = (): SealpoolError =>
+  new SealpoolError(
+    'unauthorized',
+    'unauthorized',
+    'this runner credential is unknown or was revoked; register again with a new join token (sealpool runners token)',
+  );
+
 const forbidden = (what: string): SealpoolError => new SealpoolError('forbidden', 'forbidden', what);
 
 /** The secret of the Authorization header. Throws 401. */
@@ -95,10 +102,10 @@ export function needs(parts: ApiParts, role: Role): MiddlewareHandler<Env> {
   };
 }
 
-/** Refuses tokens that are bound to some miners: the route is about the whole control plane. */
-export function wholeOnly(principal: Principal): void {
+/** Refuses tokens that are bound to some miners: the route is about the whole control plane, or another thing that all miners share. */
+export function wholeOnly(principal: Principal, what = 'the whole control plane'): void {
   if (principal.miners !== null)
-    throw forbidden('this token is for some miners only and this is about the whole control plane; use a token for all miners');
+    throw forbidden(`this token is for some miners only and this is about ${what}; use a token for all miners`);
 }
 
 /** Whether the token may see things of this miner. */
@@ -109,13 +116,7 @@ export function mayMiner(principal: Principal, miner: MinerId): boolean {
 /** The runner with this credential, or with the next one, which is then the credential. Throws 401, also for a banned one. */
 export function runnerOf(ctx: Context, hash: string): RunnerRow {
   const holder = holderOf(ctx, hash);
-  if (holder === undefined || holder.dead) {
-    throw new SealpoolError(
-      'unauthorized',
-      'unauthorized',
-      'this runner credential is unknown or was revoked; register again with a new join token (sealpool runners token)',
-    );
-  }
+  if (holder === undefined || holder.dead) throw unknownCredential();
   return holder.runner;
 }
 
@@ -129,15 +130,19 @@ export async function asRunner<T>(door: Door, hash: string, bootId: string, answ
   }
 }
 
-/** Lets a runner pass that was not seen lately, so that its requests are counted as its own from now on. Handlers check it again in their transaction. */
+/**
+ * Lets only runners pass, before anything of a body is read. The requests of one that was not seen lately are counted as its own
+ * from now on. Handlers check it again in their transaction.
+ */
 export function needsRunner(parts: ApiParts): MiddlewareHandler<Env> {
   return async (c, next) => {
     const { hash } = runnerCredential(c);
     const limiter = c.get('limiter');
-    if (limiter?.knows(hash) === false) {
+    if (limiter?.knows(hash) !== true) {
       const id = await parts.door.run((ctx) => ctx.tx.runnerByCredential(hash)?.id);
-      // One that is good no more counts as the runner's own as well; the handler refuses it.
-      if (id !== undefined) limiter.admit(hash, 'runner', id);
+      if (id === undefined) throw unknownCredential();
+      // One that is good no more counts as the runner's own as well; the handler refuses it, and looks at who it is.
+      limiter?.admit(hash, 'runner', id);
     }
     return next();
   };

@@ -2,8 +2,10 @@
 import { type RouteConfig, createRoute } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { needs, needsRunner } from './auth.ts';
+import { MAX_BODY_BYTES, MAX_LARGE_BODY_BYTES, MAX_STRANGERS_BODY_BYTES, limitBody } from './body-limit.ts';
 import { IdempotencyHeader, readKey } from './idempotency.ts';
 import { groupOf, operationIdOf } from './naming.ts';
+import { boundStrangers } from './rate-limit.ts';
 import { needsJson } from './refuse-early.ts';
 import type { ApiParts } from './parts.ts';
 import type { Role } from './views.ts';
@@ -21,6 +23,8 @@ export type Operation<P extends string, Params extends z.ZodObject, Query extend
   readonly body?: B;
   /** The body may be left out (then it is `{}`). */
   readonly bodyOptional?: boolean;
+  /** The body may have megabytes. */
+  readonly largeBody?: boolean;
   /** Takes an Idempotency-Key; the handler makes what it makes inside `once`. */
   readonly once?: 'body' | 'stream';
   /** Headers it takes besides. */
@@ -46,6 +50,7 @@ export function operation<
   A extends Body = Body,
 >(parts: ApiParts, given: Operation<P, Params, Query, B, A>) {
   const { who, once, bodyOptional = false } = given;
+  const maxBodyBytes = given.largeBody === true ? MAX_LARGE_BODY_BYTES : who === 'none' ? MAX_STRANGERS_BODY_BYTES : MAX_BODY_BYTES;
   const headers = once === undefined ? given.headers : IdempotencyHeader.extend(given.headers?.shape ?? {});
   return createRoute({
     method: given.method,
@@ -57,7 +62,9 @@ export function operation<
     'x-sealpool-who': who,
     middleware: [
       ...(who === 'none' ? [] : [who === 'runner' ? needsRunner(parts) : needs(parts, who)]),
-      ...(given.body === undefined ? [] : [needsJson(!bodyOptional)]),
+      ...(given.body === undefined
+        ? []
+        : [needsJson(!bodyOptional), ...(who === 'none' ? [boundStrangers(parts)] : []), limitBody(maxBodyBytes)]),
       ...(once === undefined ? [] : [readKey(once)]),
     ],
     request: {

@@ -10,6 +10,9 @@ import { Buckets, type Rate, type Rates, Recent, type Taken } from './buckets.ts
 import type { ApiParts, Env } from './parts.ts';
 import { problemAnswer } from './problems.ts';
 
+/** Bodies of nobody known that may come in at once from one address: they are held until they are whole. */
+export const MOST_BODIES = 200;
+
 /** Most tokens, runners or addresses remembered: some megabytes at most. */
 const MOST_KNOWN = 20_000;
 
@@ -35,6 +38,8 @@ export class Limiter {
   readonly #limits: RateLimits;
   readonly #owners = new Recent<Owner>(MOST_KNOWN);
   readonly #buckets: Readonly<Record<keyof Rates, Buckets>>;
+  /** Bodies of nobody known that come in, by address. */
+  readonly #bodies = new Map<string, number>();
 
   constructor(limits: RateLimits) {
     const { token, runner, anonymous, failed } = limits.rates;
@@ -76,6 +81,42 @@ export class Limiter {
     const bucket = status === 401 ? 'failed' : secret !== undefined && !this.knows(hashOf(c, secret)) ? 'anonymous' : undefined;
     if (bucket !== undefined) this.#buckets[bucket].take(this.#limits.address(c) ?? '', this.#limits.now());
   }
+
+  /** A body of nobody known comes in; call what it answers when that has ended. Undefined: enough come in from there. */
+  receive(c: Call<Env>): (() => void) | undefined {
+    const address = this.#limits.address(c) ?? '';
+    const before = this.#bodies.get(address) ?? 0;
+    if (before >= MOST_BODIES) return undefined;
+    this.#bodies.set(address, before + 1);
+    return () => {
+      const left = (this.#bodies.get(address) ?? 0) - 1;
+      if (left > 0) this.#bodies.set(address, left);
+      else this.#bodies.delete(address);
+    };
+  }
+}
+
+function tooMany(parts: ApiParts, c: Call<Env>, what: string, seconds: number): Response {
+  const message = `${what}, and this one was not looked at; send it again in ${seconds} s, and fewer from then on`;
+  const refusal = new SealpoolError('too_many_requests', 'rate_limited', message, { retryAfterSeconds: seconds });
+  const answer = problemAnswer(parts, c, refusal);
+  answer.headers.set('retry-after', String(seconds));
+  return answer;
+}
+
+/** Refuses with 429 bodies of nobody known while too many come in from their address. Stands before whatever reads the body. */
+export function boundStrangers(parts: ApiParts): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const limiter = c.get('limiter');
+    if (limiter === undefined) return next();
+    const received = limiter.receive(c);
+    if (received === undefined) return tooMany(parts, c, 'too many bodies come in from this address at once', 1);
+    try {
+      await next();
+    } finally {
+      received();
+    }
+  };
 }
 
 function headersOf({ burst, left, fullMs }: Taken): [string, string][] {
@@ -94,14 +135,8 @@ export function limited(parts: ApiParts, limiter: Limiter): MiddlewareHandler<En
     const taken = limiter.enter(secret, c);
     if (!taken.passed) {
       const seconds = Math.max(1, Math.ceil(taken.waitMs / 1000));
-      const refusal = new SealpoolError(
-        'too_many_requests',
-        'rate_limited',
-        `too many requests, or too many with a wrong token, and this one was not looked at; send it again in ${seconds} s, and fewer from then on`,
-        { retryAfterSeconds: seconds },
-      );
-      const answer = problemAnswer(parts, c, refusal);
-      for (const [name, value] of [...headersOf(taken), ['retry-after', String(seconds)] as const]) answer.headers.set(name, value);
+      const answer = tooMany(parts, c, 'too many requests, or too many with a wrong token', seconds);
+      for (const [name, value] of headersOf(taken)) answer.headers.set(name, value);
       return answer;
     }
     await next();

@@ -112,7 +112,7 @@ export async function startControlPlane(config: Config): Promise<ControlPlane> {
     });
     const onBroken = (error: unknown): void => log.error({ err: error }, 'the object store failed a request');
     if (local !== undefined) app.route('/', objectRoutes(local, onBroken));
-    const server = await listen(app.fetch, config.listen, config.port, () => accepting.taken());
+    const server = await listen(app.fetch, config.listen, config.port, { onConnection: () => accepting.taken() });
     const { listening, url, warning } = advertised(config, server.port);
     publicUrl = url.replace(/\/+$/, '');
     const onError = (error: unknown): void => log.error({ err: error }, 'an effect could not be recorded');

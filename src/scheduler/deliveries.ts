@@ -116,41 +116,48 @@ function payload(ctx: Context, delivery: DeliveryRow): string {
 /** Records one try. Nothing when the delivery ended or was deleted meanwhile. */
 export function deliveryTried(ctx: Context, id: DeliveryId, outcome: DeliveryOutcome): void {
   const delivery = ctx.tx.delivery(id);
-  const webhook = delivery === undefined ? undefined : ctx.tx.webhook(delivery.webhook);
-  if (delivery === undefined || webhook === undefined || delivery.status !== 'open') return;
+  const before = delivery === undefined ? undefined : ctx.tx.webhook(delivery.webhook);
+  if (delivery === undefined || before === undefined || delivery.status !== 'open') return;
+  const tried = { ...delivery, tries: delivery.tries + 1, lastStatus: outcome.status };
   const done = outcome.status !== null && outcome.status >= 200 && outcome.status < 300;
-  const waitMs = delivery.event === null || outcome.status === 410 ? undefined : RETRY_WAITS_MS[delivery.tries];
-  const ended = done || waitMs === undefined;
-  ctx.tx.updateDelivery({
-    ...delivery,
-    tries: delivery.tries + 1,
-    lastStatus: outcome.status,
-    lastError: done ? null : (outcome.error ?? meaning(outcome.status)),
-    ...(ended ? { status: done ? 'done' : 'failed', endedMs: ctx.nowMs } : { dueMs: ctx.nowMs + jittered(ctx, waitMs) }),
-  });
   if (done) {
-    if (webhook.failingSinceMs !== null) ctx.tx.updateWebhook({ ...webhook, failingSinceMs: null });
+    ctx.tx.updateDelivery({ ...tried, status: 'done', lastError: null, endedMs: ctx.nowMs });
+    if (before.failingSinceMs !== null) ctx.tx.updateWebhook({ ...before, failingSinceMs: null });
     return;
   }
-  failed(ctx, webhook, delivery, outcome);
+  const webhook = failed(ctx, before, delivery, outcome);
+  const final = delivery.event === null || outcome.status === 410;
+  const waitMs = final ? undefined : RETRY_WAITS_MS[delivery.tries];
+  // Out of tries as the webhook is disabled, by this one or just before: it goes on with the others when that is enabled.
+  const kept = !final && webhook.status === 'disabled';
+  ctx.tx.updateDelivery({
+    ...tried,
+    lastError: outcome.error ?? meaning(outcome.status),
+    ...(waitMs !== undefined
+      ? { dueMs: ctx.nowMs + jittered(ctx, waitMs) }
+      : kept
+        ? { dueMs: ctx.nowMs }
+        : { status: 'failed', endedMs: ctx.nowMs }),
+  });
 }
 
-function failed(ctx: Context, webhook: WebhookRow, { id, event, tries }: DeliveryRow, outcome: DeliveryOutcome): void {
+/** The webhook after a try of this delivery failed; disabled where that was the last straw. */
+function failed(ctx: Context, webhook: WebhookRow, { event, tries }: DeliveryRow, outcome: DeliveryOutcome): WebhookRow {
   const gone = outcome.status === 410;
   // A test that fails says nothing of what happens.
-  if (event === null && !gone) return;
+  if (event === null && !gone) return webhook;
   const failingSinceMs = webhook.failingSinceMs ?? ctx.nowMs;
   const longEnough = ctx.nowMs - failingSinceMs >= GIVE_UP_MS && tries + 1 >= GIVE_UP_TRIES;
+  let after: WebhookRow = { ...webhook, failingSinceMs };
   if (webhook.status === 'enabled' && (gone || longEnough)) {
     const reason = gone
       ? 'the receiver answered 410 Gone and wants nothing more; enable the webhook again if it should be called again'
       : `every try has failed for three days (the last one: ${outcome.error ?? meaning(outcome.status)}); mend the receiver, then enable the webhook again`;
-    ctx.tx.updateWebhook({ ...webhook, failingSinceMs, status: 'disabled', reason });
-    // Its last try may have been this one: it goes on with the others when the webhook is enabled.
-    const row = ctx.tx.delivery(id);
-    if (!gone && row?.status === 'failed') ctx.tx.updateDelivery({ ...row, status: 'open', tries: 0, dueMs: ctx.nowMs, endedMs: null });
+    after = { ...after, status: 'disabled', reason };
     audit(ctx, 'engine', 'webhooks.disable', { webhook: webhook.id, reason });
-  } else if (webhook.failingSinceMs === null) ctx.tx.updateWebhook({ ...webhook, failingSinceMs });
+  }
+  if (after.status !== webhook.status || webhook.failingSinceMs === null) ctx.tx.updateWebhook(after);
+  return after;
 }
 
 function meaning(status: number | null): string {

@@ -266,6 +266,8 @@ export type Tx = StorageTx & {
   deleteWebhook(id: WebhookId): void;
   insertDelivery(delivery: DeliveryRow): void;
   updateDelivery(delivery: DeliveryRow): void;
+  /** All open deliveries of the webhook begin their tries anew and are due then. */
+  renewOpenDeliveries(webhook: WebhookId, dueMs: number): void;
   delivery(id: DeliveryId): DeliveryRow | undefined;
   /** Open deliveries of the webhook whose time has come, oldest first. */
   deliveriesDue(webhook: WebhookId, nowMs: number, limit: number): readonly DeliveryRow[];

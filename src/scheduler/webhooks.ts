@@ -52,9 +52,11 @@ export function rotateSecret(ctx: Context, webhook: WebhookRow, actor: Who): Web
   return write(ctx, { ...webhook, secret: webhookSecret(ctx.ids) }, actor, 'webhooks.rotate');
 }
 
-/** It goes on where it stopped: with what was open, and with the events since. Nothing when it is enabled. */
+/** It goes on where it stopped: with what was open, its tries begun anew, and with the events since. Nothing when it is enabled. */
 export function enableWebhook(ctx: Context, webhook: WebhookRow, actor: Who): WebhookRow {
   if (webhook.status === 'enabled') return webhook;
+  // Those that came near their last try must not end with the first failure from now on.
+  ctx.tx.renewOpenDeliveries(webhook.id, ctx.nowMs);
   return write(ctx, { ...webhook, status: 'enabled', reason: null, failingSinceMs: null }, actor, 'webhooks.enable');
 }
 

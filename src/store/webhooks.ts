@@ -57,6 +57,11 @@ export function webhooksPart(db: Db) {
 function deliveriesPart(db: Db) {
   const insert = prepareInsert(db, deliveries);
   const update = prepareUpdate(db, deliveries, deliveries.id);
+  const renew = db
+    .update(deliveries)
+    .set({ tries: 0, dueMs: sql`${p('dueMs')}` })
+    .where(and(OPEN, eq(deliveries.webhook, p('webhook'))))
+    .prepare();
   const byId = db
     .select()
     .from(deliveries)
@@ -100,6 +105,7 @@ function deliveriesPart(db: Db) {
   return {
     insertDelivery: (row) => insert(row),
     updateDelivery: (row) => update(row),
+    renewOpenDeliveries: (webhook, dueMs) => void renew.run({ webhook, dueMs }),
     delivery(id: DeliveryId) {
       const row = byId.get({ id });
       return row === undefined ? undefined : deliveryOf(row);

@@ -1,6 +1,7 @@
 /** A client of the event stream that drops at any point and comes back with Last-Event-ID misses nothing and sees nothing twice. */
 import { Agent, get } from 'node:http';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { createApp } from '../../src/api/app.ts';
 import type { Event } from '../../src/schema/event.ts';
 import type { NewEvent } from '../../src/schema/event.ts';
 import { listen } from '../../src/main/http-server.ts';
@@ -201,4 +202,22 @@ test.each(['revoked', 'expired'])('a stream whose token is %s ends, with nothing
   const [later] = (await world.pledge()) as [string];
   for (let read = await reader.read(); !read.done; read = await reader.read()) text += read.value;
   expect(text).not.toContain(later);
+});
+
+test('HEAD of the stream answers its headers and follows nothing', async () => {
+  let waits = 0;
+  const sleep = (ms: number, signal: AbortSignal): Promise<void> => {
+    waits += 1;
+    return world.parts.sleep(ms, signal);
+  };
+  const app = createApp({ ...world.parts, sleep });
+  const ask = (method: string) =>
+    app.request('/v1/events', { method, headers: { authorization: `Bearer ${world.admin}`, accept: 'text/event-stream' } });
+  const head = await ask('HEAD');
+  expect([head.status, head.headers.get('content-type'), await head.text()]).toEqual([200, 'text/event-stream', '']);
+  expect(waits).toBe(0);
+  const stream = await ask('GET');
+  expect(waits).toBe(1);
+  for (const name of ['content-type', 'cache-control']) expect(head.headers.get(name), name).toBe(stream.headers.get(name));
+  await stream.body?.cancel();
 });

@@ -105,3 +105,14 @@ test('an abort with a pre-commit out is refused with what it costs; forced, the 
     json: { id: job, state: 'Aborted', notice: expect.stringMatching(/bafy2bzaceout \(nonce 7\) is out and cannot be called back/) },
   });
 });
+
+test('a token that is bound to a miner switches its own threads, and none that all miners share', async () => {
+  const token = await world.token('operator', [OURS]);
+  for (const action of ['disable', 'enable']) {
+    const shared = await world.call('POST', `/v1/workers/shared/threads/0/${action}`, { token });
+    expect(shared).toMatchObject({ status: 403, json: { code: 'forbidden', detail: expect.stringMatching(/shared\/0.*all miners/) } });
+    expect((await threadsOf('shared'))[0]?.enabled).toBe(action === 'disable');
+    expect((await world.call('POST', `/v1/workers/ours/threads/0/${action}`, { token })).status).toBe(200);
+    expect((await admin('POST', `/v1/workers/shared/threads/0/${action}`)).status).toBe(200);
+  }
+});

@@ -1,6 +1,6 @@
 /** API tokens end by themselves, get new secrets, and are never told twice; settings are changed by nobody unseen. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ApiWorld } from './api-world.ts';
+import { ApiWorld, OURS } from './api-world.ts';
 
 type Made = { id: string; token: string; expiresMs: number | null; previousUntilMs: number | null };
 
@@ -97,6 +97,20 @@ test('revoking ends both secrets at once; the last admin that does not expire st
     status: 409,
     json: { code: 'last_admin', detail: expect.stringMatching(/that does not expire; create another one first/) },
   });
+});
+
+test('the miners of a token are those of the configuration, as it spells them; another one is not there', async () => {
+  const body = { name: 'bound', role: 'operator', miners: ['f01000', 't01000'] };
+  const made = await admin('POST', '/v1/tokens', body);
+  expect(made).toMatchObject({ status: 200, json: { miners: [OURS] } });
+  await world.pledge(OURS);
+  const { token } = made.json as Made;
+  expect((await world.call('GET', '/v1/sectors', { token })).json).toMatchObject({ items: [{ miner: OURS }] });
+  expect(await admin('POST', '/v1/tokens', { ...body, miners: ['t09999'] })).toMatchObject({
+    status: 404,
+    json: { detail: expect.stringMatching(/no miner t09999/) },
+  });
+  expect((await admin('GET', '/v1/tokens')).json).toMatchObject({ items: [{}, { name: 'bound' }] });
 });
 
 test('settings: of two who read the same, the second is told that they changed; without If-Match, and with *, nothing is asked', async () => {

@@ -23,15 +23,11 @@ test('a transaction in every turn does not keep connections waiting', async () =
   });
   onTestFinished(() => store.close());
   let taken = 0;
-  const server = await listen(
-    () => new Response(),
-    '127.0.0.1',
-    0,
-    () => {
-      taken += 1;
-      accepting.taken();
-    },
-  );
+  const onConnection = (): void => {
+    taken += 1;
+    accepting.taken();
+  };
+  const server = await listen(() => new Response(), '127.0.0.1', 0, { onConnection });
   onTestFinished(() => server.close(0));
   const sockets: Socket[] = Array.from({ length: CONNECTIONS }, () => connect(server.port, '127.0.0.1'));
   onTestFinished(() => {

@@ -197,6 +197,38 @@ test('three days in which every try failed disable; a success in between begins 
   expect(await world.run((ctx) => ctx.tx.delivery(first)?.status)).toBe('open');
 });
 
+test('deliveries that come to their last try together all go on when the webhook is enabled again', async () => {
+  const { id } = await create();
+  await happen(2);
+  const ids = (await turn()).parcels.map(({ delivery }) => delivery.id);
+  for (let times = 0; times < RETRY_WAITS_MS.length; times += 1) for (const one of ids) await tried(one, 503);
+  world.nowMs += GIVE_UP_MS;
+  for (const one of ids) await tried(one, 503);
+  expect((await row(id)).status).toBe('disabled');
+  expect((await log(id)).map(({ status }) => status)).toEqual(ids.map(() => 'open'));
+});
+
+test('a webhook that is enabled again begins the tries of what is open anew, all of it due now', async () => {
+  const webhook = await create();
+  const other = await create({ types: ['sector.created'] });
+  await world.ask();
+  const [elsewhere] = (await turn()).parcels.filter(({ delivery }) => delivery.webhook === other.id) as [Parcel];
+  await tried(elsewhere.delivery.id, 500);
+  const [first, second] = (await turn()).parcels.filter(({ delivery }) => delivery.webhook === webhook.id) as [Parcel, Parcel];
+  await tried(second.delivery.id, 200);
+  for (let times = 0; times < RETRY_WAITS_MS.length; times += 1) await tried(first.delivery.id, 503);
+  await world.run((ctx) => disableWebhook(ctx, webhook, BY));
+  world.nowMs += 60_000;
+  await world.run((ctx) => enableWebhook(ctx, ctx.tx.webhook(webhook.id) as WebhookRow, BY));
+  const ofWebhook = await log(webhook.id);
+  expect(ofWebhook.find((one) => one.id === first.delivery.id)).toMatchObject({ status: 'open', tries: 0, dueMs: world.nowMs });
+  expect(ofWebhook.find((one) => one.id === second.delivery.id)).toMatchObject({ status: 'done', tries: 1 });
+  expect((await log(other.id))[0]).toMatchObject({ status: 'open', tries: 1 });
+  // One more failure is no end.
+  await tried(first.delivery.id, 503);
+  expect((await log(webhook.id)).find((one) => one.id === first.delivery.id)).toMatchObject({ status: 'open', tries: 1 });
+});
+
 test('a test that fails says nothing of what happens: the first failure after a quiet time does not disable', async () => {
   const webhook = await create();
   const test = await world.run((ctx) => testWebhook(ctx, webhook, BY));

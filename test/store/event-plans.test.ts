@@ -108,6 +108,7 @@ test('answers, tokens, webhooks and deliveries are found by an index; only what 
   tx.webhook(webhook);
   tx.deliveriesDue(webhook, 5, 9);
   tx.nextDeliveryMs(webhook);
+  tx.renewOpenDeliveries(webhook, 5);
   for (const cursor of [null, '5']) tx.deliveries(webhook, 9, cursor);
   tx.countOpenDeliveries();
   tx.dropDeliveries(5, 9);

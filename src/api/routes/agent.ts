@@ -41,6 +41,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       who: 'runner',
       summary: 'Reports in, grants out; held back while there is nothing to grant',
       body: NextRequest,
+      largeBody: true,
       answer: NextAnswer,
     }),
     async (c) => {
@@ -65,6 +66,7 @@ export function agentRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       who: 'runner',
       summary: 'Keeps leases; says which attempts to stop, and gives them new URLs',
       body: HeartbeatRequest,
+      largeBody: true,
       answer: HeartbeatAnswer,
     }),
     async (c) => {

@@ -17,6 +17,8 @@ const EventPage = z.object({ items: z.array(Event), after: z.number().int() });
 type Page = z.infer<typeof EventPage>;
 /** A comment this often keeps proxies from closing a quiet stream. */
 const QUIET_MS = 15_000;
+/** As `streamSSE` sets them. */
+const STREAM_HEADERS = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
 
 /** What the query asks for, as far as the token may see it: one for some miners sees what happens to those. */
 function filterOf(ctx: Context, principal: Principal, query: z.output<typeof EventQuery>): EventFilter {
@@ -80,6 +82,8 @@ export function eventRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
     const start = Number.isSafeInteger(last) && last > 0 ? last : after === 'now' ? newest : (after ?? 0);
     if (!(c.req.header('accept') ?? '').includes('text/event-stream'))
       return c.json(await c.var.door.run((ctx) => page(ctx, filter, start, limit)), 200);
+    // HEAD comes here as well, and nobody would read or end its stream.
+    if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS) as never;
     // A stream is no JSON answer; the description knows only the page.
     return streamSSE(c, async (stream) => {
       const left = new AbortController();

@@ -7,8 +7,7 @@ import { once } from '../idempotency.ts';
 import { ExportQuery, ImportAnswer, ImportRequest, SectorRecordPage } from '../inventory.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
-import { notFound } from '../problems.ts';
-import { asConfigured } from './sectors.ts';
+import { asConfigured, configuredMiner } from './sectors.ts';
 
 export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
   const { log } = parts;
@@ -20,6 +19,7 @@ export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       summary: 'Take existing sectors over; each that cannot be is refused on its own',
       once: 'body',
       body: ImportRequest,
+      largeBody: true,
       answer: ImportAnswer,
     }),
     async (c) => {
@@ -50,9 +50,7 @@ export function inventoryRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       const principal = c.get('principal');
       const { miner, cursor, limit } = c.req.valid('query');
       const page = await c.var.door.run((ctx) => {
-        const named = miner === undefined ? undefined : asConfigured(ctx, miner);
-        if (named !== undefined && (!mayMiner(principal, named) || !Object.hasOwn(ctx.settings.miners, named)))
-          throw notFound(`miner ${miner}`);
+        const named = miner === undefined ? undefined : configuredMiner(ctx, principal, miner);
         return ctx.tx.sectorRecords({ miner: named, miners: principal.miners ?? undefined }, limit, cursor ?? null);
       });
       return c.json({ items: [...page.items], cursor: page.cursor }, 200);

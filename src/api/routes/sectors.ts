@@ -35,8 +35,15 @@ export function findJob(ctx: Context, principal: Principal, ref: SectorRef): Job
 }
 
 /** `f01000` and `t01000` are the same miner; the configuration's spelling counts. */
-export function asConfigured(ctx: Pick<Context, 'settings'>, miner: MinerId): MinerId {
-  return (Object.keys(ctx.settings.miners).find((known) => known.slice(1) === miner.slice(1)) ?? miner) as MinerId;
+export function asConfigured({ settings }: Pick<Context, 'settings'>, miner: MinerId): MinerId {
+  return (Object.keys(settings.miners).find((known) => known.slice(1) === miner.slice(1)) ?? miner) as MinerId;
+}
+
+/** The miner as the configuration spells it; 404 for one that is not there or not this token's. */
+export function configuredMiner(from: Pick<Context, 'settings'>, principal: Principal, miner: MinerId): MinerId {
+  const known = asConfigured(from, miner);
+  if (!mayMiner(principal, known) || !Object.hasOwn(from.settings.miners, known)) throw notFound(`miner ${miner}`);
+  return known;
 }
 
 /** What is asked for, with the sector's name resolved; 404 for a miner that is not there or not this token's. */
@@ -51,9 +58,7 @@ function pledgeOf(ctx: Context, principal: Principal, { sector, miner, ...rest }
       'miner_differs',
       `${sector} is no sector of ${asked}; leave miner out, or name one of its sectors`,
     );
-  const known = asConfigured(ctx, asked);
-  if (!mayMiner(principal, known) || !Object.hasOwn(ctx.settings.miners, known)) throw notFound(`miner ${asked}`);
-  return { ...rest, miner: known, sector: named?.number ?? (sector as number | undefined) };
+  return { ...rest, miner: configuredMiner(ctx, principal, asked), sector: named?.number ?? (sector as number | undefined) };
 }
 
 export function sectorRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {

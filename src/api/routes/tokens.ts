@@ -10,8 +10,8 @@ import type { ApiParts, Env } from '../parts.ts';
 import { ApiTokenRequest, RotateRequest } from '../requests.ts';
 import { createApiToken, revokeApiToken, rotateApiToken } from '../tokens.ts';
 import { NewToken, TokenView } from '../views.ts';
+import { configuredMiner } from './sectors.ts';
 import { tokenView } from './shown.ts';
-import { asConfigured } from './sectors.ts';
 
 /** How long an older secret goes on after a rotation. */
 const USUAL_GRACE_MS = 86_400_000;
@@ -37,7 +37,7 @@ export function tokenRoutes(app: OpenAPIHono<Env>, parts: ApiParts): void {
       wholeOnly(principal);
       const { name, role, miners: typed, ttlMs, expiresMs } = c.req.valid('json');
       const create = (ctx: Context) => {
-        const miners = typed?.map((miner) => asConfigured(ctx, miner)) ?? null;
+        const miners = typed === null ? null : [...new Set(typed.map((miner) => configuredMiner(ctx, principal, miner)))];
         const made = createApiToken(ctx, {
           name,
           role,

@@ -14,14 +14,14 @@ import {
   enableWebhook,
   rotateSecret,
 } from '../../scheduler/webhooks.ts';
-import { type Principal, mayMiner } from '../auth.ts';
+import type { Principal } from '../auth.ts';
 import { IfMatchHeader, refuseChanged, tagOfVersion } from '../conditional.ts';
 import { once } from '../idempotency.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
 import { NewWebhook, WebhookPatch, WebhookRequest, WebhookView } from '../webhook-views.ts';
-import { asConfigured } from './sectors.ts';
+import { configuredMiner } from './sectors.ts';
 import { webhookPayloads } from './webhook-payloads.ts';
 
 const PATH = '/v1/webhooks';
@@ -48,12 +48,7 @@ function minersOf(ctx: Context, principal: Principal, typed: WebhookRow['miners'
     if (principal.miners === null) return null;
     throw new SealpoolError('forbidden', 'forbidden', 'this token is for some miners only; name the miners of the webhook (miners)');
   }
-  const known = typed.map((miner) => {
-    const configured = asConfigured(ctx, miner);
-    if (!mayMiner(principal, configured) || !Object.hasOwn(ctx.settings.miners, configured)) throw notFound(`miner ${miner}`);
-    return configured;
-  });
-  return [...new Set(known)];
+  return [...new Set(typed.map((miner) => configuredMiner(ctx, principal, miner)))];
 }
 
 /** Where private addresses may be reached, only who is responsible for the whole house says which. */

@@ -6,7 +6,7 @@ import type { Context } from '../../scheduler/context.ts';
 import { abortJob, pauseJob, resumeJob } from '../../scheduler/operate.ts';
 import type { ThreadRow } from '../../scheduler/ports.ts';
 import { jobOfThread, setThreadEnabled, threadId, threadIdle } from '../../scheduler/threads.ts';
-import { type Principal, did, mayMiner } from '../auth.ts';
+import { type Principal, did, mayMiner, wholeOnly } from '../auth.ts';
 import { operation } from '../operation.ts';
 import type { ApiParts, Env } from '../parts.ts';
 import { notFound } from '../problems.ts';
@@ -157,7 +157,8 @@ function switches(app: OpenAPIHono<Env>, parts: ApiParts): void {
       async (c) => {
         const [at, principal] = [c.req.valid('param'), c.get('principal')];
         const shown = await c.var.door.run((ctx) => {
-          const { worker, index } = threadAt(parts, ctx, principal, at);
+          const { worker, index, miner } = threadAt(parts, ctx, principal, at);
+          if (miner === null) wholeOnly(principal, `sealing_thread ${threadId(worker, index)}, which all miners share`);
           did(ctx, principal, `thread.${name}d`, { thread: threadId(worker, index) });
           const thread = setThreadEnabled(ctx, worker, index, enabled, principal.actor);
           const job = thread.job === null ? undefined : ctx.tx.job(thread.job);
