@@ -62,9 +62,10 @@ export function operation<
     'x-sealpool-who': who,
     middleware: [
       ...(who === 'none' ? [] : [who === 'runner' ? needsRunner(parts) : needs(parts, who)]),
-      ...(given.body === undefined
-        ? []
-        : [needsJson(!bodyOptional), ...(who === 'none' ? [boundStrangers(parts)] : []), limitBody(maxBodyBytes)]),
+      ...(given.body === undefined ? [] : [needsJson(!bodyOptional)]),
+      ...(given.body === undefined || who !== 'none' ? [] : [boundStrangers(parts)]),
+      // Pieces have their sector's limit; a route that takes no body is sent one all the same.
+      ...(given.method === 'get' || given.rawBody !== undefined ? [] : [limitBody(maxBodyBytes)]),
       ...(once === undefined ? [] : [readKey(once)]),
     ],
     request: {
