@@ -170,8 +170,8 @@ test('a miner may be named by its number alone', { timeout: 60_000 }, () => {
   const added = json('pieces', 'add', piece, '--miner', '1000', '--reserved');
   expect(added.miner).toBe('t01000');
   expect(json('pieces', 'list', '--miner', '1000', '--reserved').items).toMatchObject([{ id: added.id }]);
-  json('tokens', 'create', '--name', 'numbers', '--miners', '1000,t01001');
-  expect(json('tokens', 'list').items).toContainEqual(expect.objectContaining({ name: 'numbers', miners: ['t01000', 't01001'] }));
+  json('tokens', 'create', '--name', 'numbers', '--miners', '1000,t01000');
+  expect(json('tokens', 'list').items).toContainEqual(expect.objectContaining({ name: 'numbers', miners: ['t01000'] }));
   const hook = json('webhooks', 'create', 'https://hooks.test/', '--miners', '1000');
   expect(hook.miners).toEqual(['t01000']);
   expect(json('webhooks', 'update', hook.id, '--miners', 'all').miners).toBeNull();
