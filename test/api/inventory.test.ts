@@ -57,7 +57,9 @@ test('a miner that is not configured, and one of somebody else, are refused alik
   expect(imported).toBe(1);
   expect(refused.map(({ sector }) => sector)).toEqual(['s-t01001-7', 's-t09999-7']);
   const [reason, other] = refused.map(({ reason: text }) => text.replaceAll(/t0\d+/g, 'M'));
-  expect(reason).toMatch(/miner M is not configured here; add \[miners\.M\] to the configuration and start again/);
+  expect(reason).toMatch(
+    /miner M is not configured here; add a \[\[miners\]\] with id = "M" and its seal_proof to the configuration and start again/,
+  );
   expect(other).toBe(reason);
   expect(await taken([theirs])).toMatchObject({ imported: 1 });
   expect((await page('', token)).items).toEqual([CC]);

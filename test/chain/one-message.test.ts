@@ -65,6 +65,7 @@ async function live(kept: KeptRows, key: string, want: MessageWant): Promise<boo
 const CALLS_OF_PRE_COMMIT = [
   'StateMinerInfo',
   'ChainHead',
+  'ChainHead',
   'StateAccountKey',
   'StateMinerPreCommitDepositForPower',
   'GasEstimateMessageGas',
@@ -108,28 +109,28 @@ describe.each<Cut>(['before', 'after'])('the link is cut %s the node answers', (
     expect(await b.messages()).toMatchObject([{ nonce: 0, state: 'landed', exitCode: 0 }]);
   });
 
-  test.each(Array.from({ length: 11 }, (_, i) => i))('at call %i of a replica update', async (index) => {
+  test.each(Array.from({ length: 12 }, (_, i) => i))('at call %i of a replica update', async (index) => {
     await posted(b, 7);
     const kept = new KeptRows();
     link.cutAt(index, cut);
     expect(await live(kept, 'k', updateWant(7))).toBe(false);
     // A push whose answer was lost has landed by the time it is pushed again.
-    if (index === 10) await b.control({ advance: cut === 'after' ? 1 : 2 });
+    if (index === 11) await b.control({ advance: cut === 'after' ? 1 : 2 });
     expect(await live(kept, 'k', updateWant(7))).toBe(true);
-    if (index === 10) expect(link.calls[10]).toBe('MpoolPush');
+    if (index === 11) expect(link.calls[11]).toBe('MpoolPush');
     await b.control({ advance: 2 });
     const updating = (await b.messages()).filter((line) => line['method'] === 35);
     expect(updating).toMatchObject([{ nonce: 2, state: 'landed', exitCode: 0 }]);
   });
 
-  test.each(Array.from({ length: 9 }, (_, i) => i))('at call %i of a prove-commit', async (index) => {
+  test.each(Array.from({ length: 10 }, (_, i) => i))('at call %i of a prove-commit', async (index) => {
     const { proof } = await preCommitted(b, 7);
     const kept = new KeptRows();
     link.cutAt(index, cut);
     expect(await live(kept, 'k', proveWant(7, proof))).toBe(false);
     expect(await live(kept, 'k', proveWant(7, proof))).toBe(true);
-    // The last of the nine is the push: no call is left out.
-    if (index === 8) expect(link.calls[8]).toBe('MpoolPush');
+    // The last of the ten is the push: no call is left out.
+    if (index === 9) expect(link.calls[9]).toBe('MpoolPush');
     await b.control({ advance: 2 });
     const proving = (await b.messages()).filter((line) => line['method'] === 34);
     expect(proving).toMatchObject([{ nonce: 1, state: 'landed', exitCode: 0 }]);

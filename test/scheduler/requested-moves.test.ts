@@ -275,8 +275,6 @@ test(
         /** What each path holds, as the steps that were done make it. */
         const held = { main: new Set([1, 2, 3]), other: new Set<number>() } as Record<string, Set<number>>;
         const asked: StoredMove[] = [];
-        /** Copies whose move was stopped: the runner ends them before the step that takes them back. */
-        const stopped = new Set<StoredMove>();
         let jobs = 0;
         const live = new Map<number, number>();
         const whole = async (): Promise<void> => {
@@ -284,7 +282,11 @@ test(
         };
         const next = async (): Promise<void> => {
           asked.push(...(await the.due()));
-          const copies = asked.filter((step) => step.step === 'copy' && !stopped.has(step));
+          // One whose move was stopped meanwhile the runner ends before the step that takes it back.
+          const moves = await the.world.run((ctx) => ctx.tx.storageMoves());
+          const wanted = ({ number: of, asked: atMs }: StoredMove): boolean =>
+            moves.some((move) => move.number === of && move.phase === 'copy' && move.asked?.atMs === atMs);
+          const copies = asked.filter((step) => step.step === 'copy' && wanted(step));
           for (const from of ['main', 'other']) expect(copies.filter((copy) => copy.from === from).length).toBeLessThanOrEqual(1);
         };
         /** The runner does a step as `move-files.ts` does it. */
@@ -310,10 +312,7 @@ test(
         for (const one of acts) {
           if (one.act === 'request') await the.request([one.number]).catch(refused);
           if (one.act === 'back') await the.request([one.number], 'main').catch(refused);
-          if (one.act === 'stop') {
-            await the.stop([one.number]).catch(refused);
-            for (const step of asked) if (step.number === one.number) stopped.add(step);
-          }
+          if (one.act === 'stop') await the.stop([one.number]).catch(refused);
           if (one.act === 'job' && !live.has(one.number)) {
             const id = (jobs += 1);
             live.set(one.number, id);
