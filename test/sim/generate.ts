@@ -6,7 +6,7 @@ import { Rng } from './prng.ts';
 import { scheme } from './schemes.ts';
 import { actionsFor, holdsFor, targetOf } from './target.ts';
 import { fleetItems, fleetSettings } from './fleet-faults.ts';
-import { idleSectors, keepsCaches, storageItems, storageSettings } from './storage-faults.ts';
+import { idleSectors, keepsCaches, storageItems, storageSettings, takenOnTheWay } from './storage-faults.ts';
 import { transferSettings } from './transfers.ts';
 import { type Action, type Existing, type Item, OTHER_FAULTS, type Script, type When } from './script.ts';
 
@@ -81,6 +81,11 @@ export function generate(seed: number): Script {
   if (storage !== undefined) {
     sectors.push(...idleSectors(seed));
     items.push(...storageItems(seed, target, storage.disks.length));
+    const taken = takenOnTheWay(seed);
+    if (taken !== undefined) {
+      sectors.push(taken.sector);
+      items.push(...taken.items);
+    }
   }
   const twice = lostAgain(seed, items);
   loseAnswers(seed, items);

@@ -26,6 +26,8 @@ const USED_IN: Readonly<Record<string, readonly string[]>> = {
 };
 /** Beyond the numbers of sectors that jobs are asked for. */
 const FIRST_IDLE = 951;
+/** Before them all: it is the first that a drained path moves. */
+const ON_THE_WAY = 900;
 /** A little more than one sector is promised beside its files. */
 const TIGHT_BYTES = [1.3e6, 2.5e6, 4e6] as const;
 const ROOMY_BYTES = 2 ** 40;
@@ -53,6 +55,32 @@ export function idleSectors(seed: number): Existing[] {
     ticket: true,
     lost: false,
   }));
+}
+
+/**
+ * A job asks for a sector that is being copied to another path, and stores beside the old files before the copy is answered. In draws
+ * of its own; undefined in most stories.
+ */
+export function takenOnTheWay(seed: number): { readonly sector: Existing; readonly items: readonly Item[] } | undefined {
+  const rng = Rng.named(seed, 'taken on the way');
+  if (!rng.chance(15)) return undefined;
+  const atMs = rng.between(8_000, 30_000);
+  const asked: Item = {
+    when: { atMs: atMs + rng.between(200, 9_000) },
+    do: 'pledge',
+    plan: 'snapup',
+    count: 1,
+    pieces: 1,
+    sector: ON_THE_WAY,
+  };
+  return {
+    sector: { number: ON_THE_WAY, holds: 'nothing', ticket: true, lost: false },
+    items: [
+      { when: { atMs }, do: 'storage', disk: 0, act: 'drain' },
+      { when: { atMs }, do: 'errand', how: 'late', count: rng.between(1, 2) },
+      asked,
+    ],
+  };
 }
 
 export function storageItems(seed: number, { plan, state: aimedAt, event }: Cell, disks: number): Item[] {
