@@ -43,10 +43,20 @@ function takeOne(ctx: Context, given: SectorRecord, may: (miner: MinerId) => boo
   const known =
     ctx.tx.sectorRecord(miner, number) ?? (finished === undefined ? undefined : planOf(finished.plan).record(finished, undefined));
   if (known === undefined) return put(ctx, undefined, given);
+  const moving = onItsWay(ctx, known, given);
+  if (moving !== undefined) return moving;
   const differs = difference(known, given);
   if (differs === undefined) return put(ctx, known, merged(known, given));
   if (known.source !== 'sealed' && finished === undefined) return put(ctx, known, given);
   return `it was sealed or worked on here with another ${differs}; the file is of another sector or wrong, compare it with the chain`;
+}
+
+/** A move removes what it leaves behind: meanwhile nobody else says where the files are. One that failed has left nothing. */
+function onItsWay(ctx: Context, known: SectorRecord, { miner, number, files }: SectorRecord): string | undefined {
+  if (files === null || files.storage === known.files?.storage) return undefined;
+  const move = ctx.tx.storageMove(miner, number);
+  if (move === undefined || move.phase === 'failed') return undefined;
+  return `its files are being moved from storage ${move.from} to ${move.to}, and the import says ${files.storage}; import it when the move has ended (sealpool storage moves), or leave out where it is`;
 }
 
 function put(ctx: Context, known: SectorRecord | undefined, record: SectorRecord): { changed: boolean } {

@@ -111,6 +111,8 @@ function ask(ctx: Context, runner: RunnerRow, move: StorageMove): StoredMove[] {
   const { phase, miner, number, from, to } = move;
   if (phase === 'declare' || phase === 'failed' || underWay(ctx, runner, move)) return [];
   if (phase === 'drop' && isBusy(ctx, miner, number)) return [];
+  // The record names the old files again, as that of an older list does: it is the copy that goes.
+  if (phase === 'drop' && recordedIn(ctx, move) === from) return ask(ctx, runner, { ...move, phase: 'undo', why: null });
   if (phase === 'undo' && recordedIn(ctx, move) === to) {
     // What was made there is the sector's by now.
     ctx.tx.deleteStorageMove(miner, number);

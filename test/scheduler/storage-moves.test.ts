@@ -1,9 +1,12 @@
 /** Draining a path: which step is asked of whom, when a record names the new path, and what keeps the old files. */
 import { expect, test } from 'vitest';
 import type { Settings } from '../../src/scheduler/context.ts';
+import { takeOver } from '../../src/scheduler/inventory.ts';
 import { isCordoned, isDraining, placeStored } from '../../src/scheduler/miner-storage.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { drain, stays, stopDraining } from '../../src/scheduler/storage-moves.ts';
+import { commitmentOfHex } from '../../src/schema/commitment-cid.ts';
+import type { SectorRecord } from '../../src/schema/sector-record.ts';
 import { job, jobId, sectorRecord } from '../store/rows.ts';
 import { fileOf, movesWorld, roomy } from './moves-world.ts';
 import { MINER } from './world.ts';
@@ -126,6 +129,44 @@ test('files that a job stored in the new path meanwhile are those that are check
   expect([(await move())?.phase, await due()]).toEqual(['drop', []]);
   await world.run((ctx) => ctx.tx.updateJob({ ...next, state: 'Finished' }));
   expect(await one()).toMatchObject({ step: 'drop', files });
+});
+
+test('nobody else says where files are while they are moved: an older list that is imported again is refused', async () => {
+  const { world, one, answer, declared, storageOf } = await opened();
+  const listed = await world.run((ctx) => {
+    const known = { ...(ctx.tx.sectorRecord(MINER, 1) as SectorRecord), commR: commitmentOfHex('sealed', 'cd'.repeat(32)) };
+    ctx.tx.putSectorRecord(known);
+    return known;
+  });
+  const brought = (storage: string) =>
+    world.run((ctx) => takeOver(ctx, [{ ...listed, files: { storage, root: '', files: null } }], () => true));
+  const refused = {
+    imported: 0,
+    refused: [{ sector: 's-t01000-1', reason: expect.stringContaining('are being moved from storage main to other') }],
+  };
+  const copy = await one();
+  expect(await brought('other')).toMatchObject(refused);
+  expect(await brought('main')).toMatchObject({ unchanged: 1, refused: [] });
+  await answer(copy);
+  await declared();
+  expect(await brought('main')).toMatchObject(refused);
+  await answer(await one());
+  expect([await storageOf(), await brought('main')]).toMatchObject(['other', { imported: 1, refused: [] }]);
+});
+
+test('what the record names is not removed, whatever the move was about', async () => {
+  const { world, row, one, due, answer, declared, move } = await opened();
+  const recorded = (storage: string) =>
+    world.run((ctx) => ctx.tx.putSectorRecord(sectorRecord(1, { files: { storage, root: '', files: [fileOf(1)] } })));
+  await answer(await one());
+  await declared();
+  await recorded('main');
+  // The copy goes, as far as the old files are whole.
+  expect(await one()).toMatchObject({ step: 'undo', number: 1, from: 'main', to: 'other' });
+  await recorded('other');
+  await world.run((ctx) => ctx.tx.updateRunner({ ...row(ctx), bootId: 'boot-0002' }));
+  expect(await due()).toEqual([]);
+  expect(await move()).toBeUndefined();
 });
 
 test('bad old files are told and stay where they are; the others are moved', async () => {
