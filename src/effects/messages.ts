@@ -49,7 +49,10 @@ export function openMessages<C extends EffectContext>(parts: {
       } catch (error) {
         if (leavesNoGap(error)) continue;
         const forMs = Math.min(Math.max(row.dueMs - nowMs, LEAST_WAIT_MS), MOST_WAIT_MS);
-        return { outcome: 'wait', forMs, reason: `waits for nonce ${row.signed?.nonce} of the same sender: ${failureOf(error).message}` };
+        const { sender, nonce } = row.signed as SignedMessage;
+        const why = failureOf(error).message;
+        const heldBy = { sender, nonce, job: row.job, why };
+        return { outcome: 'wait', forMs, reason: `waits for nonce ${nonce} of the same sender: ${why}`, heldBy };
       }
     }
     return undefined;

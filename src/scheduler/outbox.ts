@@ -93,7 +93,7 @@ function ended(ctx: Context, effect: EffectRow, job: Job | undefined, outcome: E
   if (outcome.outcome === 'wait') {
     ctx.tx.updateEffect({ ...effect, dueMs: ctx.nowMs + outcome.forMs, lastError: outcome.reason, failures: 0 });
     ctx.signals.add('effects');
-    if (!overtaken(ctx, effect, job) && job !== undefined) tellStuck(ctx, effect, job, outcome.pending === true);
+    if (!overtaken(ctx, effect, job) && job !== undefined) tellStuck(ctx, effect, job, outcome);
     return;
   }
   if (outcome.outcome === 'error') {

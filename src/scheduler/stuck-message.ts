@@ -1,29 +1,48 @@
-/** Messages that stay in the mempool: the base fee has risen above what they offer, or an earlier one of the sender does not land. */
+/**
+ * Messages that wait too long: in the mempool, where the base fee has risen above what they offer or an earlier one of the sender does
+ * not land; or unsent, behind an earlier one that the node refuses. Of the latter nobody else may tell: its own job may have been given up.
+ */
+import { sectorName } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import { change, note } from './change.ts';
 import type { Context } from './context.ts';
-import type { EffectRow } from './effects.ts';
+import type { EffectOutcome, EffectRow, HeldBy } from './effects.ts';
 import { epochsToMs } from './head.ts';
 import { isFinal } from './machine.ts';
 
 /** So long a message may wait for a block before somebody is told. */
 const STUCK_EPOCHS = 10;
-const CODE = 'message_stuck';
+const STUCK = 'message_stuck';
+const HELD = 'message_held';
 
-/** Tells once of a followed message that waits too long; `pending` false: it is in a block, and nothing is wrong any more. */
-export function tellStuck(ctx: Context, effect: EffectRow, job: Job, pending: boolean): void {
+type Wait = Extract<EffectOutcome, { outcome: 'wait' }>;
+
+/** Tells once of a message that waits too long. One that is in a block, or may be sent, is well again. */
+export function tellStuck(ctx: Context, effect: EffectRow, job: Job, { pending, heldBy }: Wait): void {
   const { want, step } = effect;
-  if (want.kind !== 'landed' || effect.generation !== job.generation || isFinal(job.state)) return;
-  const told = job.error?.code === CODE;
-  if (!pending) {
+  if ((want.kind !== 'landed' && want.kind !== 'message') || effect.generation !== job.generation || isFinal(job.state)) return;
+  const told = job.error?.code === STUCK || job.error?.code === HELD;
+  if (pending !== true && heldBy === undefined) {
     if (told) change(ctx, job, { error: null });
     return;
   }
   if (told || job.paused || ctx.nowMs - effect.createdMs < epochsToMs(ctx, STUCK_EPOCHS)) return;
-  const message = stuckMessage(ctx, job, want.message);
+  const code = heldBy === undefined ? STUCK : HELD;
+  const message =
+    heldBy === undefined
+      ? stuckMessage(ctx, job, want.kind === 'landed' ? want.message : (effect.signed?.cid ?? ''))
+      : heldMessage(ctx, heldBy);
   // The job waits for its effect as before: nothing is retried, and nothing counted.
-  change(ctx, job, { error: { category: 'temporary', code: CODE, message, atMs: ctx.nowMs } });
-  note(ctx, job, { actor: 'engine', kind: 'error', from: job.state, detail: { step, code: CODE, message, pauses: false } });
+  change(ctx, job, { error: { category: 'temporary', code, message, atMs: ctx.nowMs } });
+  note(ctx, job, { actor: 'engine', kind: 'error', from: job.state, detail: { step, code, message, pauses: false } });
+}
+
+/** Whose message holds it up, what the node says against that, and what helps. */
+function heldMessage(ctx: Context, { sender, nonce, job: id, why }: HeldBy): string {
+  const job = id === null ? undefined : ctx.tx.job(id);
+  const whose =
+    job === undefined ? '' : `, of job ${job.id} (${job.number === null ? job.miner : sectorName(job.miner, job.number)}, ${job.state})`;
+  return `its message waits: nonce ${nonce} of ${sender}${whose} has to go first, and the node does not take that: ${why}; mend it, and both go out by themselves`;
 }
 
 /** Which message it is, what it offers, and what helps. */

@@ -170,7 +170,11 @@ describe('a nonce that went to another message', () => {
     expect(await performed(1)).toMatchObject({ outcome: 'error', category: 'temporary' });
     const ours = (await outbox.row(effectId(1))).signed as SignedMessage;
     await expect(search(ours.cid)).rejects.toThrow(/failed to load message: .*could not find/);
-    expect(await performed(2)).toMatchObject({ outcome: 'wait', reason: expect.stringMatching(/waits for nonce 0/) });
+    expect(await performed(2)).toMatchObject({
+      outcome: 'wait',
+      reason: expect.stringMatching(/waits for nonce 0/),
+      heldBy: { nonce: 0, sender: ours.sender },
+    });
     await advance(2);
     // Used, though nobody believes it yet: no gap holds up the next one.
     expect(await performed(1)).toMatchObject({ outcome: 'wait' });

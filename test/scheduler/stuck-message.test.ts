@@ -17,7 +17,7 @@ let world: World;
 let own: RunnerId;
 let id: Job['id'];
 beforeEach(async () => {
-  world = new World();
+  world = new World({ threads: [0, 1].map((index) => ({ worker: 'local', index, plan: 'sealer', miner: null, auto: false })) });
   await world.start();
   own = (await world.register('own')).id;
   await world.run((ctx) => setHead(ctx, { epoch: TICKET.epoch + 900, epochMs: EPOCH_MS }));
@@ -68,6 +68,32 @@ test('once it is in a block nothing is wrong any more, and the sector goes on', 
   expect(await world.job(id)).toMatchObject({ error: null, waiting: { for: 'effect' } });
   await world.finish([own]);
   expect(await world.job(id)).toMatchObject({ state: 'Finished', data: { preCommit: { cid: 'bafyx' } } });
+});
+
+test('a message that an earlier one holds up: told once whose that is and what the node says, until it may go', async () => {
+  const [held] = await world.run((ctx) => pledge(ctx, { plan: 'sealer', miner: MINER, count: 1 }, 'test'));
+  const later = (held as Job).id;
+  const sends = async () => (await world.effects()).find(({ job, step }) => job === later && step === 'SubmitPC');
+  for (let turn = 0; turn < 50 && (await sends()) === undefined; turn += 1) {
+    for (const effect of await world.effects()) if (effect.job === later) await world.perform(effect);
+    for (const granted of await world.grant(own)) await world.report(own, world.honest(granted));
+  }
+  const waits = async (times: number, wait: Partial<Extract<EffectOutcome, { outcome: 'wait' }>>): Promise<void> => {
+    for (let at = 0; at < times; at += 1) {
+      await world.tick(EPOCH_MS);
+      await world.perform((await sends()) as EffectRow, { outcome: 'wait', forMs: EPOCH_MS, reason: 'waits', ...wait });
+    }
+  };
+  const heldBy = { sender: 't3a', nonce: 7, job: id, why: 't3a has too little money for the message' };
+  await waits(9, { heldBy });
+  expect(await world.job(later)).toMatchObject({ error: null });
+  await waits(5, { heldBy });
+  const job = await world.job(later);
+  expect(job).toMatchObject({ state: 'PC2Done', paused: false, retries: 0, error: { category: 'temporary', code: 'message_held' } });
+  expect(job.error?.message).toMatch(/nonce 7 of t3a, of job .* \(s-t01000-\d+, PCSubmitted\) has to go first.*too little money/);
+  expect((await world.events(later)).filter(({ detail }) => detail['code'] === 'message_held')).toHaveLength(1);
+  await waits(1, {});
+  expect(await world.job(later)).toMatchObject({ error: null });
 });
 
 test('any other wait is no stuck message, however long', async () => {
