@@ -5,6 +5,7 @@ import { sealProofInfo } from '../schema/seal-proof.ts';
 import type { PlacedPiece, SectorRecord } from '../schema/sector-record.ts';
 import type { Context } from './context.ts';
 import { isFinal } from './machine.ts';
+import { knownFiles } from './movable.ts';
 import { planOf } from './plans/all.ts';
 
 /** What became of a page of records. */
@@ -51,12 +52,15 @@ function takeOne(ctx: Context, given: SectorRecord, may: (miner: MinerId) => boo
   return `it was sealed or worked on here with another ${differs}; the file is of another sector or wrong, compare it with the chain`;
 }
 
-/** A move removes what it leaves behind: meanwhile nobody else says where the files are. One that failed has left nothing. */
-function onItsWay(ctx: Context, known: SectorRecord, { miner, number, files }: SectorRecord): string | undefined {
-  if (files === null || files.storage === known.files?.storage) return undefined;
-  const move = ctx.tx.storageMove(miner, number);
+/** A move removes what it leaves behind: meanwhile nobody else says where the files are, nor of more of them. One that failed has left nothing. */
+function onItsWay(ctx: Context, known: SectorRecord, { miner, number, files, update }: SectorRecord): string | undefined {
+  const more = update !== null && known.update === null;
+  const there = files !== null && files.storage !== known.files?.storage ? files.storage : undefined;
+  const move = more || there !== undefined ? ctx.tx.storageMove(miner, number) : undefined;
   if (move === undefined || move.phase === 'failed') return undefined;
-  return `its files are being moved from storage ${move.from} to ${move.to}, and the import says ${files.storage}; import it when the move has ended (sealpool storage moves), or leave out where it is`;
+  const said = there === undefined ? 'tells of an update, which has more files' : `says ${there}`;
+  const without = there === undefined ? '' : ', or leave out where it is';
+  return `its files are being moved from storage ${move.from} to ${move.to}, and the import ${said}; import it when the move has ended (sealpool storage moves)${without}`;
 }
 
 function put(ctx: Context, known: SectorRecord | undefined, record: SectorRecord): { changed: boolean } {
@@ -94,23 +98,26 @@ function difference(known: SectorRecord, given: SectorRecord): string | undefine
 function merged(known: SectorRecord, given: SectorRecord): SectorRecord {
   const { ticket } = known;
   const { unfit: _unfit, ...fit } = known;
+  const update = known.update ?? given.update;
   return {
     ...fit,
     ticket: ticket === null ? given.ticket : { ...ticket, value: ticket.value ?? given.ticket?.value ?? null },
     commD: known.commD ?? given.commD,
-    update: known.update ?? given.update,
-    files: placed(known.files, given.files),
+    update,
+    files: placed(update, known.files, given.files),
     preCommit: known.preCommit ?? given.preCommit,
     proveCommit: known.proveCommit ?? given.proveCommit,
     replicaUpdate: known.replicaUpdate ?? given.replicaUpdate,
   };
 }
 
-/** Within one storage, hashes that only we have stay. */
-function placed(known: SectorRecord['files'], given: SectorRecord['files']): SectorRecord['files'] {
-  if (known === null || given === null) return given ?? known;
-  if (given.storage !== known.storage) return given;
-  return { storage: known.storage, root: given.root === '' ? known.root : given.root, files: given.files ?? known.files };
+/** Within one storage the list that we have stays. One that lacks the files of the update is none: a move would leave them behind. */
+function placed(update: SectorRecord['update'], known: SectorRecord['files'], given: SectorRecord['files']): SectorRecord['files'] {
+  const there = given ?? known;
+  if (there === null) return null;
+  const same = known !== null && known.storage === there.storage ? known : there;
+  const listed = [same, there].map((files) => knownFiles({ update, files })).find((files) => files.length > 0);
+  return { storage: there.storage, root: there.root === '' ? same.root : there.root, files: listed ?? null };
 }
 
 /** Why a record contradicts itself, if it does: a rebuild from it would fail hours later. */

@@ -3,10 +3,17 @@ import { type MinerId, sectorName } from '../schema/ids.ts';
 import { isBucket, refusalOf } from '../schema/miner-storage.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
+import type { StoredFile } from '../schema/stage.ts';
 import type { Context } from './context.ts';
 import { isFinal } from './machine.ts';
 import { BESIDE_BYTES, standingOf } from './miner-storage.ts';
 import type { StoragePathRow } from './storage-rows.ts';
+
+/** All files of the sector, with their hashes; empty where nobody knows all of them: an import may tell of an update whose files it does not list. */
+export function knownFiles({ update, files }: Pick<SectorRecord, 'update' | 'files'>): StoredFile[] {
+  const listed = files?.files ?? [];
+  return update === null || listed.some(({ path }) => path.startsWith('update/')) ? listed : [];
+}
 
 /** Bytes that the sector's files take in a path. */
 export const sizeOf = ({ files }: SectorRecord): number =>
@@ -33,11 +40,12 @@ export function againstMove(ctx: Context, record: SectorRecord, to: string, prom
   return againstSector(ctx, record, to) ?? againstPaths(ctx, record, to, promised);
 }
 
-function againstSector(ctx: Context, { miner, number, files }: SectorRecord, to: string): string | undefined {
+function againstSector(ctx: Context, record: SectorRecord, to: string): string | undefined {
+  const { miner, number, files } = record;
   if (files === null) return 'nobody knows where its files are; import it with its storage';
   if (files.storage === to) return `it is in storage ${to} already`;
-  if ((files.files ?? []).length === 0)
-    return 'nobody knows the hashes of its files, it was imported without them; move them by hand and import it again';
+  if (knownFiles(record).length === 0)
+    return 'nobody knows the hashes of all its files, it was imported without them; move them by hand and import it again';
   const damage = ctx.tx.storedSector(miner, number)?.damage ?? [];
   if (damage.length > 0)
     return `${damage.length} of its files are bad; rebuild it first (sealpool sectors rebuild ${sectorName(miner, number)})`;

@@ -12,7 +12,7 @@ import type { Context } from './context.ts';
 import { declareRecord } from './declared.ts';
 import type { EffectRow } from './effects.ts';
 import { audit, noteStored, type Who } from './happened.ts';
-import { againstMove, isBusy, needsTelling, sizeOf } from './movable.ts';
+import { againstMove, isBusy, knownFiles, needsTelling, sizeOf } from './movable.ts';
 import { drainingKey, isDraining, recordedIn, setCordoned, standingOf } from './miner-storage.ts';
 import type { RunnerRow } from './ports.ts';
 import { newMove } from './requested-moves.ts';
@@ -99,7 +99,7 @@ function steps(ctx: Context, runner: RunnerRow, live: readonly StorageMove[]): S
 function asRecorded(ctx: Context, move: StorageMove): StorageMove | undefined {
   const record = ctx.tx.sectorRecord(move.miner, move.number);
   if (record?.files?.storage === move.to) return move;
-  const files = record?.files?.storage === move.from ? (record.files.files ?? []) : [];
+  const files = record?.files?.storage === move.from ? knownFiles(record) : [];
   if (record !== undefined && files.length > 0) return { ...move, files, sizeBytes: sizeOf(record) };
   if (move.asked === null) ctx.tx.deleteStorageMove(move.miner, move.number);
   else put(ctx, { ...move, phase: 'undo', asked: null, why: null });
@@ -191,9 +191,10 @@ function destination(ctx: Context, record: SectorRecord, paths: readonly Storage
 
 function begin(ctx: Context, record: SectorRecord, paths: readonly StoragePathRow[], failed: string | undefined): StorageMove | undefined {
   const chosen = destination(ctx, record, paths, failed);
-  if ('why' in chosen || record.files === null) return undefined;
+  const known = knownFiles(record);
+  if ('why' in chosen || record.files === null || known.length === 0) return undefined;
   const { miner, number, files } = record;
-  const about = { miner, number, from: files.storage, to: chosen.id, sizeBytes: sizeOf(record), files: files.files ?? [] };
+  const about = { miner, number, from: files.storage, to: chosen.id, sizeBytes: sizeOf(record), files: known };
   const move = newMove(about, 'drain');
   put(ctx, move);
   return move;
@@ -244,7 +245,7 @@ function copied(ctx: Context, runner: RunnerRow, move: StorageMove): void {
   const record = ctx.tx.sectorRecord(miner, number);
   const there = record?.files;
   const healed = there?.storage === to;
-  const recorded = new Set((there?.files ?? []).map((file) => JSON.stringify(file)));
+  const recorded = new Set((record === undefined ? [] : knownFiles(record)).map((file) => JSON.stringify(file)));
   const same = files.every((file) => recorded.has(JSON.stringify(file))) && (healed || recorded.size === files.length);
   if (record === undefined || !same || (!healed && (there?.storage !== from || isBusy(ctx, miner, number)))) {
     put(ctx, { ...move, phase: 'undo', why: 'a job took the sector meanwhile' });

@@ -17,17 +17,18 @@ function moveOf({ data, miner, phase, ...row }: typeof storageMoves.$inferSelect
   return { ...row, ...more, miner: miner as MinerId, phase: phase as StorageMove['phase'] };
 }
 
-/** Sectors of a storage that can be moved; spelt as the partial index spells it, so that it is used. */
+/** Sectors of a storage that can be moved: of one with an update, its files have to be listed too (`knownFiles`). Spelt as the partial index spells it, so that it is used. */
 function prepareMovable(db: Db) {
   const { miner, number, storage, damage, data } = sectorRecords;
   const free = sql`not exists (select 1 from ${jobs} where ${jobs.miner} = ${miner} and ${jobs.number} = ${number} and ${jobs.state} not in ('Finished', 'Aborted'))`;
   const unfollowed = sql`not exists (${followedJobs(sql`${miner}`, sql`${number}`)})`;
+  const whole = sql`(json_extract(${data}, '$.update') is null or exists (select 1 from json_each(${data}, '$.files.files') where json_extract(value, '$.path') like 'update/%'))`;
   const unmoved = sql`not exists (select 1 from ${storageMoves} where ${storageMoves.miner} = ${miner} and ${storageMoves.number} = ${number})`;
   return db
     .select()
     .from(sectorRecords)
     .where(
-      sql`${storage} = ${p('storage')} and ${storage} is not null and ${damage} is null and json_array_length(${data}, '$.files.files') > 0 and ${free} and ${unfollowed} and ${unmoved}`,
+      sql`${storage} = ${p('storage')} and ${storage} is not null and ${damage} is null and json_array_length(${data}, '$.files.files') > 0 and ${whole} and ${free} and ${unfollowed} and ${unmoved}`,
     )
     .orderBy(asc(miner), asc(number))
     .limit(p('limit'))
