@@ -66,6 +66,11 @@ function onItsWay(ctx: Context, known: SectorRecord, { miner, number, files, upd
 function put(ctx: Context, known: SectorRecord | undefined, record: SectorRecord): { changed: boolean } {
   const same = known !== undefined && canonical({ ...known, source: '' }) === canonical({ ...record, source: '' });
   if (!same) ctx.tx.putSectorRecord(record);
+  if (known !== undefined && known.files?.storage !== record.files?.storage) {
+    // What was read, and whom it was told to, was about files elsewhere.
+    ctx.tx.setChecked(record.miner, record.number, null, []);
+    ctx.tx.setDeclared(record.miner, record.number, null);
+  }
   return { changed: !same };
 }
 

@@ -75,3 +75,15 @@ test('an update is not told of while the files are moved', async () => {
   const reason = expect.stringContaining('are being moved from storage main to other, and the import tells of an update');
   expect(await brought({ update: UPDATE })).toMatchObject({ imported: 0, refused: [{ sector: 's-t01000-1', reason }] });
 });
+
+test('an import that says that the files are elsewhere takes along neither that they were declared nor what was bad', async () => {
+  const { world, brought, stored } = await opened();
+  await world.run((ctx) => {
+    ctx.tx.setDeclared(MINER, 1, 'yes');
+    ctx.tx.setChecked(MINER, 1, 1, [{ path: fileOf(1).path, how: 'it is not there' }]);
+  });
+  await brought(inMain(null));
+  expect(await stored()).toMatchObject({ declared: 'yes', checkedMs: 1, damage: [{ path: fileOf(1).path }] });
+  await brought({ files: { storage: 'other', root: '/mnt/other', files: null } });
+  expect(await stored()).toMatchObject({ record: { files: { storage: 'other' } }, declared: null, checkedMs: null, damage: [] });
+});
