@@ -169,7 +169,7 @@ async function performOnce<C extends EffectContext>(
       return followMessage(want, { chain, messages, epochMs, waitedMs, stored });
     }
     case 'declare':
-      return declareStored(want, effect.id, recording(parts.door), parts.declare);
+      return declareStored(want, effect, recording(parts.door), parts.declare);
     case 'delete':
       // First the uploads: one that is being completed at this moment leaves an object, which goes below.
       for (const { key, uploadId } of want.uploads ?? []) await parts.objects.abortUpload(key, uploadId);

@@ -41,11 +41,12 @@ export function declareRecord(ctx: Context, { miner, number, sealProof, files }:
   });
 }
 
-/** Whoever does Window PoSt sees what the effect told of. Files that are elsewhere by now have to be told of anew. */
+/** Whoever does Window PoSt sees what the effect told of. Files that are elsewhere by now have to be told of anew, unless their move does so. */
 export function declaredBesideJobs(ctx: Context, { want }: EffectRow): void {
   if (want.kind !== 'declare') return;
   const known = ctx.tx.storedSector(want.miner, want.number);
   if (known?.declared !== 'under_way') return;
   const same = known.record.files?.storage === want.storage;
+  if (!same && ctx.tx.storageMove(want.miner, want.number)?.phase === 'declare') return;
   ctx.tx.setDeclared(want.miner, want.number, same ? 'yes' : 'no');
 }

@@ -5,7 +5,7 @@ import type { EffectContext } from '../../src/effects/door.ts';
 import { failureOf } from '../../src/effects/failures.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
 import type { Chain } from '../../src/scheduler/ports.ts';
-import { effect, effectId, MINER } from '../store/rows.ts';
+import { effect, effectId, MINER, sectorRecord } from '../store/rows.ts';
 import { EPOCH_MS, FakeChain } from './fake-chain.ts';
 import { COMM_R, messageEffect, type Outbox, openOutbox } from './outbox.ts';
 
@@ -308,4 +308,23 @@ test.each([DECLARE, DELETE])('those of $kind that hang, however many, hold nothi
   answer();
   await outbox.settled();
   expect([outbox.reported.length, most]).toEqual([201, 4]);
+});
+
+test('a declaration that no job wanted is not told any more once the files are elsewhere; that of a job is', async () => {
+  const outbox = openOutbox();
+  const told: unknown[] = [];
+  const perform = performer({ ...parts(outbox), declare: async (declaration) => void told.push(declaration) });
+  await outbox.door.run(({ tx }) => {
+    tx.putSectorRecord(sectorRecord(7, { files: { storage: 'other', root: '/mnt/other', files: null } }));
+  });
+  const want = (storage: string, dropped: string | null = null) =>
+    ({ kind: 'declare', miner: MINER, number: 7, sectorSizeBytes: 2048, storage, root: `/mnt/${storage}`, files: [], dropped }) as const;
+  expect(await perform(effect(1, { job: null, want: want('main') }))).toEqual({ outcome: 'declared' });
+  expect(told).toEqual([]);
+  expect(await perform(effect(2, { job: null, want: want('other') }))).toEqual({ outcome: 'declared' });
+  expect(await perform(effect(3, { want: want('main') }))).toEqual({ outcome: 'declared' });
+  expect(told).toMatchObject([
+    { id: effectId(2), storage: 'other' },
+    { id: effectId(3), storage: 'main' },
+  ]);
 });

@@ -4,6 +4,7 @@ import { explain } from '../../src/scheduler/explain.ts';
 import type { Settings } from '../../src/scheduler/context.ts';
 import type { Job, PlanName } from '../../src/schema/job.ts';
 import { declareAllIn } from '../../src/scheduler/declared.ts';
+import { movesWorld } from './moves-world.ts';
 import { MINER, World } from './world.ts';
 
 async function opened(settings: Partial<Settings> = {}): Promise<World> {
@@ -137,4 +138,17 @@ test('a snap tells of its update only: a sector that nobody was told of stays on
   await world.finish([runner as NonNullable<typeof runner>]);
   expect(await world.job(id)).toMatchObject({ state: 'Finished', data: { declared: true } });
   expect(await known(world)).toBe('no');
+});
+
+test('a declaration from before the move says nothing of the one that the move makes', async () => {
+  const { world, request, one, answer, declared } = await movesWorld();
+  const known = () => world.run((ctx) => ctx.tx.storedSector(MINER, 1)?.declared);
+  await world.run((ctx) => ctx.tx.setDeclared(MINER, 1, 'no'));
+  await world.run((ctx) => declareAllIn(ctx, 'main'));
+  await request([1]);
+  await answer(await one());
+  expect(await declared()).toMatchObject({ storage: 'main' });
+  expect(await known()).toBe('under_way');
+  expect(await declared()).toMatchObject({ storage: 'other', dropped: 'main' });
+  expect(await known()).toBe('yes');
 });
