@@ -1,5 +1,5 @@
 /** Changes of one job: every one writes the row and its event in the same transaction. */
-import type { AttemptId, EffectId, RunnerId } from '../schema/ids.ts';
+import { type AttemptId, type EffectId, type RunnerId, sectorName } from '../schema/ids.ts';
 import type { JobEvent } from '../schema/event.ts';
 import type { Job, JobData } from '../schema/job.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
@@ -117,12 +117,19 @@ export function recordLanded(ctx: Context, job: Job): boolean {
   return told || record !== undefined;
 }
 
-/** With whether whoever does Window PoSt sees all its files: a snap tells of the update's only. */
-function keepRecord(ctx: Context, { data }: Job, record: SectorRecord | undefined): void {
+/** With whether whoever does Window PoSt sees all its files: a snap tells of the update's only. Files of before that are left elsewhere are told of. */
+function keepRecord(ctx: Context, job: Job, record: SectorRecord | undefined): void {
   if (record === undefined) return;
+  const { data } = job;
   const { miner, number, files } = record;
-  const before = ctx.tx.storedSector(miner, number)?.declared;
+  const { declared: before, record: known } = ctx.tx.storedSector(miner, number) ?? {};
   ctx.tx.putSectorRecord(record);
+  const former = known?.files ?? null;
+  if (former !== null && files !== null && former.storage !== files.storage) {
+    const where = `storage ${former.storage}${former.root === '' ? '' : ` (${former.root})`}`;
+    const reason = `the files of ${sectorName(miner, number)} are in storage ${files.storage} now; those of before are left in ${where} and only take room there, remove them by hand`;
+    note(ctx, job, { actor: 'engine', kind: 'note', from: job.state, detail: { reason, leftIn: former.storage } });
+  }
   if (data.stored === undefined) return;
   const told = new Set((data.stored.files ?? []).map(({ path }) => path));
   const all = before !== 'no' || (files?.files ?? []).every(({ path }) => told.has(path));

@@ -4,6 +4,8 @@ import { explain } from '../../src/scheduler/explain.ts';
 import type { Settings } from '../../src/scheduler/context.ts';
 import type { Job, PlanName } from '../../src/schema/job.ts';
 import { declareAllIn } from '../../src/scheduler/declared.ts';
+import { sectorRecord } from '../store/rows.ts';
+import { COMM_D, COMM_R, TICKET } from './honest.ts';
 import { movesWorld } from './moves-world.ts';
 import { MINER, World } from './world.ts';
 
@@ -151,4 +153,23 @@ test('a declaration from before the move says nothing of the one that the move m
   expect(await known()).toBe('under_way');
   expect(await declared()).toMatchObject({ storage: 'other', dropped: 'main' });
   expect(await known()).toBe('yes');
+});
+
+test('a rebuild into another path says that the files of before are gone, and tells where they are left', async () => {
+  const world = await opened({ declares: true });
+  const { id: runner } = await world.register('worker');
+  const files = { storage: 'old', root: '/mnt/old', files: null };
+  await world.run((ctx) => ctx.tx.putSectorRecord(sectorRecord(7, { commD: COMM_D, commR: COMM_R, ticket: TICKET, files })));
+  world.chain.proven(7);
+  const id = await world.ask({ plan: 'rebuild', sector: 7 });
+  expect((await declaration(world, runner)).want).toMatchObject({ storage: 'store', dropped: 'old' });
+  await world.finish([runner]);
+  expect(await world.record(7)).toMatchObject({ files: { storage: 'store' } });
+  const notes = await world.run((ctx) => ctx.tx.eventsOfJob(id, 1_000).filter(({ kind }) => kind === 'note'));
+  expect(notes.map(({ detail }) => detail)).toEqual([
+    {
+      leftIn: 'old',
+      reason: expect.stringMatching(/^the files of s-t01000-7 are in storage store now; .* left in storage old \(\/mnt\/old\)/),
+    },
+  ]);
 });

@@ -165,9 +165,10 @@ export function checkStoredWork(job: Job): StageWork {
   return { ...base, work: { kind: 'check-stored', storage, files: files ?? [] }, trust: 'own', storage };
 }
 
-/** Tells whoever does Window PoSt of the stored files. */
+/** Tells whoever does Window PoSt of the stored files, and that those of before, which may be bad, are not the sector's any more. */
 export function declareStored(job: Job): Todo {
   const { storage, root, files } = made(job, job.data.stored, 'stored files');
+  const former = job.data.record?.files?.storage ?? storage;
   const { sectorSizeBytes } = sealProofInfo(job.data.sealProof);
   return {
     do: 'effect',
@@ -180,7 +181,7 @@ export function declareStored(job: Job): Todo {
       storage,
       root,
       files: (files ?? []).map(({ path }) => path),
-      dropped: null,
+      dropped: former === storage ? null : former,
     },
   };
 }
