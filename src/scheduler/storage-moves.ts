@@ -14,17 +14,15 @@ import type { EffectRow } from './effects.ts';
 import { audit, noteStored, type Who } from './happened.ts';
 import { againstMove, isBusy, knownFiles, needsTelling, sizeOf } from './movable.ts';
 import { drainingKey, isDraining, recordedIn, setCordoned, standingOf } from './miner-storage.ts';
+import { inHand, underWay } from './move-steps.ts';
 import type { RunnerRow } from './ports.ts';
 import { newMove } from './requested-moves.ts';
 import type { StorageMove, StoragePathRow } from './storage-rows.ts';
 
 /** A move that failed is tried again after so long. */
 const RETRY_MS = 600_000;
-/** With so many that failed nothing more is begun: what stands against them stands against others. */
+/** With so many that failed or wait at their end nothing more is begun: what stands against them stands against others. */
 const MOST_FAILED = 10;
-/** A step that was never answered is asked for again after so long at least, and after what a slow disk takes. */
-const FORGOTTEN_MS = 3_600_000;
-const SLOW_BYTES_PER_S = 5_000_000;
 /** Jobs write it anew where the sector's files are; all other files stay as they are. */
 const isRewritten = (path: string): boolean => path.endsWith('/sector.json');
 
@@ -67,18 +65,26 @@ export function dueMoves(ctx: Context, runner: RunnerRow): StoredMove[] {
   const moves = ctx.tx.storageMoves().filter(({ from, to }) => own.has(from) && own.has(to));
   return paths.flatMap((row) => {
     const mine = moves.filter(({ from }) => from === row.path.id);
-    const live = mine.filter((move) => move.phase !== 'failed' && !waits(ctx, runner, move));
-    if (live.length > 0) return steps(ctx, runner, live);
-    if (row.path.problem !== null) return [];
+    const live = mine.filter((move) => move.phase !== 'failed' && !waits(ctx, move));
+    const held = live.filter((move) => isHeld(ctx, move));
+    const due = steps(ctx, runner, live);
+    if (live.length > held.length || row.path.problem !== null) return due;
     const failed = mine.filter(({ phase }) => phase === 'failed');
-    const next = again(ctx, runner, failed, paths) ?? fresh(ctx, row, paths, failed.length);
-    return next === undefined ? [] : ask(ctx, runner, next);
+    const next = again(ctx, runner, failed, paths) ?? fresh(ctx, row, paths, failed.length + held.length);
+    return next === undefined ? due : [...due, ...ask(ctx, runner, next)];
   });
 }
 
+/** A copy is made, and what is to be removed stays for now: a job has the sector, or the runner said that it cannot. Others are begun beside it. */
+function isHeld(ctx: Context, move: StorageMove): boolean {
+  const { phase, asked, miner, number } = move;
+  if ((phase !== 'drop' && phase !== 'undo') || inHand(ctx, move)) return false;
+  return asked?.failed === true || (phase === 'drop' && isBusy(ctx, miner, number));
+}
+
 /** A copy that was not begun, or whose process has ended, waits while a job has the sector; others go on meanwhile. */
-function waits(ctx: Context, runner: RunnerRow, move: StorageMove): boolean {
-  if (move.phase !== 'copy' || underWay(ctx, runner, move) || recordedIn(ctx, move) === move.to) return false;
+function waits(ctx: Context, move: StorageMove): boolean {
+  if (move.phase !== 'copy' || underWay(ctx, move) || recordedIn(ctx, move) === move.to) return false;
   return isBusy(ctx, move.miner, move.number);
 }
 
@@ -86,7 +92,7 @@ function waits(ctx: Context, runner: RunnerRow, move: StorageMove): boolean {
 function steps(ctx: Context, runner: RunnerRow, live: readonly StorageMove[]): StoredMove[] {
   const copies = live.filter(({ phase }) => phase === 'copy');
   const asked = live.filter(({ phase }) => phase !== 'copy').flatMap((move) => ask(ctx, runner, move));
-  if (copies.some((move) => underWay(ctx, runner, move))) return asked;
+  if (copies.some((move) => underWay(ctx, move))) return asked;
   for (const move of copies) {
     const fitting = asRecorded(ctx, move);
     const step = fitting === undefined ? [] : ask(ctx, runner, fitting);
@@ -109,7 +115,7 @@ function asRecorded(ctx: Context, move: StorageMove): StorageMove | undefined {
 /** Asks for the step, unless it is under way, waits for somebody to be told, or a job has the sector. */
 function ask(ctx: Context, runner: RunnerRow, move: StorageMove): StoredMove[] {
   const { phase, miner, number, from, to } = move;
-  if (phase === 'declare' || phase === 'failed' || underWay(ctx, runner, move)) return [];
+  if (phase === 'declare' || phase === 'failed' || underWay(ctx, move)) return [];
   if (phase === 'drop' && isBusy(ctx, miner, number)) return [];
   // The record names the old files again, as that of an older list does: it is the copy that goes.
   if (phase === 'drop' && recordedIn(ctx, move) === from) return ask(ctx, runner, { ...move, phase: 'undo', why: null });
@@ -129,12 +135,6 @@ function namedNow(ctx: Context, move: StorageMove): Pick<StorageMove, 'files' | 
   if (record?.files?.storage !== move.to) return move;
   const busy = isBusy(ctx, move.miner, move.number);
   return { files: (record.files.files ?? []).filter(({ path }) => !busy || !isRewritten(path)), sizeBytes: sizeOf(record) };
-}
-
-function underWay(ctx: Context, runner: RunnerRow, { asked, sizeBytes }: StorageMove): boolean {
-  if (asked === null) return false;
-  if (asked.runner === runner.id && asked.bootId !== runner.bootId) return false;
-  return ctx.nowMs - asked.atMs < FORGOTTEN_MS + (1_000 * sizeBytes) / SLOW_BYTES_PER_S;
 }
 
 /** A move that failed long enough ago: one that was asked for to the same path, one of a drain to another where there is one. */
@@ -233,7 +233,7 @@ function take(ctx: Context, runner: RunnerRow, move: StorageMove, { step, outcom
   else if (step === 'copy' && outcome === 'bad')
     put(ctx, { ...move, phase: 'failed', why: 'files are bad on both sides; rebuild the sector' });
   // Asked for again after a while, not at once. One that was stopped stays so.
-  else put(ctx, step === 'undo' ? move : { ...move, why: message });
+  else put(ctx, { ...move, why: step === 'undo' ? move.why : message, asked: move.asked && { ...move.asked, failed: true } });
 }
 
 /** A drain leaves out what is bad; whoever asked for the move is told of it. */

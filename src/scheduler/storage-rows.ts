@@ -49,8 +49,8 @@ export type StorageMove = {
   /** Its old path is drained, or somebody asked for this move. */
   readonly cause: 'drain' | 'request';
   readonly files: readonly StoredFile[];
-  /** Which process of which runner was asked for the step last; null: it has not been. */
-  readonly asked: { readonly runner: RunnerId; readonly bootId: string; readonly atMs: number } | null;
+  /** Which process of which runner was asked for the step last, and whether it said that it cannot; null: it has not been. */
+  readonly asked: { readonly runner: RunnerId; readonly bootId: string; readonly atMs: number; readonly failed?: true } | null;
   /** What stood against it last. */
   readonly why: string | null;
 };

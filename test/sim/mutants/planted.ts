@@ -306,8 +306,8 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'storage: a step whose answer is lost is never asked for again',
-    file: 'scheduler/storage-moves.ts',
-    find: '  if (asked.runner === runner.id && asked.bootId !== runner.bootId) return false;\n  return ctx.nowMs - asked.atMs <',
+    file: 'scheduler/move-steps.ts',
+    find: "  if (asked.bootId !== (ctx.tx.runner(asked.runner)?.bootId ?? '')) return false;\n  return ctx.nowMs - asked.atMs <",
     replace: '  return true || ctx.nowMs - asked.atMs <',
   },
   {
