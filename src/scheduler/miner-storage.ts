@@ -1,9 +1,10 @@
 /** Miner storage: what runners tell of their paths, and which path takes a sector's files. */
-import type { AttemptId, MinerId } from '../schema/ids.ts';
+import type { AttemptId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import { type Standing, type StoragePath, choosePath } from '../schema/miner-storage.ts';
 import type { Context } from './context.ts';
 import { audit, type Who } from './happened.ts';
+import { closedBy, placeTaken } from './move-steps.ts';
 import type { StageWork } from './plan.ts';
 import type { RunnerRow } from './ports.ts';
 
@@ -74,11 +75,6 @@ export type Placed =
   | { readonly placed: 'free' }
   | { readonly placed: 'nowhere'; readonly why: string };
 
-/** The storage that a sector's record names. */
-export function recordedIn(ctx: Pick<Context, 'tx'>, { miner, number }: { miner: MinerId; number: number }): string | undefined {
-  return ctx.tx.sectorRecord(miner, number)?.files?.storage;
-}
-
 /** Chooses the path for a stage that stores files. Pure but for reading. */
 export function placeStored(ctx: Context, runner: RunnerRow, job: Job, given: StageWork): Placed {
   const { work } = given;
@@ -87,9 +83,10 @@ export function placeStored(ctx: Context, runner: RunnerRow, job: Job, given: St
   if (told.length === 0) return { placed: 'free' };
   const standing = standingOf(ctx);
   const moving = job.number === null ? undefined : ctx.tx.storageMove(job.miner, job.number);
-  // A move removes what it leaves behind, on either side: nothing of the sector may be put there meanwhile.
-  const left = moving === undefined ? undefined : moving.to === recordedIn(ctx, moving) ? moving.from : moving.to;
-  const paths = told.filter(({ path }) => path.id !== left && (work.storage === null || path.id === work.storage)).map(({ path }) => path);
+  const closed = moving && closedBy(ctx, moving);
+  const paths = told
+    .filter(({ path }) => path.id !== closed && (work.storage === null || path.id === work.storage))
+    .map(({ path }) => path);
   const sizeBytes = given.inputs.reduce((sum, { artifact }) => sum + Number(job.data.artifacts[artifact]?.sizeBytes ?? 0), BESIDE_BYTES);
   const before = ctx.tx.placesOfJob(job.id);
   const failed = new Set(
@@ -113,6 +110,7 @@ export function placeStored(ctx: Context, runner: RunnerRow, job: Job, given: St
 export function takePlace(ctx: Context, job: Job, attempt: AttemptId, placed: Placed): void {
   if (placed.placed !== 'named') return;
   ctx.tx.insertStoragePlace({ attempt, job: job.id, storage: placed.storage, sizeBytes: placed.sizeBytes });
+  if (job.number !== null) placeTaken(ctx, { miner: job.miner, number: job.number }, placed.storage);
 }
 
 /** Why the runner's storage does not take the files, as a clause; undefined: it does. */

@@ -4,7 +4,7 @@ import { SealpoolError } from '../schema/problem.ts';
 import type { Context } from './context.ts';
 import { audit, type Who } from './happened.ts';
 import { againstMove, needsTelling, sizeOf } from './movable.ts';
-import { recordedIn } from './miner-storage.ts';
+import { recordedIn } from './move-steps.ts';
 import type { StorageMove } from './storage-rows.ts';
 
 type Sector = { readonly miner: MinerId; readonly number: number };

@@ -13,8 +13,8 @@ import { declareRecord } from './declared.ts';
 import type { EffectRow } from './effects.ts';
 import { audit, noteStored, type Who } from './happened.ts';
 import { againstMove, isBusy, knownFiles, needsTelling, sizeOf } from './movable.ts';
-import { drainingKey, isDraining, recordedIn, setCordoned, standingOf } from './miner-storage.ts';
-import { inHand, underWay } from './move-steps.ts';
+import { drainingKey, isDraining, setCordoned, standingOf } from './miner-storage.ts';
+import { endStranded, inHand, recordedIn, underWay } from './move-steps.ts';
 import type { RunnerRow } from './ports.ts';
 import { newMove } from './requested-moves.ts';
 import type { StorageMove, StoragePathRow } from './storage-rows.ts';
@@ -61,6 +61,7 @@ export function dueMoves(ctx: Context, runner: RunnerRow): StoredMove[] {
   if (runner.status !== 'ready') return [];
   const paths = ctx.tx.storagePaths(runner.id);
   if (paths.length === 0) return [];
+  endStranded(ctx);
   const own = new Set(paths.map(({ path }) => path.id));
   const moves = ctx.tx.storageMoves().filter(({ from, to }) => own.has(from) && own.has(to));
   return paths.flatMap((row) => {
