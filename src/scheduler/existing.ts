@@ -119,3 +119,18 @@ export function passOver(ctx: Context, job: Job, unfit: string | undefined): Job
   const { record: _record, onChain: _onChain, commR: _commR, ticket: _ticket, ...rest } = job.data;
   return change(ctx, job, { number: null, data: { ...rest, asked: { ...rest.asked, after: job.number ?? 0 } } });
 }
+
+/**
+ * A job stored files of its sector anew where they were: the record has their hashes from now on, however the job ends. A check that
+ * reads the sector just now compares with those of before, and says nothing.
+ */
+export function storedAnew(ctx: Context, { miner, number, data: { stored } }: Job): void {
+  const known = number === null ? undefined : ctx.tx.sectorRecord(miner, number);
+  const before = known?.files ?? null;
+  if (known === undefined || before === null || before.files === null || before.storage !== stored?.storage) return;
+  const anew = new Map((stored.files ?? []).map((file) => [file.path, file]));
+  const files = before.files.map((file) => anew.get(file.path) ?? file);
+  ctx.tx.putSectorRecord({ ...known, files: { ...before, files } });
+  for (const row of ctx.tx.storagePaths())
+    if (row.checking?.miner === miner && row.checking.number === number) ctx.tx.putStoragePath({ ...row, checking: null });
+}

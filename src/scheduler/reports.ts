@@ -9,7 +9,7 @@ import type { Context } from './context.ts';
 import { failureText, readDispute, strikeDoubters } from './disputed-inputs.ts';
 import { alone, expireTicket, fail, settle, waitFor } from './engine.ts';
 import { reported } from './evidence.ts';
-import { passOver } from './existing.ts';
+import { passOver, storedAnew } from './existing.ts';
 import { outputKey } from './grants.ts';
 import { type ReportAnswer, answer, heldAttempt } from './held-attempt.ts';
 import { placeFreed } from './limits.ts';
@@ -185,8 +185,11 @@ function keepOutputs(ctx: Context, job: Job, attempt: Attempt, work: StageWork, 
 /** Carries a verdict out. */
 export function act(ctx: Context, job: Job, verdict: Verdict): Job {
   switch (verdict.verdict) {
-    case 'ok':
-      return settle(ctx, change(ctx, job, { data: { ...job.data, ...verdict.data } }));
+    case 'ok': {
+      const changed = change(ctx, job, { data: { ...job.data, ...verdict.data } });
+      if (verdict.data.stored !== undefined) storedAnew(ctx, changed);
+      return settle(ctx, changed);
+    }
     case 'wait':
       return waitFor(ctx, job, verdict.code, verdict.message);
     case 'pass_over':
