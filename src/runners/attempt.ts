@@ -139,13 +139,14 @@ export class RunningAttempt {
           result: await persist({ grant, work, workDir, roots: context.storage, watch: context.watch, progress, signal }),
         };
       case 'check-stored':
-        return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
+        return { outputs: [], result: await checkStored(work, context, progress, signal) };
       case 'publish':
         return {
           outputs: await publish({
             grant,
             work,
             workDir,
+            watch: context.watch,
             roots: context.storage,
             progress,
             transfer: { ...transfer, patienceMs: sendPatienceMs },

@@ -5,18 +5,26 @@ import { StageFailure } from './failure.ts';
 import { readThrough } from './file-hash.ts';
 import type { StorageRoot } from './options.ts';
 import type { Progress } from './progress.ts';
-import { namedRoot } from './storage-roots.ts';
+import type { StorageWatch } from './storage-paths.ts';
+import { namedRoot, whileThere } from './storage-roots.ts';
 import { openStored } from './stored-files.ts';
 
-/** `{valid: true}` when all are as they were stored. Throws `input_invalid` naming the first that is not. */
+type Files = z.infer<typeof CheckStoredWork>['files'];
+
+/** `{valid: true}` when all are as they were stored. Throws `input_invalid` naming the first that is not, and as `whileThere` does. */
 export async function checkStored(
-  work: z.infer<typeof CheckStoredWork>,
-  roots: readonly StorageRoot[],
+  { storage, files }: z.infer<typeof CheckStoredWork>,
+  { storage: roots, watch }: { readonly storage: readonly StorageRoot[]; readonly watch: StorageWatch },
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
-  const root = await namedRoot(roots, work.storage);
-  for (const { path, sizeBytes, hash } of work.files) {
+  const root = await namedRoot(roots, storage);
+  await whileThere(watch, root, () => readFiles(root, files, progress, signal));
+  return { valid: true };
+}
+
+async function readFiles(root: StorageRoot, files: Files, progress: Progress, signal: AbortSignal): Promise<void> {
+  for (const { path, sizeBytes, hash } of files) {
     progress.note(`reading ${path}`);
     const unreadable = (error: unknown): never => {
       signal.throwIfAborted();
@@ -31,7 +39,6 @@ export async function checkStored(
     if (String(found.sizeBytes) !== sizeBytes) throw damaged(path, root, `has ${found.sizeBytes} bytes and not ${sizeBytes}`);
     if (found.hash !== hash) throw damaged(path, root, `has hash ${found.hash} and not ${hash}`);
   }
-  return { valid: true };
 }
 
 function damaged(path: string, root: StorageRoot, how: string): StageFailure {

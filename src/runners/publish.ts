@@ -13,7 +13,8 @@ import { StageFailure } from './failure.ts';
 import { readThrough } from './file-hash.ts';
 import type { StorageRoot } from './options.ts';
 import type { Progress } from './progress.ts';
-import { findStored, namedRoot, plainPath } from './storage-roots.ts';
+import type { StorageWatch } from './storage-paths.ts';
+import { findStored, namedRoot, plainPath, whileThere } from './storage-roots.ts';
 import { openStored } from './stored-files.ts';
 import { inBucket } from './stored-objects.ts';
 import type { TransferOptions } from './transfer-errors.ts';
@@ -25,6 +26,7 @@ export type PublishRun = {
   /** Files of a bucket wait there until they are sent. */
   readonly workDir: string;
   readonly roots: readonly StorageRoot[];
+  readonly watch: StorageWatch;
   readonly progress: Progress;
   readonly transfer: TransferOptions;
 };
@@ -32,9 +34,13 @@ export type PublishRun = {
 type Output = z.infer<typeof ReportedOutput>;
 type Wanted = { readonly slot: OutputSlot; readonly path: string; readonly hash: string | null };
 
-/** Sends every file to its slot. Throws `input_invalid` naming the first that is missing or has another hash than given. */
+/** Sends every file to its slot. Throws `input_invalid` naming the first that is missing or has another hash than given, and as `whileThere` does. */
 export async function publish(run: PublishRun): Promise<Output[]> {
   const root = await namedRoot(run.roots, run.work.storage);
+  return whileThere(run.watch, root, () => publishFrom(run, root));
+}
+
+async function publishFrom(run: PublishRun, root: StorageRoot): Promise<Output[]> {
   const wanted = slotsOf(run.grant, run.work);
   const outputs: Output[] = [];
   // All are looked at first, so that a missing one is told of before hours of sending.

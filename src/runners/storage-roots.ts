@@ -2,7 +2,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { StageFailure, errnoOf } from './failure.ts';
-import { type Standing, type StoragePath, choosePath, refusalOf } from '../schema/miner-storage.ts';
+import { type Standing, type StoragePath, choosePath, isAway, refusalOf } from '../schema/miner-storage.ts';
 import type { StorageRoot } from './options.ts';
 import type { StorageWatch } from './storage-paths.ts';
 import { inBucket } from './stored-objects.ts';
@@ -41,6 +41,25 @@ export async function namedRoot(roots: readonly StorageRoot[], id: string): Prom
     throw new StageFailure('storage_full', `storage ${id} cannot be reached at ${root.path}; mount it, or make the folder again`);
   }
   return root;
+}
+
+/**
+ * Runs what reads stored files. Throws `storage_full` where their path is away before, or after a file was missed: an empty mount
+ * point is a folder too. Then the job waits, and its files count as neither lost nor damaged.
+ */
+export async function whileThere<T>(watch: StorageWatch, root: StorageRoot, read: () => Promise<T>): Promise<T> {
+  await checkThere(watch, root);
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof StageFailure && error.code === 'input_invalid') await checkThere(watch, root);
+    throw error;
+  }
+}
+
+async function checkThere(watch: StorageWatch, root: StorageRoot): Promise<void> {
+  const path = await watch.look(root);
+  if (isAway(path)) throw new StageFailure('storage_full', `storage ${root.id}: ${path.problem}`);
 }
 
 /**

@@ -45,6 +45,11 @@ export const StoragePath = z.strictObject({
 });
 export type StoragePath = z.infer<typeof StoragePath>;
 
+/** Whether what it holds cannot be read now. One that only takes nothing, since its sectorstore.json keeps files out, has told its size. */
+export function isAway({ problem, totalBytes }: Pick<StoragePath, 'problem' | 'totalBytes'>): boolean {
+  return problem !== null && totalBytes === 0;
+}
+
 /** What of a path is promised to others, and whether an operator keeps new sectors out. */
 export type Standing = { readonly reservedBytes: number; readonly cordoned: boolean };
 

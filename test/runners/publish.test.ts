@@ -1,7 +1,7 @@
 /** Publish: stored files into object storage, read where they are. */
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Report } from '../../src/schema/runner.ts';
@@ -153,6 +153,29 @@ describe('files that are not', () => {
     const work: GrantWish['work'] = { kind: 'publish', storage: 'main', files: [{ artifact: 'sealed', path, hash: null }] };
     expect(await published({ stage: 'Publish', work, outputs: { sealed: 100 } })).toMatchObject({ outcome: 'failed', code: 'bad_request' });
   });
+});
+
+test.each(['publish', 'check-stored'] as const)('an empty mount point is no damage: %s waits for its disk', async (kind) => {
+  await stored();
+  await put('sectorstore.json', Buffer.from(JSON.stringify({ ID: 'disk-1', Weight: 10, CanSeal: false, CanStore: true, MaxStorage: 0 })));
+  await fixture.start();
+  const files = [{ path: PATHS.sealed, sizeBytes: '200001', hash: KNOWN.sealed }];
+  const given: GrantWish = kind === 'publish' ? wish(KNOWN) : { stage: 'Verify', work: { kind, storage: 'main', files } };
+  expect(await published(given)).toMatchObject({ outcome: 'done' });
+  await rename(fixture.storage.path, `${fixture.storage.path}.away`);
+  await mkdir(fixture.storage.path);
+  expect(await published(given)).toMatchObject({
+    outcome: 'failed',
+    code: 'storage_full',
+    message: expect.stringMatching(/^storage main: .* has no sectorstore.json any more; mount its disk/),
+  });
+});
+
+test('a path that only takes nothing new is read', async () => {
+  await stored();
+  await put('sectorstore.json', Buffer.from(JSON.stringify({ ID: 'disk-1', Weight: 10, CanSeal: true, CanStore: false, MaxStorage: 0 })));
+  await fixture.start();
+  expect(await published(wish(KNOWN))).toMatchObject({ outcome: 'done' });
 });
 
 describe('a grant that does not fit', () => {
