@@ -41,6 +41,7 @@ export function setCordoned(ctx: Context, storage: string, cordoned: boolean, wh
 /**
  * Keeps what an own runner tells of its paths; what it tells no more is no path of it. Of a rented one nothing is kept.
  * Two paths of one name with different sectorstore.json are two disks: the later one takes nothing, since records name storage only.
+ * A runner that is banned for good has no say in it.
  */
 export function noteStorage(ctx: Context, runner: RunnerRow, told: readonly StoragePath[] | undefined): RunnerRow {
   if (told === undefined || runner.trust !== 'own') return runner;
@@ -48,9 +49,15 @@ export function noteStorage(ctx: Context, runner: RunnerRow, told: readonly Stor
   const own = new Map(before.filter((row) => row.runner === runner.id).map((row) => [row.path.id, row]));
   const ids = told.map(({ id }) => id);
   for (const path of told) {
-    const other = before.find((row) => row.runner !== runner.id && row.path.id === path.id && otherDisk(row.path, path));
-    const problem =
-      path.problem ?? (other === undefined ? null : `runner ${other.runner} has another disk under this name; give one of them another id`);
+    const other = before.find(
+      (row) =>
+        row.runner !== runner.id &&
+        row.path.id === path.id &&
+        otherDisk(row.path, path) &&
+        !isNamesake(row.path) &&
+        ctx.tx.runner(row.runner)?.status !== 'banned',
+    );
+    const problem = path.problem ?? (other === undefined ? null : `runner ${other.runner} ${NAMESAKE}; give one of them another id`);
     ctx.tx.putStoragePath({
       runner: runner.id,
       path: { ...path, problem },
@@ -65,6 +72,9 @@ export function noteStorage(ctx: Context, runner: RunnerRow, told: readonly Stor
   return changed;
 }
 
+const NAMESAKE = 'has another disk under this name';
+/** Whether the path takes nothing since another disk had its name before. */
+const isNamesake = ({ problem }: StoragePath): boolean => problem?.includes(NAMESAKE) === true;
 const otherDisk = (one: StoragePath, other: StoragePath): boolean =>
   one.storeId !== null && other.storeId !== null && one.storeId !== other.storeId;
 

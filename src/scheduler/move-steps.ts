@@ -32,7 +32,9 @@ export function recordedIn(ctx: Pick<Context, 'tx'>, { miner, number }: { miner:
 export function closedBy(ctx: Context, move: StorageMove): string | undefined {
   if (move.phase === 'failed') return undefined;
   if (recordedIn(ctx, move) === move.to) return move.from;
-  const reached = ctx.tx.storagePaths().some(({ path }) => path.id === move.from && path.problem === null);
+  const reached = ctx.tx
+    .storagePaths()
+    .some(({ runner, path }) => path.id === move.from && path.problem === null && ctx.tx.runner(runner)?.status !== 'banned');
   return reached || inHand(ctx, move) ? move.to : undefined;
 }
 

@@ -88,6 +88,17 @@ test('an old path that dies in the middle of a copy keeps no rebuild out of the 
   expect(await due()).toEqual([]);
 });
 
+test('nor does an old path that only a banned runner has', async () => {
+  const { world, one, answer, places, row, tell } = await opened();
+  await answer(await one(), { outcome: 'failed', message: 'storage main: it is read-only' });
+  const second = await world.register('second');
+  await world.run((ctx) => noteStorage(ctx, second, [roomy('main')]));
+  await tell(roomy('other'));
+  expect(await places()).toBe('nowhere');
+  await world.run((ctx) => ctx.tx.updateRunner({ ...second, status: 'banned' }));
+  expect([await places(), await world.run((ctx) => row(ctx).status)]).toEqual(['other', 'ready']);
+});
+
 test('a move out of a path that no runner has any more is over; one of a runner that is away waits for it', async () => {
   const { world, id, one, due, answer, declared, tell, move, places, actions } = await opened(2);
   await answer(await one());

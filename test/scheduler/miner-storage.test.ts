@@ -178,3 +178,24 @@ test('a name that two runners have for two disks is told of; what is told no mor
     [second.id, 'more', null],
   ]);
 });
+
+test('of two disks of one name the first goes on; the second takes its place once the first runner is banned or has another id', async () => {
+  const { world, runner, tell } = await atPersist(0);
+  const second = await world.register('second');
+  const note = () => world.run((ctx) => noteStorage(ctx, second, [path('main', { storeId: 'two' })]));
+  const problems = () => world.run((ctx) => ctx.tx.storagePaths().map((row) => row.path.problem));
+  const namesake = expect.stringContaining(`runner ${runner} has another disk under this name; give one of them another id`);
+  await tell(path('main', { storeId: 'one' }));
+  for (let round = 0; round < 2; round += 1) {
+    await note();
+    await tell(path('main', { storeId: 'one' }));
+    expect(await problems()).toEqual([null, namesake]);
+  }
+  await tell(path('first', { storeId: 'one' }));
+  await note();
+  expect(await problems()).toEqual([null, null]);
+  await world.run((ctx) => ctx.tx.updateRunner({ ...(ctx.tx.runner(runner) as RunnerRow), status: 'banned' }));
+  await world.run((ctx) => ctx.tx.putStoragePath({ runner, path: path('main', { storeId: 'one' }), seenMs: 0, checking: null }));
+  await note();
+  expect((await problems()).at(-1)).toBeNull();
+});
