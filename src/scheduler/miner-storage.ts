@@ -1,7 +1,7 @@
 /** Miner storage: what runners tell of their paths, and which path takes a sector's files. */
 import type { AttemptId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
-import { type Standing, type StoragePath, choosePath } from '../schema/miner-storage.ts';
+import { type Standing, type StoragePath, choosePath, isAway } from '../schema/miner-storage.ts';
 import type { Context } from './context.ts';
 import { audit, type Who } from './happened.ts';
 import { closedBy, placeTaken } from './move-steps.ts';
@@ -81,14 +81,18 @@ const otherDisk = (one: StoragePath, other: StoragePath): boolean =>
 /** Where Persist's files go: the work that says so and what is taken there; or why none of the runner's paths takes them. */
 export type Placed =
   | { readonly placed: 'named'; readonly work: StageWork; readonly storage: string; readonly sizeBytes: number }
-  /** It stores nothing, or the runner chooses: an agent that tells nothing of its paths. */
+  /** It stores nothing, and what it reads is there; or the runner chooses: an agent that tells nothing of its paths. */
   | { readonly placed: 'free' }
   | { readonly placed: 'nowhere'; readonly why: string };
 
-/** Chooses the path for a stage that stores files. Pure but for reading. */
+/** Chooses the path for a stage that stores files; one that reads them waits while its path is away. Pure but for reading. */
 export function placeStored(ctx: Context, runner: RunnerRow, job: Job, given: StageWork): Placed {
   const { work } = given;
-  if (work.kind !== 'persist') return { placed: 'free' };
+  if (work.kind !== 'persist') {
+    const path = given.storage === null ? undefined : ctx.tx.storagePaths(runner.id).find((row) => row.path.id === given.storage)?.path;
+    const reads = path === undefined || !(isAway(path) || isNamesake(path));
+    return reads ? { placed: 'free' } : { placed: 'nowhere', why: `storage ${path.id}: ${path.problem}` };
+  }
   const told = ctx.tx.storagePaths(runner.id);
   if (told.length === 0) return { placed: 'free' };
   const standing = standingOf(ctx);
@@ -123,7 +127,7 @@ export function takePlace(ctx: Context, job: Job, attempt: AttemptId, placed: Pl
   if (job.number !== null) placeTaken(ctx, { miner: job.miner, number: job.number }, placed.storage);
 }
 
-/** Why the runner's storage does not take the files, as a clause; undefined: it does. */
+/** Why the runner's storage does not take the files, or cannot be read, as a clause; undefined: nothing is against it. */
 export function noRoom(ctx: Context, runner: RunnerRow, job: Job, work: StageWork): string | undefined {
   const placed = placeStored(ctx, runner, job, work);
   return placed.placed === 'nowhere' ? placed.why : undefined;

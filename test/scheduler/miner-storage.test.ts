@@ -199,3 +199,17 @@ test('of two disks of one name the first goes on; the second takes its place onc
   await note();
   expect((await problems()).at(-1)).toBeNull();
 });
+
+test('what reads stored files waits while its path is away or is another disk of its name, and reads one that only takes nothing', async () => {
+  const { world, runner, jobs, tell, why } = await atPersist(1);
+  await tell(path('main'));
+  await world.report(runner, world.honest((await world.grant(runner))[0] as Granted));
+  expect(await world.job(jobs[0] as JobId)).toMatchObject({ state: 'Persisted', waiting: { for: 'runner', stage: 'Verify' } });
+  for (const problem of ['/mnt/main is not there', 'runner r-9 has another disk under this name; give one of them another id']) {
+    await tell(path('main', { problem, ...(problem.startsWith('/') ? { totalBytes: 0, freeBytes: 0 } : {}) }));
+    expect(await world.grant(runner)).toEqual([]);
+    expect(await why()).toContain(`storage main: ${problem}`);
+  }
+  await tell(path('main', { problem: 'its sectorstore.json keeps it from long-term storage (CanStore)' }));
+  expect((await world.grant(runner)).map(({ grant }) => grant.work.kind)).toEqual(['check-stored']);
+});
