@@ -13,7 +13,7 @@ import type { KeptDownloads } from './kept-downloads.ts';
 import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
-import { type Proved, type Provers, prove } from './prove.ts';
+import { type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
 import type { StorageWatch } from './storage-paths.ts';
 import type { TransferOptions } from './transfer-errors.ts';
@@ -133,11 +133,11 @@ export class RunningAttempt {
     const fetching: Fetching = { grant, workDir, downloads, cache, progress, transfer, log, about };
     const cached = await fetchInputs(fetching);
     switch (work.kind) {
-      case 'persist':
-        return {
-          outputs: [],
-          result: await persist({ grant, work, workDir, roots: context.storage, watch: context.watch, progress, signal }),
-        };
+      case 'persist': {
+        const { storage: roots, watch } = context;
+        const run = () => persist({ grant, work, workDir, roots, watch, progress, signal });
+        return { outputs: [], result: await withGoodInputs(fetching, cached, run) };
+      }
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context.storage, progress, signal) };
       case 'publish':
@@ -158,7 +158,7 @@ export class RunningAttempt {
         this.early = early;
         progress.onOutput = (output) => early.heard(output);
         try {
-          const run = (): Promise<Proved> => prove(context, { grant, work, workDir, progress, signal });
+          const run = () => prove(context, { grant, work, workDir, progress, signal });
           const { outputs: made, result, processor } = await withGoodInputs(fetching, cached, run);
           // The end of its log is told while its outputs are sent.
           context.beatSoon();
@@ -179,7 +179,7 @@ export class RunningAttempt {
 }
 
 /** A damaged file of the cache is no fault of whoever made it: it is fetched, and the stage runs once more. */
-async function withGoodInputs(fetching: Fetching, cached: Set<string>, run: () => Promise<Proved>): Promise<Proved> {
+async function withGoodInputs<T>(fetching: Fetching, cached: Set<string>, run: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await run();
