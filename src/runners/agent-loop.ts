@@ -80,6 +80,7 @@ export class AgentLoop {
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
       sendPatienceMs: options.sendPatienceMs ?? 30 * 60_000,
+      silentMs: () => this.#controlPlane.silentMs,
       log: options.log,
       cache,
       tell: () => this.#reportSoon(),

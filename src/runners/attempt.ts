@@ -28,6 +28,8 @@ export type AttemptContext = Provers & {
   readonly watch: StorageWatch;
   readonly patienceMs: number;
   readonly sendPatienceMs: number;
+  /** How long the control plane has not answered. */
+  readonly silentMs: () => number;
   readonly log: Log;
   readonly downloads: KeptDownloads;
   /** Inputs and outputs of stages that end well stay there. */
@@ -125,9 +127,10 @@ export class RunningAttempt {
   ): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
     const { grant, progress } = this;
     const { signal } = this.#stop;
-    const { patienceMs, sendPatienceMs, downloads, cache, log } = context;
+    const { patienceMs, sendPatienceMs, silentMs, downloads, cache, log } = context;
     const onMoved = (bytes: number): void => progress.moved(bytes);
-    const transfer: TransferOptions = { signal, patienceMs, onMoved, urls: this.urls };
+    const reachable = (): boolean => silentMs() < grant.leaseMs;
+    const transfer: TransferOptions = { signal, patienceMs, reachable, onMoved, urls: this.urls };
     const about = aboutGrant(grant);
     const { work } = grant;
     const fetching: Fetching = { grant, workDir, downloads, cache, progress, transfer, log, about };
