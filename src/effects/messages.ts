@@ -40,19 +40,27 @@ export function openMessages<C extends EffectContext>(parts: {
   const inTurn = turns();
   /** When a gap was looked for last, by sender. */
   const lookedMs = new Map<string, number>();
+  /** What the node said last against a message that later ones wait for, by sender: until then it is not asked for each of them. */
+  const refusals = new Map<string, { readonly cid: string; readonly untilMs: number; readonly why: string }>();
 
   /** Brings messages that were signed earlier to the node; the wait when one of them cannot go now. */
   async function pushEarlier(earlier: readonly EffectRow[], nowMs: number): Promise<EffectOutcome | undefined> {
     for (const row of earlier) {
+      const signed = row.signed as SignedMessage;
+      const refused = refusals.get(signed.sender);
+      if (refused !== undefined && refused.cid === signed.cid && nowMs < refused.untilMs) {
+        return heldUp(row, refused.untilMs - nowMs, refused.why);
+      }
       try {
-        await chain.push(row.signed as SignedMessage);
+        await chain.push(signed);
       } catch (error) {
         if (leavesNoGap(error)) continue;
         const forMs = Math.min(Math.max(row.dueMs - nowMs, LEAST_WAIT_MS), MOST_WAIT_MS);
-        const { sender, nonce } = row.signed as SignedMessage;
         const why = failureOf(error).message;
-        const heldBy = { sender, nonce, job: row.job, why };
-        return { outcome: 'wait', forMs, reason: `waits for nonce ${nonce} of the same sender: ${why}`, heldBy };
+        // Asking may have taken long.
+        const untilMs = (await run((ctx) => ctx.nowMs)) + forMs;
+        refusals.set(signed.sender, { cid: signed.cid, untilMs, why });
+        return heldUp(row, forMs, why);
       }
     }
     return undefined;
@@ -90,6 +98,7 @@ export function openMessages<C extends EffectContext>(parts: {
       if (!(await run((ctx) => engine.effectSigned(ctx, id, fresh)))) return undefined;
       signed = fresh;
     }
+    refusals.delete(sender);
     await chain.push(signed);
     return { outcome: 'pushed' };
   }
@@ -133,6 +142,13 @@ export function openMessages<C extends EffectContext>(parts: {
     pushAgain: (message) => inTurn(message.sender, () => chain.push(message)),
     closeGapBelow: (sender, nonce, everyMs = 0) => inTurn(sender, () => closeGapInTurn(sender, nonce, everyMs)),
   };
+}
+
+/** The wait for an earlier message of the sender that the node does not take. */
+function heldUp({ signed, job }: EffectRow, forMs: number, why: string): EffectOutcome {
+  const { sender, nonce } = signed as SignedMessage;
+  const heldBy = { sender, nonce, job, why };
+  return { outcome: 'wait', forMs, reason: `waits for nonce ${nonce} of the same sender: ${why}`, heldBy };
 }
 
 /**
