@@ -17,32 +17,40 @@ const HELD = 'message_held';
 
 type Wait = Extract<EffectOutcome, { outcome: 'wait' }>;
 
-/** Tells once of a message that waits too long. One that is in a block, or may be sent, is well again. */
+/**
+ * Tells once of a message that waits too long, and anew when another one holds it up; what the job shows follows what the node says.
+ * One that is in a block, or may be sent, is well again.
+ */
 export function tellStuck(ctx: Context, effect: EffectRow, job: Job, { pending, heldBy }: Wait): void {
   const { want, step } = effect;
   if ((want.kind !== 'landed' && want.kind !== 'message') || effect.generation !== job.generation || isFinal(job.state)) return;
-  const told = job.error?.code === STUCK || job.error?.code === HELD;
+  const { error } = job;
   if (pending !== true && heldBy === undefined) {
-    if (told) change(ctx, job, { error: null });
+    if (error?.code === STUCK || error?.code === HELD) change(ctx, job, { error: null });
     return;
   }
-  if (told || job.paused || ctx.nowMs - effect.createdMs < epochsToMs(ctx, STUCK_EPOCHS)) return;
+  if (job.paused || ctx.nowMs - effect.createdMs < epochsToMs(ctx, STUCK_EPOCHS)) return;
   const code = heldBy === undefined ? STUCK : HELD;
   const message =
     heldBy === undefined
       ? stuckMessage(ctx, job, want.kind === 'landed' ? want.message : (effect.signed?.cid ?? ''))
       : heldMessage(ctx, heldBy);
+  if (error?.code === code && error.message === message) return;
   // The job waits for its effect as before: nothing is retried, and nothing counted.
   change(ctx, job, { error: { category: 'temporary', code, message, atMs: ctx.nowMs } });
+  if (error?.code === code && (heldBy === undefined || error.message.includes(nonceOf(heldBy)))) return;
   note(ctx, job, { actor: 'engine', kind: 'error', from: job.state, detail: { step, code, message, pauses: false } });
 }
 
+const nonceOf = ({ sender, nonce }: HeldBy): string => `nonce ${nonce} of ${sender}`;
+
 /** Whose message holds it up, what the node says against that, and what helps. */
-function heldMessage(ctx: Context, { sender, nonce, job: id, why }: HeldBy): string {
+function heldMessage(ctx: Context, heldBy: HeldBy): string {
+  const { job: id, why } = heldBy;
   const job = id === null ? undefined : ctx.tx.job(id);
   const whose =
     job === undefined ? '' : `, of job ${job.id} (${job.number === null ? job.miner : sectorName(job.miner, job.number)}, ${job.state})`;
-  return `its message waits: nonce ${nonce} of ${sender}${whose} has to go first, and the node does not take that: ${why}; mend it, and both go out by themselves`;
+  return `its message waits: ${nonceOf(heldBy)}${whose} has to go first, and the node does not take that: ${why}; mend it, and both go out by themselves`;
 }
 
 /** Which message it is, what it offers, and what helps. */

@@ -91,7 +91,16 @@ test('a message that an earlier one holds up: told once whose that is and what t
   const job = await world.job(later);
   expect(job).toMatchObject({ state: 'PC2Done', paused: false, retries: 0, error: { category: 'temporary', code: 'message_held' } });
   expect(job.error?.message).toMatch(/nonce 7 of t3a, of job .* \(s-t01000-\d+, PCSubmitted\) has to go first.*too little money/);
-  expect((await world.events(later)).filter(({ detail }) => detail['code'] === 'message_held')).toHaveLength(1);
+  const events = async () => (await world.events(later)).filter(({ detail }) => detail['code'] === 'message_held');
+  expect(await events()).toHaveLength(1);
+  // What the node says changes: no news, but what the job shows follows.
+  await waits(2, { heldBy: { ...heldBy, why: 'no answer in time' } });
+  expect((await world.job(later)).error?.message).toContain('no answer in time');
+  expect(await events()).toHaveLength(1);
+  // That one went, and the next holds it up.
+  await waits(3, { heldBy: { ...heldBy, nonce: 8, job: null } });
+  expect((await world.job(later)).error?.message).toMatch(/nonce 8 of t3a has to go first/);
+  expect((await events()).map(({ detail }) => /nonce \d+/.exec(String(detail['message']))?.[0])).toEqual(['nonce 7', 'nonce 8']);
   await waits(1, {});
   expect(await world.job(later)).toMatchObject({ error: null });
 });
