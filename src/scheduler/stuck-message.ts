@@ -30,36 +30,45 @@ export function tellStuck(ctx: Context, effect: EffectRow, job: Job, { pending, 
     return;
   }
   if (job.paused || ctx.nowMs - effect.createdMs < epochsToMs(ctx, STUCK_EPOCHS)) return;
-  const code = heldBy === undefined ? STUCK : HELD;
+  const refused = heldBy?.why ?? null;
+  const code = heldBy === undefined || refused === null ? STUCK : HELD;
   const message =
-    heldBy === undefined
-      ? stuckMessage(ctx, job, want.kind === 'landed' ? want.message : (effect.signed?.cid ?? ''))
-      : heldMessage(ctx, heldBy);
+    heldBy === undefined || refused === null
+      ? stuckMessage(ctx, job, want.kind === 'landed' ? want.message : (effect.signed?.cid ?? ''), heldBy)
+      : heldMessage(ctx, heldBy, refused);
   if (error?.code === code && error.message === message) return;
   // The job waits for its effect as before: nothing is retried, and nothing counted.
   change(ctx, job, { error: { category: 'temporary', code, message, atMs: ctx.nowMs } });
-  if (error?.code === code && (heldBy === undefined || error.message.includes(nonceOf(heldBy)))) return;
+  // A line in the mempool gets on from epoch to epoch, which is no news.
+  if (error?.code === code && (code === STUCK || heldBy === undefined || error.message.includes(nonceOf(heldBy)))) return;
   note(ctx, job, { actor: 'engine', kind: 'error', from: job.state, detail: { step, code, message, pauses: false } });
 }
 
 const nonceOf = ({ sender, nonce }: HeldBy): string => `nonce ${nonce} of ${sender}`;
 
 /** Whose message holds it up, what the node says against that, and what helps. */
-function heldMessage(ctx: Context, heldBy: HeldBy): string {
-  const { job: id, why } = heldBy;
-  const job = id === null ? undefined : ctx.tx.job(id);
-  const whose =
-    job === undefined ? '' : `, of job ${job.id} (${job.number === null ? job.miner : sectorName(job.miner, job.number)}, ${job.state})`;
-  return `its message waits: ${nonceOf(heldBy)}${whose} has to go first, and the node does not take that: ${why}; mend it, and both go out by themselves`;
+function heldMessage(ctx: Context, heldBy: HeldBy, why: string): string {
+  return `its message waits: ${nonceOf(heldBy)}${whose(ctx, heldBy)} has to go first, and the node does not take that: ${why}; mend it, and both go out by themselves`;
 }
 
-/** Which message it is, what it offers, and what helps. */
-function stuckMessage(ctx: Context, job: Job, cid: string): string {
+/** `, of job j-… (s-t01000-7, PCSubmitted)`; nothing where nobody knows. */
+function whose(ctx: Context, { job: id }: HeldBy): string {
+  const job = id === null ? undefined : ctx.tx.job(id);
+  if (job === undefined) return '';
+  return `, of job ${job.id} (${job.number === null ? job.miner : sectorName(job.miner, job.number)}, ${job.state})`;
+}
+
+/** Which message it is, what it offers, which of its sender has to land first, and what helps. */
+function stuckMessage(ctx: Context, job: Job, cid: string, heldBy: HeldBy | undefined): string {
   const signed = ctx.tx.effectsOfJob(job.id).find((row) => row.signed?.cid === cid)?.signed ?? undefined;
   const why = 'the base fee may have risen above that, or an earlier message of the address waits';
   if (signed === undefined) return `message ${cid} has been in the mempool for ${STUCK_EPOCHS} epochs; ${why}; look at the node's mempool`;
   const { sender, nonce } = signed;
   const feeCap = /"GasFeeCap":\s*"([0-9]+)"/.exec(signed.signed)?.[1] ?? 'an unknown number of';
-  const repair = `wait until the base fee falls, or replace it with lotus mpool replace --auto ${sender} ${nonce}; the sector goes on by itself once either lands`;
-  return `message ${cid} (nonce ${nonce} of ${sender}, fee cap ${feeCap} attoFIL per unit of gas) has been in the mempool for ${STUCK_EPOCHS} epochs; ${why}; ${repair}`;
+  const which = `message ${cid} (nonce ${nonce} of ${sender}, fee cap ${feeCap} attoFIL per unit of gas) has been in the mempool for ${STUCK_EPOCHS} epochs`;
+  const replace = (first: number): string =>
+    `lotus mpool replace --auto ${sender} ${first}; the sector goes on by itself once either lands`;
+  if (heldBy === undefined) return `${which}; ${why}; wait until the base fee falls, or replace it with ${replace(nonce)}`;
+  const first = `${nonceOf(heldBy)}${whose(ctx, heldBy)}, which is in the mempool as well, has to land first, and the base fee may have risen above what that offers`;
+  return `${which}; ${first}; wait until the base fee falls, or replace that one with ${replace(heldBy.nonce)}`;
 }

@@ -62,6 +62,25 @@ test('ten epochs in the mempool: told once with nonce, fee cap and what to do, a
   expect((await world.run((ctx) => explain(ctx, job))).sentence).toContain('lotus mpool replace');
 });
 
+test('one that waits behind another of its sender: that one is named, with whose it is, as the one to replace', async () => {
+  const behind = { sender: 't3a', nonce: 5, job: id, why: null };
+  await looks(12, { ...PENDING, heldBy: behind } as EffectOutcome);
+  const { error } = await world.job(id);
+  expect(error).toMatchObject({ category: 'temporary', code: 'message_stuck' });
+  expect(error?.message).toMatch(/bafyx \(nonce 7 .*nonce 5 of t3a, of job .*s-t01000-1, PCSubmitted\).*lotus mpool replace --auto t3a 5;/);
+  // The line gets on, epoch by epoch: that is shown, and no news.
+  await looks(1, { ...PENDING, heldBy: { ...behind, nonce: 6, job: null } } as EffectOutcome);
+  expect((await world.job(id)).error?.message).toContain('--auto t3a 6;');
+  expect(await told()).toHaveLength(1);
+});
+
+test('one that waits behind another that the node has lost and does not take: what the node says', async () => {
+  await looks(12, { ...PENDING, heldBy: { sender: 't3a', nonce: 5, job: null, why: 'too little money' } } as EffectOutcome);
+  expect(await world.job(id)).toMatchObject({
+    error: { code: 'message_held', message: expect.stringMatching(/nonce 5 of t3a has to go first.*too little money/) },
+  });
+});
+
 test('once it is in a block nothing is wrong any more, and the sector goes on', async () => {
   await looks(11, PENDING);
   await looks(1, IN_A_BLOCK);
