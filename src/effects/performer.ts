@@ -196,13 +196,14 @@ async function performOnce<C extends EffectContext>(
 
 /** What the chain says has to be waited for, such as a deadline that is closed to changes: no failure. */
 async function waitsFor(error: unknown, chain: Pick<Chain, 'network'>): Promise<EffectOutcome | undefined> {
-  const { waitEpochs, message } = (error ?? {}) as { waitEpochs?: unknown; message?: unknown };
+  const { waitEpochs } = (error ?? {}) as { waitEpochs?: unknown };
   if (typeof waitEpochs !== 'number') return undefined;
+  const { code, message } = failureOf(error);
   const epochMs = await chain.network().then(
     (network) => network.epochMs,
     () => MOST_SLEEP_MS,
   );
-  return { outcome: 'wait', forMs: Math.max(1, waitEpochs) * epochMs, reason: String(message) };
+  return { outcome: 'wait', forMs: Math.max(1, waitEpochs) * epochMs, reason: message, code };
 }
 
 /** The signed bytes of a message of the effect's job, by message CID. */

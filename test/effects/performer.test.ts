@@ -199,7 +199,7 @@ test('a used nonce holds up nobody, though its message is not called dead yet', 
   const push: Chain['push'] = (message) =>
     message.nonce === 0 ? Promise.reject(Object.assign(refusal('temporary', 'nonce_used'), { waitEpochs: 5 })) : fake.push(message);
   const perform = performer(parts(outbox, { push }, fake));
-  expect(await perform(messageEffect(1))).toMatchObject({ outcome: 'wait', forMs: 5 * EPOCH_MS });
+  expect(await perform(messageEffect(1))).toMatchObject({ outcome: 'wait', forMs: 5 * EPOCH_MS, code: 'nonce_used' });
   expect(await perform(messageEffect(2))).toEqual({ outcome: 'pushed' });
 });
 

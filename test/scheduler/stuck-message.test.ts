@@ -124,6 +124,64 @@ test('a message that an earlier one holds up: told once whose that is and what t
   expect(await world.job(later)).toMatchObject({ error: null });
 });
 
+/** A job that waits for the effect of this step, and what is told of it. */
+const waitingFor = async (step: string) => {
+  const job = await world.ask();
+  const due = async () => (await world.effects()).find((effect) => effect.job === job && effect.step === step);
+  for (let turn = 0; turn < 50 && (await due()) === undefined; turn += 1) {
+    for (const effect of await world.effects()) if (effect.job === job) await world.perform(effect);
+    for (const granted of await world.grant(own)) await world.report(own, world.honest(granted));
+  }
+  return {
+    say: async (times: number, outcome: EffectOutcome): Promise<Job> => {
+      for (let at = 0; at < times; at += 1) {
+        await world.perform((await due()) as EffectRow, outcome);
+        await world.tick(EPOCH_MS);
+      }
+      return world.job(job);
+    },
+    told: async () => (await world.events(job)).flatMap(({ kind, detail }) => (kind === 'error' ? [detail['code']] : [])),
+  };
+};
+const coded = (code: string, reason = `${code}; it goes on by itself`): EffectOutcome => ({
+  outcome: 'wait',
+  forMs: EPOCH_MS,
+  reason,
+  code,
+});
+const PLAIN: EffectOutcome = { outcome: 'wait', forMs: EPOCH_MS, reason: 'the seed exists in 100 epochs' };
+const AWAY: EffectOutcome = { outcome: 'error', category: 'temporary', code: 'rpc_unreachable', message: 'the node is away; look at it' };
+
+test('money that is missing is told at once and once, and shown as it changes, until there is enough', async () => {
+  const { say, told: codes } = await waitingFor('SubmitPC');
+  expect(await say(1, coded('insufficient_funds', '7 are missing; send FIL'))).toMatchObject({
+    state: 'PC2Done',
+    paused: false,
+    retries: 0,
+    waiting: { for: 'effect' },
+    error: { category: 'temporary', code: 'insufficient_funds', message: '7 are missing; send FIL' },
+  });
+  expect(await say(20, coded('insufficient_funds', '5 are missing; send FIL'))).toMatchObject({
+    error: { message: '5 are missing; send FIL' },
+  });
+  expect(await codes()).toEqual(['insufficient_funds']);
+  expect(await say(1, PLAIN)).toMatchObject({ error: null });
+});
+
+test('a node that is behind is told of after ten epochs, once', async () => {
+  const { say, told: codes } = await waitingFor('AssignTicket');
+  expect(await say(10, coded('node_behind'))).toMatchObject({ error: null });
+  expect(await say(30, coded('node_behind'))).toMatchObject({ paused: false, error: { category: 'temporary', code: 'node_behind' } });
+  expect(await codes()).toEqual(['node_behind']);
+});
+
+test('an error of the node is over once it answers that only time is wanted', async () => {
+  const { say, told: codes } = await waitingFor('AssignSeed');
+  expect(await say(1, AWAY)).toMatchObject({ error: { code: 'rpc_unreachable' } });
+  expect(await say(1, PLAIN)).toMatchObject({ state: 'PersistanceSubmitted', error: null });
+  expect(await codes()).toEqual(['rpc_unreachable']);
+});
+
 test('any other wait is no stuck message, however long', async () => {
   await looks(40, IN_A_BLOCK);
   expect(await world.job(id)).toMatchObject({ error: null });
