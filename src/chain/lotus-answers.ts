@@ -74,8 +74,12 @@ export type MessageLookup = z.infer<typeof MessageLookup>;
 /** Lotus' bit field in JSON: run lengths, the first of unset bits. */
 export const RunLengths = z.array(z.number().int().nonnegative());
 
-/** Partitions of a deadline in order. Unproven sectors are live, neither active nor faulty. */
-export const Partitions = z.array(z.object({ FaultySectors: RunLengths, LiveSectors: RunLengths, ActiveSectors: RunLengths })).nullable();
+/** Unproven sectors are live, neither active nor faulty; expired and terminated ones are not live. */
+const Partition = z.object({ FaultySectors: RunLengths, LiveSectors: RunLengths, ActiveSectors: RunLengths });
+export type Partition = z.infer<typeof Partition>;
+
+/** Partitions of a deadline in order. */
+export const Partitions = z.array(Partition).nullable();
 
 /** Which of `numbers` are set in a bit field of run lengths. */
 export function setBits(runs: readonly number[], numbers: readonly number[]): number[] {

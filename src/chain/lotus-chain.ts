@@ -41,7 +41,7 @@ export type LotusChainOptions = LotusRpcOptions & {
 const TICKET_LOOKBACK_EPOCHS = 900;
 /**
  * Older is the head of a node that syncs or stands still. From its state a ticket would be nearly used up, a sector that was just
- * proven unknown, and after a restore the chain without all that the lost database did.
+ * proven unknown, a number that was just given out free, and after a restore the chain without all that the lost database did.
  */
 const MOST_BEHIND_MS = 10 * 60_000;
 const BEHIND_WAIT_EPOCHS = 4;
@@ -216,7 +216,8 @@ export class LotusChain implements Chain, Balances {
   }
 
   async allocated(miner: MinerId, numbers: readonly number[]): Promise<readonly number[]> {
-    return setBits(await this.#rpc.call('StateMinerAllocated', [miner, []], RunLengths), numbers);
+    const [given] = await Promise.all([this.#rpc.call('StateMinerAllocated', [miner, []], RunLengths), this.head()]);
+    return setBits(given, numbers);
   }
 
   /** Lets the node execute the message on its head: what the chain would refuse is told before anything is signed. */

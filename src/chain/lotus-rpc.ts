@@ -54,10 +54,11 @@ export class LotusRpc {
     if (envelope.data.error) throw rpcError(method, envelope.data.error);
     const result = answer.safeParse(envelope.data.result ?? null);
     if (!result.success) {
+      // As from a gateway, or a node that is being replaced: one such answer must not pause every job that it meets.
       throw new ChainError(
-        'permanent',
+        'temporary',
         'rpc_unexpected_answer',
-        `${method}: the node's answer has another shape than expected (${z.prettifyError(result.error)}); check the node's version`,
+        `${method}: the node's answer has another shape than expected (${z.prettifyError(result.error)}); it is asked again by itself, check the node's version if this stays`,
       );
     }
     return result.data;

@@ -3,20 +3,23 @@ import { z } from 'zod';
 import type { ChainSector } from '../schema/job.ts';
 import type { MinerId } from '../schema/ids.ts';
 import { ChainError } from './errors.ts';
-import { Partitions, PreCommitOnChain, SectorOnChain, SectorPartition, setBits } from './lotus-answers.ts';
+import { type Partition, Partitions, PreCommitOnChain, SectorOnChain, SectorPartition, setBits } from './lotus-answers.ts';
 import type { LotusRpc } from './lotus-rpc.ts';
 import { LotusMessage, METHOD } from './message.ts';
 import { decodePreCommitSectorBatch2 } from './params-decode.ts';
 
-/** How Window PoSt stands with a sector. Unproven: its first window is not over; faulty: one was missed. */
-export type PostState = 'unproven' | 'active' | 'faulty';
+/**
+ * How Window PoSt stands with a sector. Unproven: its first window is not over; faulty: one was missed; dead: it expired or was
+ * terminated, and nothing brings it back.
+ */
+export type PostState = 'unproven' | 'active' | 'faulty' | 'dead';
 
 /** The pre-commit while it is neither proven nor expired. */
 export async function preCommitInfo(rpc: LotusRpc, miner: MinerId, number: number): Promise<PreCommitOnChain | null> {
   return rpc.call('StateSectorPreCommitInfo', [miner, number, []], z.nullable(PreCommitOnChain));
 }
 
-/** The activated sector; null when there is none, or none any more. */
+/** The sector once it was activated; null when there is none. One that ended stays until its partition is compacted: see `sectorPlace`. */
 export async function sectorInfo(rpc: LotusRpc, miner: MinerId, number: number): Promise<SectorOnChain | null> {
   return rpc.call('StateSectorGetInfo', [miner, number, []], z.nullable(SectorOnChain));
 }
@@ -27,18 +30,23 @@ export async function sectorPlace(
   miner: MinerId,
   number: number,
 ): Promise<{ deadline: number; partition: number; post: PostState }> {
-  const { Deadline, Partition } = await rpc.call('StateSectorPartition', [miner, number, []], SectorPartition);
-  const partition = (await rpc.call('StateMinerPartitions', [miner, Deadline, []], Partitions))?.[Partition];
-  const has = (runs: readonly number[] | undefined): boolean => runs !== undefined && setBits(runs, [number]).length > 0;
-  const post = has(partition?.ActiveSectors) ? 'active' : has(partition?.FaultySectors) ? 'faulty' : 'unproven';
-  return { deadline: Deadline, partition: Partition, post };
+  const { Deadline, Partition: index } = await rpc.call('StateSectorPartition', [miner, number, []], SectorPartition);
+  const partition = (await rpc.call('StateMinerPartitions', [miner, Deadline, []], Partitions))?.[index];
+  return { deadline: Deadline, partition: index, post: partition === undefined ? 'unproven' : postOf(partition, number) };
 }
 
-/** What a flow on an existing sector starts from; undefined when the chain has no such activated sector. */
+function postOf({ LiveSectors, ActiveSectors, FaultySectors }: Partition, number: number): PostState {
+  const has = (runs: readonly number[]): boolean => setBits(runs, [number]).length > 0;
+  if (!has(LiveSectors)) return 'dead';
+  return has(ActiveSectors) ? 'active' : has(FaultySectors) ? 'faulty' : 'unproven';
+}
+
+/** What a flow on an existing sector starts from; undefined when the chain has no such activated sector, or it has ended. */
 export async function chainSector(rpc: LotusRpc, miner: MinerId, number: number): Promise<ChainSector | undefined> {
   const onChain = await sectorInfo(rpc, miner, number);
   if (onChain === null) return undefined;
   const { deadline, partition, post } = await sectorPlace(rpc, miner, number);
+  if (post === 'dead') return undefined;
   return {
     sealProof: onChain.SealProof,
     commR: onChain.SealedCID,

@@ -45,13 +45,7 @@ export async function updatableSector(
 
 function demandUnchanged(onChain: SectorOnChain | null, want: UpdateWant): asserts onChain is SectorOnChain {
   const { miner, number } = want;
-  if (onChain === null) {
-    throw new ChainError(
-      'permanent',
-      'no_sector',
-      `the chain has no active sector ${number} of ${miner}; look whether it expired or was terminated`,
-    );
-  }
+  if (onChain === null) throw noSector(want);
   const key = onChain.SectorKeyCID ?? null;
   if (key !== null) {
     const ours = onChain.SealedCID === anyCommitment('sealed', want.commR).toString();
@@ -72,8 +66,18 @@ function demandUnchanged(onChain: SectorOnChain | null, want: UpdateWant): asser
   }
 }
 
-function demandProven({ miner, number }: UpdateWant, { deadline, post }: { deadline: number; post: PostState }, untilClose: number): void {
+function noSector({ miner, number }: UpdateWant): ChainError {
+  return new ChainError(
+    'permanent',
+    'no_sector',
+    `the chain has no active sector ${number} of ${miner}; look whether it expired or was terminated`,
+  );
+}
+
+function demandProven(want: UpdateWant, { deadline, post }: { deadline: number; post: PostState }, untilClose: number): void {
   if (post === 'active') return;
+  if (post === 'dead') throw noSector(want);
+  const { miner, number } = want;
   const [code, what] =
     post === 'faulty'
       ? ['sector_faulty', 'is faulty: its last Window PoSt was missed']

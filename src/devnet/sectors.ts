@@ -82,6 +82,12 @@ export function findActivated(ledger: Ledger, miner: number, number: number | bi
   return sector?.status === 'activated' ? sector : undefined;
 }
 
+/** The sector once it was activated, also past its end: a miner's state keeps it until a compaction, which this chain never does. */
+export function findEverActivated(ledger: Ledger, miner: number, number: number | bigint): SectorRow | undefined {
+  const sector = findSector(ledger, miner, number);
+  return sector === undefined || sector.place === null ? undefined : sector;
+}
+
 export function insertPreCommit(ledger: Ledger, sector: NewPreCommit): void {
   ledger.db
     .prepare(

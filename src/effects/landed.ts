@@ -1,5 +1,5 @@
 /** Follows a pushed message until it has landed with confidence and the chain shows our replica. */
-import type { EffectOutcome, EffectWant, SignedMessage } from '../scheduler/effects.ts';
+import type { EffectOutcome, EffectWant, HeldBy, SignedMessage } from '../scheduler/effects.ts';
 import type { Chain, MessageState } from '../scheduler/ports.ts';
 import { failureOf } from './failures.ts';
 import type { Messages } from './messages.ts';
@@ -26,8 +26,9 @@ export type Following = {
 export async function followMessage(want: Landed, parts: Following): Promise<EffectOutcome> {
   const state = await parts.chain.message(want.message, { number: want.number });
   if (state.state === 'pending') {
-    await closeGap(parts);
-    return { outcome: 'wait', forMs: parts.epochMs, reason: `message ${want.message} is in the mempool`, pending: true };
+    const heldBy = await behind(parts);
+    const reason = `message ${want.message} is in the mempool`;
+    return { outcome: 'wait', forMs: parts.epochMs, reason, pending: true, ...(heldBy === undefined ? {} : { heldBy }) };
   }
   if (state.state === 'unknown') return pushLost(want, parts);
   if (state.confidence < CONFIDENCE_EPOCHS) {
@@ -52,11 +53,11 @@ export function exitCodeOf(state: Extract<MessageState, { state: 'landed' }>): n
   return state.exitCode === 0 && !state.sectorOk ? SECTOR_REFUSED : state.exitCode;
 }
 
-/** The first block usually takes it: only one that waits longer may wait for an earlier one. */
-async function closeGap({ messages, waitedMs, epochMs, stored }: Following): Promise<void> {
+/** What it waits behind. The first block usually takes it: only one that waits longer may wait for an earlier one. */
+async function behind({ messages, waitedMs, epochMs, stored }: Following): Promise<HeldBy | undefined> {
   const message = waitedMs < 2 * epochMs ? undefined : await stored();
   // The message waits as before, whatever comes of it.
-  if (message !== undefined) await messages.closeGapBelow(message.sender, message.nonce, epochMs).catch(() => undefined);
+  return message === undefined ? undefined : messages.closeGapBelow(message.sender, message.nonce, epochMs).catch(() => undefined);
 }
 
 /** The node does not know the message: a restart or a reorg lost it. The same bytes go out again. */

@@ -3,7 +3,14 @@
  * stored bytes are pushed again, so that there are never two messages for one step. All of a sender's
  * messages go one after the other, and earlier ones first: nonces have no gap.
  */
-import { type EffectOutcome, type EffectRow, type MessageWant, type SignedMessage, reconcilingKey } from '../scheduler/effects.ts';
+import {
+  type EffectOutcome,
+  type EffectRow,
+  type HeldBy,
+  type MessageWant,
+  type SignedMessage,
+  reconcilingKey,
+} from '../scheduler/effects.ts';
 import type { Chain, Tx } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, type EffectEngine, recording } from './door.ts';
 import { failureOf } from './failures.ts';
@@ -24,9 +31,9 @@ export type Messages = {
   /**
    * A message of this nonce waits in the mempool. It waits for ever behind an earlier one of ours that the node has lost,
    * and whose job does not look any more (paused, given up, or being compared after a restore): those bytes go out again.
-   * Looks once in `everyMs` for each sender, however many ask.
+   * Looks once in `everyMs` for each sender, however many ask. Answers what the message waits behind; undefined: nothing is known.
    */
-  closeGapBelow(sender: string, nonce: number, everyMs?: number): Promise<void>;
+  closeGapBelow(sender: string, nonce: number, everyMs?: number): Promise<HeldBy | undefined>;
 };
 
 /** The sender of all addresses of one chain. */
@@ -38,21 +45,29 @@ export function openMessages<C extends EffectContext>(parts: {
   const { chain, engine } = parts;
   const run = recording(parts.door);
   const inTurn = turns();
-  /** When a gap was looked for last, by sender. */
-  const lookedMs = new Map<string, number>();
+  /** When a gap was looked for last, by sender, and what is first in line. */
+  const looks = new Map<string, { readonly atMs: number; readonly first: HeldBy | undefined }>();
+  /** What the node said last against a message that later ones wait for, by sender: until then it is not asked for each of them. */
+  const refusals = new Map<string, { readonly cid: string; readonly untilMs: number; readonly why: string }>();
 
   /** Brings messages that were signed earlier to the node; the wait when one of them cannot go now. */
   async function pushEarlier(earlier: readonly EffectRow[], nowMs: number): Promise<EffectOutcome | undefined> {
     for (const row of earlier) {
+      const signed = row.signed as SignedMessage;
+      const refused = refusals.get(signed.sender);
+      if (refused !== undefined && refused.cid === signed.cid && nowMs < refused.untilMs) {
+        return heldUp(row, refused.untilMs - nowMs, refused.why);
+      }
       try {
-        await chain.push(row.signed as SignedMessage);
+        await chain.push(signed);
       } catch (error) {
         if (leavesNoGap(error)) continue;
         const forMs = Math.min(Math.max(row.dueMs - nowMs, LEAST_WAIT_MS), MOST_WAIT_MS);
-        const { sender, nonce } = row.signed as SignedMessage;
         const why = failureOf(error).message;
-        const heldBy = { sender, nonce, job: row.job, why };
-        return { outcome: 'wait', forMs, reason: `waits for nonce ${nonce} of the same sender: ${why}`, heldBy };
+        // Asking may have taken long.
+        const untilMs = (await run((ctx) => ctx.nowMs)) + forMs;
+        refusals.set(signed.sender, { cid: signed.cid, untilMs, why });
+        return heldUp(row, forMs, why);
       }
     }
     return undefined;
@@ -90,6 +105,7 @@ export function openMessages<C extends EffectContext>(parts: {
       if (!(await run((ctx) => engine.effectSigned(ctx, id, fresh)))) return undefined;
       signed = fresh;
     }
+    refusals.delete(sender);
     await chain.push(signed);
     return { outcome: 'pushed' };
   }
@@ -104,25 +120,47 @@ export function openMessages<C extends EffectContext>(parts: {
     }
   }
 
-  async function closeGapInTurn(sender: string, nonce: number, everyMs: number): Promise<void> {
+  async function closeGapInTurn(sender: string, nonce: number, everyMs: number): Promise<HeldBy | undefined> {
     const nowMs = await run((ctx) => ctx.nowMs);
+    const last = looks.get(sender);
+    let first = last?.first;
     // Of all that wait for the same gap one looks; at a base-fee peak there are hundreds.
-    if (nowMs - (lookedMs.get(sender) ?? Number.NEGATIVE_INFINITY) < everyMs) return;
-    lookedMs.set(sender, nowMs);
+    if (last === undefined || nowMs - last.atMs >= everyMs) {
+      looks.set(sender, { atMs: nowMs, first });
+      first = await firstInLine(sender, nonce);
+      looks.set(sender, { atMs: nowMs, first });
+    }
+    return first !== undefined && first.nonce < nonce ? first : undefined;
+  }
+
+  /** Pushes what the node has lost; answers the lowest message of the sender that waits to be executed. */
+  async function firstInLine(sender: string, nonce: number): Promise<HeldBy | undefined> {
     const pending = await chain.pendingMessages(sender);
     const known = new Set(pending.map(({ cid }) => cid));
     const top = Math.max(nonce, ...pending.map((message) => message.nonce));
     const below = await run(({ tx }) => tx.pushedBelow(sender, top, GAP_LOOKED_AT));
+    const jobs = new Map(below.map(({ signed, job }) => [signed?.nonce, job]));
+    const line = (at: number, why: string | null): HeldBy => ({ sender, nonce: at, job: jobs.get(at) ?? null, why });
+    const waiting = pending.map((message) => line(message.nonce, null));
     const lost: SignedMessage[] = [];
-    for (const message of below) {
-      if (known.has(message.cid)) continue;
-      const state = await stateOf(message);
+    for (const { signed } of below) {
+      if (signed === null || known.has(signed.cid)) continue;
+      const state = await stateOf(signed);
       // Nonces are executed in order: below this one there is no gap.
       if (state === 'landed') break;
-      if (state === 'unknown') lost.unshift(message);
+      if (state === 'unknown') lost.unshift(signed);
     }
-    // One that the node refuses (replaced by hand, or too little money) is no failure of those that wait: it is tried again later.
-    for (const message of lost) await chain.push(message).catch(() => undefined);
+    for (const message of lost) {
+      try {
+        await chain.push(message);
+        waiting.push(line(message.nonce, null));
+      } catch (error) {
+        // One that the node refuses (replaced by hand, or too little money) is no failure of those that wait: it is tried again later.
+        const replaced = pending.some((other) => other.nonce === message.nonce);
+        if (!leavesNoGap(error) && !replaced) waiting.push(line(message.nonce, failureOf(error).message));
+      }
+    }
+    return waiting.reduce<HeldBy | undefined>((least, one) => (least === undefined || one.nonce < least.nonce ? one : least), undefined);
   }
 
   return {
@@ -133,6 +171,13 @@ export function openMessages<C extends EffectContext>(parts: {
     pushAgain: (message) => inTurn(message.sender, () => chain.push(message)),
     closeGapBelow: (sender, nonce, everyMs = 0) => inTurn(sender, () => closeGapInTurn(sender, nonce, everyMs)),
   };
+}
+
+/** The wait for an earlier message of the sender that the node does not take. */
+function heldUp({ signed, job }: EffectRow, forMs: number, why: string): EffectOutcome {
+  const { sender, nonce } = signed as SignedMessage;
+  const heldBy = { sender, nonce, job, why };
+  return { outcome: 'wait', forMs, reason: `waits for nonce ${nonce} of the same sender: ${why}`, heldBy };
 }
 
 /**

@@ -18,6 +18,10 @@ import { type Standing, openSettledSenders } from './settled-sender.ts';
 const AT_ONCE = 16;
 /** Of these, declarations of stored files, and deletions: whoever is told, or the object store, may hang, and messages must not wait behind it. */
 const ASIDE_AT_ONCE = 4;
+/** Messages, whoever signs for their miners: questions must not wait behind a node that hangs over one. */
+const MESSAGES_AT_ONCE = 12;
+/** Messages of one sender: they go one after the other, so that more would only wait in the places of others. */
+const OF_A_SENDER_AT_ONCE = 2;
 /** The outbox is read at least this often. */
 const MOST_SLEEP_MS = 30_000;
 /** Wait after the database took no change (a full disk): nothing can be sent before it does. */
@@ -48,7 +52,8 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
   const run = recording(parts.door);
   const { notRecordedWaitMs = NOT_RECORDED_WAIT_MS } = parts;
   const underWay = new Map<EffectId, Promise<void>>();
-  const aside: Partial<Record<EffectRow['want']['kind'], Set<EffectId>>> = { declare: new Set(), delete: new Set() };
+  /** Effects under way by what they take a place of. */
+  const taken = new Map<string, Set<EffectId>>();
   /** Ended since the outbox was last read: that reading may still call them open. */
   const ended = new Set<EffectId>();
   let freed = Promise.withResolvers<void>();
@@ -65,7 +70,7 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
       await sleep(notRecordedWaitMs, parts.ending);
     } finally {
       underWay.delete(effect.id);
-      aside[effect.want.kind]?.delete(effect.id);
+      for (const [of, ids] of taken) if (ids.delete(effect.id) && ids.size === 0) taken.delete(of);
       ended.add(effect.id);
       freed.resolve();
     }
@@ -99,9 +104,9 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
       for (const effect of due) {
         if (underWay.size >= AT_ONCE) break;
         if (underWay.has(effect.id) || ended.has(effect.id)) continue;
-        const alike = aside[effect.want.kind];
-        if (alike !== undefined && alike.size >= ASIDE_AT_ONCE) continue;
-        alike?.add(effect.id);
+        const places = placesOf(effect);
+        if (places.some(({ of, most }) => (taken.get(of)?.size ?? 0) >= most)) continue;
+        for (const { of } of places) taken.set(of, (taken.get(of) ?? new Set()).add(effect.id));
         underWay.set(effect.id, one(effect));
       }
       // Behind those that wait their turn there may be others.
@@ -109,6 +114,17 @@ export async function performEffects<C extends EffectContext>(parts: PerformerPa
         return Math.min(nextMs === undefined ? MOST_SLEEP_MS : nextMs - nowMs, MOST_SLEEP_MS);
     }
   }
+}
+
+/** What the effect takes a place of, and how many may be taken: those that hang leave room for others. */
+function placesOf({ want, signed }: EffectRow): readonly { readonly of: string; readonly most: number }[] {
+  if (want.kind === 'declare' || want.kind === 'delete') return [{ of: want.kind, most: ASIDE_AT_ONCE }];
+  if (want.kind !== 'message') return [];
+  const sender = signed?.sender ?? want.message.miner;
+  return [
+    { of: want.kind, most: MESSAGES_AT_ONCE },
+    { of: sender, most: OF_A_SENDER_AT_ONCE },
+  ];
 }
 
 /**
@@ -180,13 +196,14 @@ async function performOnce<C extends EffectContext>(
 
 /** What the chain says has to be waited for, such as a deadline that is closed to changes: no failure. */
 async function waitsFor(error: unknown, chain: Pick<Chain, 'network'>): Promise<EffectOutcome | undefined> {
-  const { waitEpochs, message } = (error ?? {}) as { waitEpochs?: unknown; message?: unknown };
+  const { waitEpochs } = (error ?? {}) as { waitEpochs?: unknown };
   if (typeof waitEpochs !== 'number') return undefined;
+  const { code, message } = failureOf(error);
   const epochMs = await chain.network().then(
     (network) => network.epochMs,
     () => MOST_SLEEP_MS,
   );
-  return { outcome: 'wait', forMs: Math.max(1, waitEpochs) * epochMs, reason: String(message) };
+  return { outcome: 'wait', forMs: Math.max(1, waitEpochs) * epochMs, reason: message, code };
 }
 
 /** The signed bytes of a message of the effect's job, by message CID. */

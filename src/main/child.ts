@@ -21,8 +21,8 @@ const FIRST_WAIT_MS = 250;
 const MOST_WAIT_MS = 10_000;
 /** A child that served this long starts its back-off anew. */
 const STEADY_MS = 30_000;
-/** After SIGTERM a child has this long, then it is killed. */
-const END_MS = 15_000;
+/** After SIGTERM a child has this long, then it is killed: longer than a runner takes for its last uploads, its stages' ends and its reports. */
+const END_MS = 45_000;
 
 /** Starts a child and keeps it running until `end`. */
 export class SupervisedChild {

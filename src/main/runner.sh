@@ -73,8 +73,9 @@ in_container() {
     loaded=$("$1" load -q -i "$data/software/image-$image.tar" </dev/null) || fail "$1 cannot load the runner image; its message is above"
     "$1" tag "${loaded##*: }" "localhost/sealpool-runner:$image" || fail "$1 cannot name the runner image; its message is above"
   }
+  # Stopped, it gets the time that its last uploads and reports may take.
+  set -- "$1" run --rm --network=host --read-only --cap-drop=ALL --security-opt=no-new-privileges --tmpfs /tmp --stop-timeout=45 --volume "$data:/data"
   # The environment names them: a value in the arguments is seen by every user of the host.
-  set -- "$1" run --rm --network=host --read-only --cap-drop=ALL --security-opt=no-new-privileges --tmpfs /tmp --volume "$data:/data"
   for name in $(env | sed -n 's/^\(SEALPOOL_[A-Z0-9_]*\)=.*/\1/p'); do
     case $name in SEALPOOL_DATA) ;; *) set -- "$@" --env "$name" ;; esac
   done

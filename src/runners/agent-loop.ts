@@ -80,6 +80,7 @@ export class AgentLoop {
       heavy: new Turnstile(),
       patienceMs: options.patienceMs ?? 120_000,
       sendPatienceMs: options.sendPatienceMs ?? 30 * 60_000,
+      silentMs: () => this.#controlPlane.silentMs,
       log: options.log,
       cache,
       tell: () => this.#reportSoon(),
@@ -350,9 +351,11 @@ export class AgentLoop {
     return this.#registration;
   }
 
-  /** The end: every stage is stopped and told of, as far as the control plane answers in time. */
+  /** The end: every stage is stopped, and told of as soon as it has ended, as far as the control plane answers in time. */
   async #windUp(): Promise<void> {
     const attempts = [...this.#active.values()];
+    const over = new AbortController();
+    const told = Promise.all(attempts.map((attempt) => this.#tellLast(attempt, over.signal)));
     // A spot notice: what is made already and only has to be sent is worth some seconds; the rest goes back at once.
     const sent = Promise.all(attempts.filter(({ sending }) => sending).map(({ ended }) => ended));
     for (const attempt of attempts) if (!attempt.sending) this.#interrupt(attempt);
@@ -361,12 +364,18 @@ export class AgentLoop {
     await pause(this.#options.lastUploadsMs ?? LAST_UPLOADS_MS, all.signal);
     for (const attempt of attempts) this.#interrupt(attempt);
     await Promise.all(attempts.map(({ ended }) => ended));
-    for (const [id, { report }] of this.#active) if (report === undefined) this.#active.delete(id);
-    const limit = AbortSignal.timeout(LAST_REPORTS_MS);
-    while (this.#refused === undefined && !limit.aborted && this.#active.size > 0) {
-      this.#sending.clear();
-      await this.#next(this.#unsent(), 0, 0, limit);
-      if (this.#active.size > 0) await pause(250, limit);
+    const limit = setTimeout(() => over.abort(), LAST_REPORTS_MS);
+    await told;
+    clearTimeout(limit);
+  }
+
+  /** Tells of an attempt that has ended, and of any other, until that is answered: the machine may be gone before all have ended. */
+  async #tellLast({ grant, ended }: RunningAttempt, signal: AbortSignal): Promise<void> {
+    await ended;
+    while (this.#refused === undefined && !signal.aborted && this.#active.has(grant.attempt)) {
+      const unsent = this.#unsent();
+      if (unsent.length > 0) await this.#next(unsent, 0, 0, signal);
+      if (this.#active.has(grant.attempt)) await pause(250, signal);
     }
   }
 

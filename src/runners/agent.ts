@@ -2,12 +2,13 @@
 import { mkdir } from 'node:fs/promises';
 import { type AgentEnd, AgentLoop } from './agent-loop.ts';
 import { ArtifactCache } from './artifact-cache.ts';
+import { lockData } from './data-lock.ts';
 import type { OpenExecutor } from './executor.ts';
 import { openExecutor } from './open-executor.ts';
 import { type AgentOptions, slotsOf } from './options.ts';
 import { findHardware } from './resources.ts';
 import { checkStorage } from './storage-paths.ts';
-import { clearLeftovers, lockData } from './work-folders.ts';
+import { clearLeftovers } from './work-folders.ts';
 
 /** A running agent. */
 export type Agent = {

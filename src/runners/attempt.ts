@@ -13,7 +13,7 @@ import type { KeptDownloads } from './kept-downloads.ts';
 import type { Log, StorageRoot } from './options.ts';
 import { persist } from './persist.ts';
 import { Progress } from './progress.ts';
-import { type Proved, type Provers, prove } from './prove.ts';
+import { type Provers, prove } from './prove.ts';
 import { publish } from './publish.ts';
 import type { StorageWatch } from './storage-paths.ts';
 import type { TransferOptions } from './transfer-errors.ts';
@@ -28,6 +28,8 @@ export type AttemptContext = Provers & {
   readonly watch: StorageWatch;
   readonly patienceMs: number;
   readonly sendPatienceMs: number;
+  /** How long the control plane has not answered. */
+  readonly silentMs: () => number;
   readonly log: Log;
   readonly downloads: KeptDownloads;
   /** Inputs and outputs of stages that end well stay there. */
@@ -125,19 +127,20 @@ export class RunningAttempt {
   ): Promise<{ outputs: z.infer<typeof ReportedOutput>[]; result: Record<string, unknown> }> {
     const { grant, progress } = this;
     const { signal } = this.#stop;
-    const { patienceMs, sendPatienceMs, downloads, cache, log } = context;
+    const { patienceMs, sendPatienceMs, silentMs, downloads, cache, log } = context;
     const onMoved = (bytes: number): void => progress.moved(bytes);
-    const transfer: TransferOptions = { signal, patienceMs, onMoved, urls: this.urls };
+    const reachable = (): boolean => silentMs() < grant.leaseMs;
+    const transfer: TransferOptions = { signal, patienceMs, reachable, onMoved, urls: this.urls };
     const about = aboutGrant(grant);
     const { work } = grant;
     const fetching: Fetching = { grant, workDir, downloads, cache, progress, transfer, log, about };
     const cached = await fetchInputs(fetching);
     switch (work.kind) {
-      case 'persist':
-        return {
-          outputs: [],
-          result: await persist({ grant, work, workDir, roots: context.storage, watch: context.watch, progress, signal }),
-        };
+      case 'persist': {
+        const { storage: roots, watch } = context;
+        const run = () => persist({ grant, work, workDir, roots, watch, progress, signal });
+        return { outputs: [], result: await withGoodInputs(fetching, cached, run) };
+      }
       case 'check-stored':
         return { outputs: [], result: await checkStored(work, context, progress, signal) };
       case 'publish':
@@ -159,7 +162,7 @@ export class RunningAttempt {
         this.early = early;
         progress.onOutput = (output) => early.heard(output);
         try {
-          const run = (): Promise<Proved> => prove(context, { grant, work, workDir, progress, signal });
+          const run = () => prove(context, { grant, work, workDir, progress, signal });
           const { outputs: made, result, processor } = await withGoodInputs(fetching, cached, run);
           // The end of its log is told while its outputs are sent.
           context.beatSoon();
@@ -180,7 +183,7 @@ export class RunningAttempt {
 }
 
 /** A damaged file of the cache is no fault of whoever made it: it is fetched, and the stage runs once more. */
-async function withGoodInputs(fetching: Fetching, cached: Set<string>, run: () => Promise<Proved>): Promise<Proved> {
+async function withGoodInputs<T>(fetching: Fetching, cached: Set<string>, run: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await run();

@@ -23,11 +23,17 @@ export class ControlPlane {
   readonly #url: string;
   #client: Client;
   #heart: Client;
+  #heardMs = performance.now();
 
   constructor(url: string, credential: string | undefined) {
     this.#url = url;
     this.#client = clientOf(url, credential, CALL_MS);
     this.#heart = clientOf(url, credential, HEARTBEAT_MS);
+  }
+
+  /** How long it has not answered a question or a heartbeat. */
+  get silentMs(): number {
+    return performance.now() - this.#heardMs;
   }
 
   useCredential(credential: string): void {
@@ -42,11 +48,16 @@ export class ControlPlane {
   /** Long poll: the answer may take `request.waitMs`, with reports minutes. Rejects when `signal` aborts. */
   async next(request: NextRequest, signal: AbortSignal): Promise<NextAnswer> {
     const limitMs = request.waitMs + (request.reports.length > 0 ? REPORT_CALL_MS : CALL_MS);
-    return NextAnswer.parse(await this.#client.next(request, AbortSignal.any([signal, AbortSignal.timeout(limitMs)])));
+    return this.#heard(NextAnswer.parse(await this.#client.next(request, AbortSignal.any([signal, AbortSignal.timeout(limitMs)]))));
   }
 
   async heartbeat(request: HeartbeatRequest): Promise<HeartbeatAnswer> {
-    return HeartbeatAnswer.parse(await this.#heart.heartbeat(request));
+    return this.#heard(HeartbeatAnswer.parse(await this.#heart.heartbeat(request)));
+  }
+
+  #heard<T>(answer: T): T {
+    this.#heardMs = performance.now();
+    return answer;
   }
 }
 

@@ -48,7 +48,8 @@ export type AgentOptions = {
   readonly patienceMs?: number | undefined;
   /**
    * The same for what a stage that has ended well made, which costs the stage when it is given up; 30 minutes by default, less than
-   * the control plane waits for progress. It ends before that when the control plane takes the attempt away.
+   * the control plane waits for progress. While the control plane is away, no time passes for it. It ends before that when the control
+   * plane takes the attempt away.
    */
   readonly sendPatienceMs?: number | undefined;
   /** How long a stage may take to end after SIGTERM before SIGKILL; 5 s by default. */

@@ -37,10 +37,3 @@ export async function killMarked(folder: string): Promise<number> {
   }
   return killed;
 }
-
-/** When a process started, in ticks since boot: tells a living process from another with its number. Undefined when it is gone. */
-export async function startTicks(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  // The name in parentheses may hold spaces and parentheses; the 20th field after it is the start time.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-}

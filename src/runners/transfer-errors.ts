@@ -16,6 +16,8 @@ export type TransferOptions = {
   readonly signal: AbortSignal;
   /** How long to go on without one byte of progress. */
   readonly patienceMs: number;
+  /** Whether the control plane answers. While it does not, patience does not run: the attempt waits for it anyway, and is welcome after that. */
+  readonly reachable?: (() => boolean) | undefined;
   /** Told of bytes that were moved. */
   readonly onMoved?: ((bytes: number) => void) | undefined;
   /** Where new URLs come from when these end; without it, those given are all there are. */
@@ -77,17 +79,17 @@ export function saysMissing(status: number, body: string): boolean {
 
 /**
  * Tries `step` until it answers. `step` calls `progress` whenever bytes moved, which starts the patience anew; what breaks after that
- * is tried once more, however late it broke.
+ * is tried once more, however late it broke. Patience runs only while the control plane answers.
  * Throws `transfer_failed` (or `storage_full`, when that is what the store kept saying).
  */
 export async function withRetries<T>(options: TransferOptions, what: string, step: (progress: () => void) => Promise<T>): Promise<T> {
   const backoff = new Backoff(100, 5_000);
-  let lastMs = Date.now();
+  let lastMs = performance.now();
   let broken = 0;
   for (;;) {
     try {
       return await step(() => {
-        lastMs = Date.now();
+        lastMs = performance.now();
         broken = 0;
         backoff.reset();
       });
@@ -98,7 +100,8 @@ export async function withRetries<T>(options: TransferOptions, what: string, ste
       const text = describe(error);
       if (error instanceof Refused) throw new StageFailure('transfer_failed', `${text}; a new attempt gets new URLs`);
       broken += 1;
-      if (broken > 1 && Date.now() - lastMs > options.patienceMs) {
+      if (options.reachable?.() === false) lastMs = performance.now();
+      if (broken > 1 && performance.now() - lastMs > options.patienceMs) {
         const code = FULL.test(text) ? 'storage_full' : 'transfer_failed';
         throw new StageFailure(
           code,

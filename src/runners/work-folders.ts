@@ -1,13 +1,12 @@
-/** DATA/work/<attempt>: one fresh folder per attempt, one agent per DATA, nothing left of a crashed one. */
-import { link, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+/** DATA/work/<attempt>: one fresh folder per attempt, nothing left of a crashed one. */
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { errnoOf } from './failure.ts';
 import type { KeptDownloads } from './kept-downloads.ts';
 import type { AgentOptions, Log, StorageRoot } from './options.ts';
 import { DRAFTS_FILE } from './persist.ts';
 import { dropBucketDrafts } from './persist-bucket.ts';
-import { killMarked, startTicks } from './processes.ts';
+import { killMarked } from './processes.ts';
 
 const SWEEP_MS = 10 * 60_000;
 
@@ -88,54 +87,5 @@ async function drafts(folder: string): Promise<string[]> {
   } catch {
     // Written half: then no draft had been made yet.
     return [];
-  }
-}
-
-/** Takes DATA/runner.lock for this process; answers how to give it back. Throws when a living agent has it. */
-export async function lockData(dataDir: string): Promise<() => Promise<void>> {
-  const file = join(dataDir, 'runner.lock');
-  const mine = JSON.stringify({ pid: process.pid, started: (await startTicks(process.pid)) ?? '' });
-  const draft = `${file}.${process.pid}`;
-  await writeFile(draft, mine);
-  try {
-    for (let tries = 0; ; tries++) {
-      try {
-        await link(draft, file);
-        return async () => rm(file, { force: true });
-      } catch (error) {
-        if (errnoOf(error) !== 'EEXIST') throw error;
-      }
-      const holder = await readHolder(file);
-      if (holder !== undefined && (await isAlive(holder))) {
-        throw new Error(`${dataDir} is in use by the runner with process id ${holder.pid}; stop that one, or give this one another --data`);
-      }
-      if (tries === 5) throw new Error(`${file} cannot be taken; delete it if no other runner uses ${dataDir}`);
-      await rm(file, { force: true });
-    }
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
-const Holder = z.object({ pid: z.number().int().positive(), started: z.string() });
-
-async function readHolder(file: string): Promise<z.infer<typeof Holder> | undefined> {
-  try {
-    return Holder.parse(JSON.parse(await readFile(file, 'utf8')));
-  } catch {
-    return undefined;
-  }
-}
-
-/** A process with this number that started at another time is another process. */
-async function isAlive(holder: z.infer<typeof Holder>): Promise<boolean> {
-  const started = await startTicks(holder.pid);
-  if (started !== undefined) return started === holder.started;
-  if (holder.started !== '') return false;
-  try {
-    process.kill(holder.pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -139,8 +139,8 @@ export type EffectRow = {
   readonly request: string | null;
 };
 
-/** The message that later nonces of its sender wait for: whose it is, and what the node says against it. */
-export type HeldBy = { readonly sender: string; readonly nonce: number; readonly job: JobId | null; readonly why: string };
+/** The message that later nonces of its sender wait for: whose it is, and what the node says against it; null: it is in the mempool. */
+export type HeldBy = { readonly sender: string; readonly nonce: number; readonly job: JobId | null; readonly why: string | null };
 
 /** What a performer reports. `wait` is not a failure and is not counted. */
 export type EffectOutcome =
@@ -164,6 +164,16 @@ export type EffectOutcome =
   | { readonly outcome: 'landed'; readonly epoch: number; readonly exitCode: number; readonly onChain: boolean; readonly detail: string }
   | { readonly outcome: 'deleted' }
   | { readonly outcome: 'declared' }
-  /** `pending`: the message that is followed is in the mempool, in no block yet. `heldBy`: an earlier message of the sender cannot go. */
-  | { readonly outcome: 'wait'; readonly forMs: number; readonly reason: string; readonly pending?: true; readonly heldBy?: HeldBy }
+  /**
+   * `pending`: the message that is followed is in the mempool, in no block yet. `heldBy`: an earlier message of the sender has to go
+   * first. `code`: what the chain says has to be waited for, such as `insufficient_funds`, told in `reason`; absent where nothing is amiss.
+   */
+  | {
+      readonly outcome: 'wait';
+      readonly forMs: number;
+      readonly reason: string;
+      readonly pending?: true;
+      readonly heldBy?: HeldBy;
+      readonly code?: string;
+    }
   | { readonly outcome: 'error'; readonly category: ErrorCategory; readonly code: string; readonly message: string };

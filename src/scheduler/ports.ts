@@ -10,7 +10,7 @@ import type { Resources, Trust } from '../schema/runner.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { RunnerTests } from '../schema/self-test.ts';
 import type { Stage } from '../schema/stage.ts';
-import type { EffectRow, EffectWant, SignedMessage } from './effects.ts';
+import type { EffectRow, EffectWant } from './effects.ts';
 import type { StorageTx } from './storage-rows.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
 
@@ -370,8 +370,8 @@ export type Tx = StorageTx & {
   countOpenEffects(): readonly { kind: EffectWant['kind']; count: number }[];
   /** The highest nonce in a signed message of this sender, those given up before a push left out; -1 when none. */
   lastNonce(sender: string): number;
-  /** Messages of this sender below a nonce that were pushed, whatever became of their jobs: highest nonce first. */
-  pushedBelow(sender: string, nonce: number, limit: number): readonly SignedMessage[];
+  /** Effects of this sender whose message is below a nonce and was pushed, whatever became of their jobs: highest nonce first. */
+  pushedBelow(sender: string, nonce: number, limit: number): readonly EffectRow[];
   /** Those of these messages of the sender that are in the outbox, by CID. */
   ownMessages(sender: string, cids: readonly string[]): readonly string[];
   /** Open effects of this sender whose message is signed but not known to be pushed, lowest nonce first. */

@@ -1,7 +1,7 @@
 /** The outbox. */
 import { and, asc, desc, eq, gt, lt, lte, sql } from 'drizzle-orm';
 import type { EffectId, JobId } from '../schema/ids.ts';
-import type { EffectRow, EffectWant, SignedMessage } from '../scheduler/effects.ts';
+import type { EffectRow, EffectWant } from '../scheduler/effects.ts';
 import type { Tx } from '../scheduler/ports.ts';
 import { bound as p, type Db, prepareInsert, prepareUpdate, type Written } from './db.ts';
 import { effects } from './tables.ts';
@@ -127,7 +127,7 @@ export function effectsPart(db: Db) {
     effectsOfJob: (job) => ofJob.all({ job }).map(effectOf),
     lastNonce: (sender) => lastNonce.get({ sender })?.nonce ?? -1,
     ownMessages: (sender, cids) => own.all({ sender, cids: JSON.stringify(cids) }).map(({ cid }) => cid as string),
-    pushedBelow: (sender, nonce, limit) => pushedBelow.all({ sender, nonce, limit }).map((row) => effectOf(row).signed as SignedMessage),
+    pushedBelow: (sender, nonce, limit) => pushedBelow.all({ sender, nonce, limit }).map(effectOf),
     unpushed: (sender) => unpushed.all({ sender }).map(effectOf),
   } satisfies Partial<Tx>;
 }

@@ -58,7 +58,9 @@ test.each<[string, RequestListener, Record<string, unknown>]>([
   ['HTTP 500 with a JSON-RPC error', answering(500, error(1, 'busy')), { category: 'temporary', code: 'rpc_error' }],
   ['no JSON', answering(200, 'hello'), { category: 'temporary', code: 'rpc_bad_answer' }],
   ['JSON, but no JSON-RPC', answering(200, '[1]'), { category: 'temporary', code: 'rpc_bad_answer' }],
-  ['another shape', answering(200, '{"jsonrpc":"2.0","id":1,"result":"5"}'), { category: 'permanent', code: 'rpc_unexpected_answer' }],
+  ['another shape', answering(200, '{"jsonrpc":"2.0","id":1,"result":"5"}'), { category: 'temporary', code: 'rpc_unexpected_answer' }],
+  ['null for a number', answering(200, '{"jsonrpc":"2.0","id":1,"result":null}'), { category: 'temporary', code: 'rpc_unexpected_answer' }],
+  ['neither result nor error', answering(200, '{"jsonrpc":"2.0","id":1}'), { category: 'temporary', code: 'rpc_unexpected_answer' }],
   ['no such method', answering(200, error(-32601, 'method not found')), { category: 'permanent', code: 'rpc_refused' }],
   [
     'the actor refuses',

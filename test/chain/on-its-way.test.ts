@@ -55,7 +55,7 @@ const landedWant = (cid: string): Extract<EffectWant, { kind: 'landed' }> => ({
 const follow = (chain: LotusChain, message: SignedMessage): Promise<EffectOutcome> =>
   followMessage(landedWant(message.cid), {
     chain,
-    messages: { pushAgain: (again) => chain.push(again), closeGapBelow: () => Promise.resolve() },
+    messages: { pushAgain: (again) => chain.push(again), closeGapBelow: () => Promise.resolve(undefined) },
     epochMs: 1,
     waitedMs: 0,
     stored: () => Promise.resolve(message),

@@ -208,6 +208,9 @@ describe('moving the clock', () => {
     await nextAt(b, expirationEpoch);
     expect(await b.chain.sector(MINER, 7)).toBeDefined();
     await b.control({ advance: PERIOD + 2 });
+    // Of what has ended Lotus still answers, until its partition is compacted.
+    expect(await raw(b, 'StateSectorGetInfo', [MINER, 7, []])).toMatchObject({ SectorNumber: 7 });
+    expect(await raw(b, 'StateSectorPartition', [MINER, 7, []])).toMatchObject({ Deadline: deadline });
     expect(await b.chain.sector(MINER, 7)).toBeUndefined();
     expect(await partitions(deadline)).toMatchObject([{ AllSectors: [7, 1], LiveSectors: [0], ActiveSectors: [0] }]);
     expect((await locked()) - before).toBe(3n * 10n ** 16n);

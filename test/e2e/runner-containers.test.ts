@@ -197,6 +197,8 @@ describe.runIf(NO_PODMAN === undefined)('runners in containers', () => {
     await sealsABit(runner);
     // Its arguments are seen by every user of the host.
     expect(readFileSync(`/proc/${host.pid}/cmdline`, 'utf8')).toContain('--network=host');
+    // The engine's own 10 s are too short for outputs that are on their way.
+    expect(await podman(['inspect', '--format', '{{.Config.StopTimeout}}', NAME])).toBe('45');
     expect(readFileSync(`/proc/${host.pid}/cmdline`, 'utf8')).not.toContain(secret);
     expect(await host.end('SIGTERM')).toBe(0);
     chmodSync(join(host.home, 'sealpool-runner'), 0o700);

@@ -1,7 +1,7 @@
 /** When a message counts as landed, and what is done about one that the node has lost. */
 import { expect, test } from 'vitest';
 import { followMessage, type Following } from '../../src/effects/landed.ts';
-import type { EffectWant, SignedMessage } from '../../src/scheduler/effects.ts';
+import type { EffectWant, HeldBy, SignedMessage } from '../../src/scheduler/effects.ts';
 import type { MessageState } from '../../src/scheduler/ports.ts';
 import { MINER } from '../store/rows.ts';
 import { chainSector } from './fake-chain.ts';
@@ -18,6 +18,7 @@ type World = {
   preCommit?: string;
   sector?: string;
   stored?: SignedMessage;
+  behind?: HeldBy;
   push?: () => Promise<void>;
 };
 
@@ -47,7 +48,10 @@ function follow(what: 'preCommit' | 'proveCommit', world: World) {
         pushed.push(message);
         return world.push?.() ?? Promise.resolve();
       },
-      closeGapBelow: async (_sender, nonce) => void closed.push(nonce),
+      async closeGapBelow(_sender, nonce) {
+        closed.push(nonce);
+        return world.behind;
+      },
     },
     epochMs: EPOCH_MS,
     waitedMs: world.waitedMs ?? 0,
@@ -80,8 +84,18 @@ test('one that the first blocks did not take may wait for an earlier message of 
   await young.outcome;
   expect(young.closed).toEqual([]);
   const old = follow('preCommit', { state: { state: 'pending' }, stored, waitedMs: 2 * EPOCH_MS });
-  expect(await old.outcome).toMatchObject({ outcome: 'wait', pending: true });
+  expect(await old.outcome).toEqual({
+    outcome: 'wait',
+    forMs: EPOCH_MS,
+    reason: `message ${MESSAGE} is in the mempool`,
+    pending: true,
+  });
   expect(old.closed).toEqual([9]);
+  const behind: HeldBy = { sender: 't3a', nonce: 7, job: null, why: null };
+  expect(await follow('preCommit', { state: { state: 'pending' }, stored, behind, waitedMs: 2 * EPOCH_MS }).outcome).toMatchObject({
+    pending: true,
+    heldBy: behind,
+  });
 });
 
 test('a message is believed five epochs after it landed, not four', async () => {

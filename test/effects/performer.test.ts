@@ -3,7 +3,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { performEffects, performer, type PerformerParts } from '../../src/effects/performer.ts';
 import type { EffectContext } from '../../src/effects/door.ts';
 import { failureOf } from '../../src/effects/failures.ts';
+import { MinerId } from '../../src/schema/ids.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
+import type { EffectRow } from '../../src/scheduler/effects.ts';
 import type { Chain } from '../../src/scheduler/ports.ts';
 import { effect, effectId, MINER, sectorRecord } from '../store/rows.ts';
 import { EPOCH_MS, FakeChain } from './fake-chain.ts';
@@ -136,8 +138,33 @@ test('the next message of a sender is not signed before the earlier one is with 
   expect(await perform(messageEffect(2))).toMatchObject({ outcome: 'wait', reason: expect.stringContaining('nonce 0') });
   expect(fake.signed).toHaveLength(1);
   refuse = undefined;
-  expect(await perform(messageEffect(2))).toEqual({ outcome: 'pushed' });
+  await expect.poll(() => perform(messageEffect(2))).toEqual({ outcome: 'pushed' });
   expect(fake.pushes.map(({ nonce }) => nonce)).toEqual([0, 1]);
+});
+
+test('of many that an earlier one holds up, one asks the node for all, until the wait is over or that one is tried itself', async () => {
+  const outbox = openOutbox();
+  const fake = new FakeChain();
+  const many = Array.from({ length: 24 }, (_, n) => messageEffect(n + 1));
+  await outbox.add(...many);
+  let asked = 0;
+  const push: Chain['push'] = () => {
+    asked += 1;
+    return Promise.reject(refusal('temporary', 'rpc_timeout'));
+  };
+  const perform = performer(parts(outbox, { push }, fake));
+  expect(await perform(many[0] as EffectRow)).toMatchObject({ outcome: 'error' });
+  const { signed } = await outbox.row(effectId(1));
+  await outbox.store.commit((tx) => tx.updateEffect({ ...(many[0] as EffectRow), signed, dueMs: Date.now() + 40_000 }));
+  for (const held of many.slice(1)) {
+    const wait = await perform(held);
+    expect(wait).toMatchObject({ outcome: 'wait', heldBy: { nonce: 0, why: 'the node said rpc_timeout' } });
+    expect((wait as { forMs: number }).forMs).toBeGreaterThan(30_000);
+  }
+  expect(asked).toBe(2);
+  await perform(many[0] as EffectRow);
+  await perform(many[1] as EffectRow);
+  expect(asked).toBe(4);
 });
 
 test('a node that forgot its mempool does not give a nonce out twice', async () => {
@@ -172,7 +199,7 @@ test('a used nonce holds up nobody, though its message is not called dead yet', 
   const push: Chain['push'] = (message) =>
     message.nonce === 0 ? Promise.reject(Object.assign(refusal('temporary', 'nonce_used'), { waitEpochs: 5 })) : fake.push(message);
   const perform = performer(parts(outbox, { push }, fake));
-  expect(await perform(messageEffect(1))).toMatchObject({ outcome: 'wait', forMs: 5 * EPOCH_MS });
+  expect(await perform(messageEffect(1))).toMatchObject({ outcome: 'wait', forMs: 5 * EPOCH_MS, code: 'nonce_used' });
   expect(await perform(messageEffect(2))).toEqual({ outcome: 'pushed' });
 });
 
@@ -327,4 +354,25 @@ test('a declaration that no job wanted is not told any more once the files are e
     { id: effectId(2), storage: 'other' },
     { id: effectId(3), storage: 'main' },
   ]);
+});
+
+test('messages of one sender that hang, however many, hold up neither questions nor messages of others', async () => {
+  const outbox = openOutbox();
+  const fake = new FakeChain();
+  const other = MinerId.parse('t01001');
+  await outbox.add(...Array.from({ length: 40 }, (_, at) => messageEffect(at + 1)));
+  await outbox.add(effect(300, { want: { kind: 'ticket', miner: MINER } }), messageEffect(301, other));
+  const { promise: answers, resolve: answer } = Promise.withResolvers<void>();
+  let hangs = true;
+  const push: Chain['push'] = async (message) => {
+    if (hangs && message.sender.endsWith(MINER)) await answers;
+    return fake.push(message);
+  };
+  start(outbox, { chain: { ...fake.port(), push } });
+  await expect.poll(() => outbox.reported.map(({ id }) => id)).toEqual([300, 301].map(effectId));
+  hangs = false;
+  answer();
+  await outbox.settled();
+  const ours = fake.pushes.filter(({ sender }) => sender.endsWith(MINER));
+  expect([...new Set(ours.map(({ nonce }) => nonce))]).toEqual(Array.from({ length: 40 }, (_, nonce) => nonce));
 });

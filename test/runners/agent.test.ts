@@ -211,7 +211,6 @@ describe('the end', () => {
     await mkdir(work, { recursive: true });
     await writeFile(join(work, 'storage-drafts.json'), JSON.stringify([draft]));
     for (const file of [draft, kept]) await writeFile(file, 'x');
-    await writeFile(join(fixture.dataDir, 'runner.lock'), JSON.stringify({ pid: 2 ** 22 - 1, started: '1' }));
     const orphan = spawn(STAGE_PROGRAM, ['run'], {
       cwd: work,
       env: { ...process.env, SEALPOOL_WORK: work },

@@ -1,5 +1,5 @@
 /** Processors that die or hang, and what a proof's task is, through the agent. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { UPDATE_VANILLA_PROOFS, VANILLA_PROOFS } from '../../src/schema/artifact.ts';
@@ -7,6 +7,7 @@ import { commitmentOfHex } from '../../src/schema/commitment-cid.ts';
 import { Processors } from '../../src/schema/processor.ts';
 import type { Grant } from '../../src/schema/runner.ts';
 import { eventually, isRunning, proverWork, useAgent } from './agent-fixture.ts';
+import type { GrantWish } from './control-plane.ts';
 
 const fixture = useAgent();
 const SCRIPT = join(import.meta.dirname, 'foreign-processor.ts');
@@ -22,12 +23,13 @@ const table = (more: object = {}): Processors =>
     ),
   );
 
-const c2 = (c1out: object): Promise<Grant> =>
+const c2 = (c1out: object, edit?: GrantWish['edit']): Promise<Grant> =>
   fixture.plane.grant({
     stage: 'C2',
     work: { ...proverWork({}), stage: 'c2' },
     inputs: { [VANILLA_PROOFS]: Buffer.from(JSON.stringify(c1out, null, 2)) },
     outputs: { 'proof.bin': 10_000 },
+    ...(edit === undefined ? {} : { edit }),
   });
 const begun = (): number => readFileSync(record(), 'utf8').match(/begin c2/g)?.length ?? 0;
 
@@ -78,6 +80,26 @@ test('vanilla proofs that are no JSON never become part of a line', async () => 
     outputs: { 'proof.bin': 10_000 },
   });
   expect(await fixture.reported(grant.attempt)).toMatchObject({ outcome: 'failed', code: 'input_invalid', input: VANILLA_PROOFS });
+});
+
+test('no processor gets an input that is not what was granted: one of the cache is fetched anew, any other is told of', async () => {
+  writeFileSync(record(), '');
+  await fixture.start({ processors: table() });
+  const bytes = Array.from({ length: 32 }, () => 1);
+  const c1out = { comm_r: bytes, comm_d: bytes, ticket: bytes, seed: bytes };
+  const edited = (more: object) => (given: Grant) => ({
+    ...given,
+    inputs: given.inputs.map((input) => ({ ...input, key: 'jobs/j-1/a-1/vanilla', ...more })),
+  });
+  const good = await fixture.reported((await c2(c1out, edited({}))).attempt);
+  const cache = join(fixture.dataDir, 'artifacts');
+  const [file = ''] = readdirSync(cache);
+  writeFileSync(join(cache, file), readFileSync(join(cache, file), 'utf8').replace('"ticket"', '"tickat"'));
+  const again = await fixture.reported((await c2(c1out, edited({}))).attempt);
+  expect(again).toMatchObject({ outcome: 'done', outputs: [{ hash: (good as { outputs: { hash: string }[] }).outputs[0]?.hash }] });
+  const other = await c2(c1out, edited({ key: 'jobs/j-1/a-2/vanilla', hash: `sha256:${'0'.repeat(64)}` }));
+  expect(await fixture.reported(other.attempt)).toMatchObject({ outcome: 'failed', code: 'input_differs', input: VANILLA_PROOFS });
+  expect(begun()).toBe(2);
 });
 
 test("an update's proof is asked for in damocles' words, and an answer of another shape is refused", async () => {

@@ -38,6 +38,7 @@ beforeEach(async () => {
     heavy: new Turnstile(),
     patienceMs: 1_000,
     sendPatienceMs: 1_000,
+    silentMs: () => 0,
     log: () => undefined,
     downloads: new KeptDownloads({ dataDir }),
     beatSoon: () => undefined,

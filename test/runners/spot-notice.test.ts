@@ -31,6 +31,30 @@ test('outputs that are being sent are sent and reported; what still runs is hand
   expect(fixture.plane.reportOf(running.attempt)).toMatchObject({ outcome: 'failed', code: 'interrupted' });
 });
 
+test('each is told of as it ends, and waits for no other: the machine may be gone before those have ended', async () => {
+  const [slow, quick] = [await heldStore(fixture.plane), await heldStore(fixture.plane)];
+  const agent = await fixture.start({ slots: 3 });
+  const started = join(fixture.dir, 'started');
+  const running = await fixture.plane.grant({ work: proverWork({ do: 'hang', started }) });
+  const [held, sent] = [
+    await fixture.plane.grant({ ...making(20), edit: slow.through }),
+    await fixture.plane.grant({ ...making(10), edit: quick.through }),
+  ];
+  await eventually(() => readFile(started, 'utf8').catch(() => '')).not.toBe('');
+  await eventually(() => [slow.held(), quick.held()]).toEqual([1, 1]);
+  const ended = agent.stop();
+  expect(await fixture.reported(running.attempt)).toMatchObject({ outcome: 'failed', code: 'interrupted' });
+  quick.open();
+  expect(await fixture.reported(sent.attempt)).toMatchObject({ outcome: 'done' });
+  expect(fixture.plane.reportOf(held.attempt)).toBeUndefined();
+  // One that is put off is told of again, as long as there is time.
+  fixture.plane.statuses.set(held.attempt, ['retry_later']);
+  slow.open();
+  await ended;
+  expect(fixture.plane.reports.filter(({ attempt }) => attempt === held.attempt)).toHaveLength(2);
+  expect(fixture.plane.reports).toHaveLength(4);
+});
+
 test('an upload that does not end in time is handed back as well', async () => {
   const gate = await heldStore(fixture.plane);
   const agent = await fixture.start({ lastUploadsMs: 50 });

@@ -252,6 +252,30 @@ describe('transfers', () => {
     expect(proxy.partsSent()).toEqual({ 1: 4 });
   });
 
+  test('one that is away with the control plane, for longer than outputs are tried, costs no stage that has ended', async () => {
+    const proxy = await FaultyProxy.start(fixture.plane.url);
+    onTestFinished(() => proxy.close());
+    proxy.fault = (_about, time) => {
+      fixture.plane.failWith = time <= 4 ? 503 : undefined;
+      return time <= 4 ? { kind: 'status', status: 503 } : undefined;
+    };
+    await fixture.start({ sendPatienceMs: 1 });
+    const grant = await fixture.plane.grant({
+      work: proverWork({ do: 'output', outputs: [{ name: 'sealed', size: 100 }] }),
+      outputs: { sealed: 100 },
+      edit: (given) => ({
+        ...given,
+        leaseMs: 1,
+        outputs: given.outputs.map((slot) => ({
+          ...slot,
+          partUrls: slot.partUrls.map((url) => url.replace(fixture.plane.url, proxy.url)),
+        })),
+      }),
+    });
+    expect(await fixture.reported(grant.attempt)).toMatchObject({ outcome: 'done' });
+    expect(proxy.partsSent()).toEqual({ 1: 5 });
+  });
+
   test('an object store whose disk stays full is told of as storage_full', async () => {
     const full = await startLocalServer({ minFreeBytes: Number.MAX_SAFE_INTEGER });
     try {

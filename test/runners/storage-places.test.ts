@@ -1,5 +1,7 @@
 /** What holds of miner storage wherever it is, in a folder or in a bucket: Persist, the checks and Publish, over one agent. */
 import { createHash, randomBytes } from 'node:crypto';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { MinerId } from '../../src/schema/ids.ts';
 import type { StoredCheckAnswer } from '../../src/schema/stored-check.ts';
@@ -9,7 +11,7 @@ import { StorageWatch } from '../../src/runners/storage-paths.ts';
 import { bytesOf } from '../objects/conformance.ts';
 import { FaultyProxy } from '../objects/faulty-proxy.ts';
 import { HAS_SEAWEEDFS, LEAST_PART_BYTES, SERVER_HOOK_MS, type S3Server, startSeaweedfs } from '../objects/s3-servers.ts';
-import { eventually, useAgent } from './agent-fixture.ts';
+import { eventually, proverWork, useAgent } from './agent-fixture.ts';
 import type { GrantWish } from './control-plane.ts';
 import { type Place, bucketPlace, folderPlace, reportedSlowly } from './storage-place.ts';
 
@@ -135,6 +137,25 @@ for (const [kind, there, open] of KINDS) {
       expect(await reported(edited)).toMatchObject({ outcome: 'failed', code: 'input_differs', input: 'cache/t_aux' });
       expect([await place.names(), await place.drafts()]).toEqual([[PATHS.sealed], []]);
       expect(String(await place.get(PATHS.sealed))).toBe('as it was');
+    });
+
+    test('what the cache has damaged or cut of its inputs is fetched anew, and nobody is blamed', async () => {
+      await start();
+      const edit: GrantWish['edit'] = (given) => ({
+        ...given,
+        inputs: given.inputs.map((input) => ({ ...input, key: `jobs/j-1/a-1/${input.name}` })),
+      });
+      expect(await reported({ work: proverWork({ do: 'copy' }), inputs: files, edit })).toMatchObject({ outcome: 'done' });
+      const cache = join(fixture.dataDir, 'artifacts');
+      const kept = await readdir(cache);
+      expect(kept).toHaveLength(3);
+      for (const name of kept.filter((one) => !one.includes('p_aux')))
+        await writeFile(join(cache, name), name.includes('sealed') ? bytesOf('damaged', 100_000) : 'cut');
+      const before = fixture.plane.fetchedBytes;
+      const result = await persisted({ ...wish(), edit });
+      expect(result.files.slice(0, 3).map(({ hash }) => hash)).toEqual(Object.values(files).map(hashOf));
+      expect(fixture.plane.fetchedBytes - before).toBe(files.sealed.length + files['cache/t_aux'].length);
+      expect([await place.names(), await place.drafts()]).toEqual([NAMES, []]);
     });
 
     test.each(['../escape', '/etc/escape', 'sealed/../../escape', 'sealed/.hidden', 'a\u0000b'])('path %j is refused', async (path) => {

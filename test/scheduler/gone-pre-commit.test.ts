@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { EffectOutcome } from '../../src/scheduler/effects.ts';
 import { setHead } from '../../src/scheduler/head.ts';
-import { resumeJob } from '../../src/scheduler/operate.ts';
+import { pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
 import { pledge } from '../../src/scheduler/pledge.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job } from '../../src/schema/job.ts';
@@ -53,8 +53,8 @@ const landed = (epoch: number, exitCode = 0, onChain = true): EffectOutcome => (
   onChain,
   detail: '',
 });
-const sent = async (job: Job): Promise<number> =>
-  (await world.run((ctx) => ctx.tx.effectsOfJob(job.id))).filter(({ step, signed }) => step === 'SubmitPC' && signed !== null).length;
+const sent = async (job: Job, by = 'SubmitPC'): Promise<number> =>
+  (await world.run((ctx) => ctx.tx.effectsOfJob(job.id))).filter(({ step, signed }) => step === by && signed !== null).length;
 
 test('landed again elsewhere after a reorg: the job goes on with it, and sends nothing', async () => {
   const job = await play({ AssignSeed: [GONE], CheckPC: [landed(10_900), landed(10_905)] });
@@ -116,3 +116,32 @@ test('a chain that says both for ever is left to an operator', async () => {
   expect(job).toMatchObject({ state: 'PersistanceSubmitted', paused: true, error: { code: 'no_pre_commit' } });
   expect(await sent(job)).toBe(1);
 }, 30_000);
+
+/** A job whose prove-commit is out and that an operator takes back to where files are stored. */
+const resumedWithProofOut = async (): Promise<Job> => {
+  const id = await world.ask();
+  while ((await world.job(id)).state !== 'ProofSubmitted') {
+    for (const effect of await world.effects()) if (effect.step !== 'Finish') await world.perform(effect);
+    for (const granted of await world.grant(own)) await world.report(own, world.honest(granted));
+    await world.tick(1_000);
+  }
+  await world.run((ctx) => pauseJob(ctx, id, {}, 'test'));
+  const { job } = await world.run((ctx) => resumeJob(ctx, id, { state: 'PCLanded' }, 'test'));
+  expect(job).toMatchObject({ state: 'PCLanded', data: { proveCommit: { nonce: 1 } } });
+  return job;
+};
+
+test('taken up by a prove-commit that is out when the job goes back: it is followed, no seed is asked for', async () => {
+  const job = await goOn(await resumedWithProofOut(), { AssignSeed: Array.from({ length: 40 }, () => GONE) });
+  expect(job).toMatchObject({ state: 'Finished', data: { proveCommit: { exitCode: 0 } } });
+  expect(await sent(job, 'SubmitProof')).toBe(1);
+});
+
+test('a prove-commit that is out when the job goes back, and fails: the pre-commit is still there, and another proof is made', async () => {
+  const failed = await goOn(await resumedWithProofOut(), { Finish: [landed(11_200, 16, false)] });
+  expect(failed).toMatchObject({ state: 'PersistanceSubmitted', paused: true, error: { code: 'prove_commit_failed' } });
+  await world.run((ctx) => resumeJob(ctx, failed.id, {}, 'test'));
+  await world.finish([own]);
+  expect(await world.job(failed.id)).toMatchObject({ state: 'Finished', data: { proveCommit: { exitCode: 0, nonce: 2 } } });
+  expect(await sent(failed, 'SubmitProof')).toBe(2);
+});

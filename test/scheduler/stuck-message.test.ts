@@ -62,6 +62,25 @@ test('ten epochs in the mempool: told once with nonce, fee cap and what to do, a
   expect((await world.run((ctx) => explain(ctx, job))).sentence).toContain('lotus mpool replace');
 });
 
+test('one that waits behind another of its sender: that one is named, with whose it is, as the one to replace', async () => {
+  const behind = { sender: 't3a', nonce: 5, job: id, why: null };
+  await looks(12, { ...PENDING, heldBy: behind } as EffectOutcome);
+  const { error } = await world.job(id);
+  expect(error).toMatchObject({ category: 'temporary', code: 'message_stuck' });
+  expect(error?.message).toMatch(/bafyx \(nonce 7 .*nonce 5 of t3a, of job .*s-t01000-1, PCSubmitted\).*lotus mpool replace --auto t3a 5;/);
+  // The line gets on, epoch by epoch: that is shown, and no news.
+  await looks(1, { ...PENDING, heldBy: { ...behind, nonce: 6, job: null } } as EffectOutcome);
+  expect((await world.job(id)).error?.message).toContain('--auto t3a 6;');
+  expect(await told()).toHaveLength(1);
+});
+
+test('one that waits behind another that the node has lost and does not take: what the node says', async () => {
+  await looks(12, { ...PENDING, heldBy: { sender: 't3a', nonce: 5, job: null, why: 'too little money' } } as EffectOutcome);
+  expect(await world.job(id)).toMatchObject({
+    error: { code: 'message_held', message: expect.stringMatching(/nonce 5 of t3a has to go first.*too little money/) },
+  });
+});
+
 test('once it is in a block nothing is wrong any more, and the sector goes on', async () => {
   await looks(11, PENDING);
   await looks(1, IN_A_BLOCK);
@@ -91,9 +110,76 @@ test('a message that an earlier one holds up: told once whose that is and what t
   const job = await world.job(later);
   expect(job).toMatchObject({ state: 'PC2Done', paused: false, retries: 0, error: { category: 'temporary', code: 'message_held' } });
   expect(job.error?.message).toMatch(/nonce 7 of t3a, of job .* \(s-t01000-\d+, PCSubmitted\) has to go first.*too little money/);
-  expect((await world.events(later)).filter(({ detail }) => detail['code'] === 'message_held')).toHaveLength(1);
+  const events = async () => (await world.events(later)).filter(({ detail }) => detail['code'] === 'message_held');
+  expect(await events()).toHaveLength(1);
+  // What the node says changes: no news, but what the job shows follows.
+  await waits(2, { heldBy: { ...heldBy, why: 'no answer in time' } });
+  expect((await world.job(later)).error?.message).toContain('no answer in time');
+  expect(await events()).toHaveLength(1);
+  // That one went, and the next holds it up.
+  await waits(3, { heldBy: { ...heldBy, nonce: 8, job: null } });
+  expect((await world.job(later)).error?.message).toMatch(/nonce 8 of t3a has to go first/);
+  expect((await events()).map(({ detail }) => /nonce \d+/.exec(String(detail['message']))?.[0])).toEqual(['nonce 7', 'nonce 8']);
   await waits(1, {});
   expect(await world.job(later)).toMatchObject({ error: null });
+});
+
+/** A job that waits for the effect of this step, and what is told of it. */
+const waitingFor = async (step: string) => {
+  const job = await world.ask();
+  const due = async () => (await world.effects()).find((effect) => effect.job === job && effect.step === step);
+  for (let turn = 0; turn < 50 && (await due()) === undefined; turn += 1) {
+    for (const effect of await world.effects()) if (effect.job === job) await world.perform(effect);
+    for (const granted of await world.grant(own)) await world.report(own, world.honest(granted));
+  }
+  return {
+    say: async (times: number, outcome: EffectOutcome): Promise<Job> => {
+      for (let at = 0; at < times; at += 1) {
+        await world.perform((await due()) as EffectRow, outcome);
+        await world.tick(EPOCH_MS);
+      }
+      return world.job(job);
+    },
+    told: async () => (await world.events(job)).flatMap(({ kind, detail }) => (kind === 'error' ? [detail['code']] : [])),
+  };
+};
+const coded = (code: string, reason = `${code}; it goes on by itself`): EffectOutcome => ({
+  outcome: 'wait',
+  forMs: EPOCH_MS,
+  reason,
+  code,
+});
+const PLAIN: EffectOutcome = { outcome: 'wait', forMs: EPOCH_MS, reason: 'the seed exists in 100 epochs' };
+const AWAY: EffectOutcome = { outcome: 'error', category: 'temporary', code: 'rpc_unreachable', message: 'the node is away; look at it' };
+
+test('money that is missing is told at once and once, and shown as it changes, until there is enough', async () => {
+  const { say, told: codes } = await waitingFor('SubmitPC');
+  expect(await say(1, coded('insufficient_funds', '7 are missing; send FIL'))).toMatchObject({
+    state: 'PC2Done',
+    paused: false,
+    retries: 0,
+    waiting: { for: 'effect' },
+    error: { category: 'temporary', code: 'insufficient_funds', message: '7 are missing; send FIL' },
+  });
+  expect(await say(20, coded('insufficient_funds', '5 are missing; send FIL'))).toMatchObject({
+    error: { message: '5 are missing; send FIL' },
+  });
+  expect(await codes()).toEqual(['insufficient_funds']);
+  expect(await say(1, PLAIN)).toMatchObject({ error: null });
+});
+
+test('a node that is behind is told of after ten epochs, once', async () => {
+  const { say, told: codes } = await waitingFor('AssignTicket');
+  expect(await say(10, coded('node_behind'))).toMatchObject({ error: null });
+  expect(await say(30, coded('node_behind'))).toMatchObject({ paused: false, error: { category: 'temporary', code: 'node_behind' } });
+  expect(await codes()).toEqual(['node_behind']);
+});
+
+test('an error of the node is over once it answers that only time is wanted', async () => {
+  const { say, told: codes } = await waitingFor('AssignSeed');
+  expect(await say(1, AWAY)).toMatchObject({ error: { code: 'rpc_unreachable' } });
+  expect(await say(1, PLAIN)).toMatchObject({ state: 'PersistanceSubmitted', error: null });
+  expect(await codes()).toEqual(['rpc_unreachable']);
 });
 
 test('any other wait is no stuck message, however long', async () => {

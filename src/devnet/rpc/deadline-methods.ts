@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { nextWindow, periodStartAt } from '../../chain/deadlines.ts';
 import { openDeadline, provingSchedule } from '../deadlines.ts';
 import type { Policy } from '../options.ts';
-import { findActivated, type SectorRow, sectorsOfDeadline } from '../sectors.ts';
+import { findEverActivated, type SectorRow, sectorsOfDeadline } from '../sectors.ts';
 import { runLengths } from './bit-field.ts';
 import { HeadKey, IdAddress, method, type RpcMethod, RpcRefused, SectorNumber } from './method.ts';
 import { needMiner } from './state-methods.ts';
@@ -12,7 +12,7 @@ const MinerParams = z.tuple([IdAddress, HeadKey]);
 
 export const DEADLINE_METHODS: Readonly<Record<string, RpcMethod>> = {
   StateSectorPartition: method(z.tuple([IdAddress, SectorNumber, HeadKey]), ({ ledger }, [address, number]) => {
-    const place = findActivated(ledger, needMiner(ledger, address.text).id, number)?.place;
+    const place = findEverActivated(ledger, needMiner(ledger, address.text).id, number)?.place;
     if (place === undefined || place === null) throw new RpcRefused(`sector ${number} not found in any partition`);
     return { Deadline: place.deadline, Partition: place.partition };
   }),

@@ -5,7 +5,7 @@ import { partitionSectors } from '../../chain/proofs.ts';
 import { accountStateAt, allAccounts, createAccount, findAccount, findMiner, type Miner } from '../accounts.ts';
 import { initialPledge, preCommitDeposit, withMargin } from '../actor/economics.ts';
 import type { Ledger } from '../ledger.ts';
-import { allocatedNumbers, findActivated, findPreCommit, type SectorRow } from '../sectors.ts';
+import { allocatedNumbers, findEverActivated, findPreCommit, type SectorRow } from '../sectors.ts';
 import { runLengths } from './bit-field.ts';
 import { epochOfKey } from './chain-methods.ts';
 import { HeadKey, IdAddress, method, type RpcMethod, RpcRefused, SectorNumber, TipsetKey } from './method.ts';
@@ -28,7 +28,7 @@ export const STATE_METHODS: Readonly<Record<string, RpcMethod>> = {
     return sector === undefined ? null : preCommitOnChain(sector);
   }),
   StateSectorGetInfo: method(SectorParams, ({ ledger }, [address, number]) => {
-    const sector = findActivated(ledger, needMiner(ledger, address.text).id, number);
+    const sector = findEverActivated(ledger, needMiner(ledger, address.text).id, number);
     return sector === undefined ? null : sectorOnChain(sector);
   }),
   StateMinerAllocated: method(z.tuple([IdAddress, HeadKey]), ({ ledger }, [address]) =>

@@ -70,7 +70,7 @@ const followed = (job: Job, step: string, what: 'preCommit' | 'proveCommit', lan
 /** See `Plan.todo`. */
 export function sealerTodo(job: Job): Todo {
   const { data } = job;
-  // Found on the chain after a restore: nothing is made for it any more.
+  // Found on the chain after a restore, or landed after the job went back: nothing is made for it any more.
   const provenAlready = data.proveCommit?.exitCode === 0;
   switch (job.state) {
     case 'Empty':
@@ -106,6 +106,12 @@ export function sealerTodo(job: Job): Todo {
       return data.declared === undefined ? declareStored(job) : advance('SubmitPersistance');
     case 'PersistanceSubmitted':
       if (provenAlready) return advance('AssignSeed');
+      // Out when the job went back: once it lands it takes the pre-commit up, and with it the seed.
+      if (data.proveCommit !== undefined) {
+        return data.proveCommit.exitCode === undefined
+          ? landedWant(job, 'Finish', 'proveCommit')
+          : { do: 'forget', fields: ['proveCommit'] };
+      }
       if (data.preCommit === undefined || (data.preCommit.exitCode ?? 0) !== 0) {
         return { do: 'back', state: 'PC2Done', reason: 'the pre-commit is not on the chain any more and its message is dead' };
       }
