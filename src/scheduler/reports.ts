@@ -40,7 +40,7 @@ export function checkReport(
 export function applyReport(given: Context, runner: RunnerRow, report: Report): ReportAnswer {
   const standing = checkReport(given, runner, report);
   if (standing.status !== 'apply') return standing;
-  const attempt = given.tx.attempt(report.attempt) as Attempt;
+  const { takingUntilMs: _taking, ...attempt } = given.tx.attempt(report.attempt) as Attempt;
   const ctx: Context = { ...given, request: attempt.request ?? given.request };
   const job = ctx.tx.job(attempt.job) as Job;
   let answered = answer('refused', `the job of attempt ${attempt.id} was stopped by an error inside Sealpool; drop the result`);
