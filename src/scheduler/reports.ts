@@ -11,7 +11,7 @@ import { alone, expireTicket, fail, settle, waitFor } from './engine.ts';
 import { reported } from './evidence.ts';
 import { passOver } from './existing.ts';
 import { outputKey } from './grants.ts';
-import { type ReportAnswer, answer, heldAttempt } from './held-attempt.ts';
+import { type ReportAnswer, answer, heldAttempt, wasInterrupted } from './held-attempt.ts';
 import { placeFreed } from './limits.ts';
 import type { StageWork, Verdict } from './plan.ts';
 import { learned } from './placement/stage-times.ts';
@@ -210,13 +210,13 @@ function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, 
   const before = ctx.tx
     .attemptsOfJob(job.id)
     .some(
-      ({ id, stage, state, generation, runner: other, failure }) =>
-        id !== attempt.id &&
-        other === runner.id &&
-        stage === attempt.stage &&
-        state === attempt.state &&
-        generation === attempt.generation &&
-        failure?.startsWith('interrupted: ') === true,
+      (other) =>
+        other.id !== attempt.id &&
+        other.runner === runner.id &&
+        other.stage === attempt.stage &&
+        other.state === attempt.state &&
+        other.generation === attempt.generation &&
+        wasInterrupted(other),
     );
   if (before && runner.status !== 'draining') strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);
