@@ -213,7 +213,8 @@ export const KEYS = {
   'scheduler.heartbeat_ms': ms(DEFAULTS.heartbeatMs),
   'scheduler.lease_ms': ms(DEFAULTS.leaseMs),
   'scheduler.poll_ms': ms(DEFAULTS.pollMs),
-  'scheduler.pc1_grace_ms': z.number().int().min(0).default(DEFAULTS.graceMs.PC1),
+  /** Added to the lease of a stage, where that is not the usual. */
+  'scheduler.grace_ms': z.partialRecord(Stage, z.number().int().min(0)).default({}),
   'scheduler.reservation_ms': ms(DEFAULTS.reservationMs),
   'scheduler.retry_first_ms': ms(DEFAULTS.retry.firstWaitMs),
   'scheduler.retry_max_ms': ms(DEFAULTS.retry.maxWaitMs),
