@@ -347,7 +347,7 @@ export const KEYS = {
     .optional(),
   'runner.container_gpus': z.union([z.literal('all'), z.array(z.number().int().nonnegative()).max(64)]).optional(),
   /** Which of its files whatever started the runner replaces; then it ends with a code of its own to be started anew. */
-  'runner.upgrades': z.enum(['none', 'agent', 'all']).default('none'),
+  'runner.upgrades': z.enum(['none', 'agent', 'all']).optional(),
   /** Measure the way to the object store. */
   'runner.measure_network': z.boolean().default(false),
 
