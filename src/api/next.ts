@@ -18,6 +18,7 @@ import { noteSoftware } from '../scheduler/software.ts';
 import { applyReport, checkReport } from '../scheduler/reports.ts';
 import { dueMoves, takeMoves } from '../scheduler/storage-moves.ts';
 import { dueChecks, takeChecks } from '../scheduler/stored-checks.ts';
+import { beginTaking, stopTaking } from '../scheduler/taken-results.ts';
 import { dueTests, takeTestAnswers } from '../scheduler/self-test/tests.ts';
 import type { Stage } from '../schema/stage.ts';
 import { runnerOf } from './auth.ts';
@@ -25,6 +26,9 @@ import { takeCheckpoints } from './checkpoints.ts';
 import type { ApiParts } from './parts.ts';
 import { urlTtlMs } from './urls.ts';
 import type { Woken } from './waiting.ts';
+
+/** Uploads of a report that are completed at a time. */
+const SIDE_BY_SIDE = 4;
 
 type Output = Extract<Report, { outcome: 'done' }>['outputs'][number];
 type Checked = {
@@ -84,6 +88,7 @@ async function takeReports(
       const standing = checkReport(ctx, runner, report);
       // Of a job that has ended or gone back nothing tells any more what the stage's inputs were.
       const missing = standing.status === 'apply' ? missingKey(ctx, report) : undefined;
+      if (report.outcome === 'done' && standing.status === 'apply' && standing.wrong === undefined) beginTaking(ctx, report.attempt);
       return { report, standing, uploads: ctx.tx.uploadsOfAttempt(report.attempt), missing };
     });
     return { checked: looked, stages: runner.stages, forget: known.forget };
@@ -94,6 +99,7 @@ async function takeReports(
     completed.map(({ report, answer }) => {
       // Read anew each time: a report before this one may have struck the runner.
       const settled = answer ?? applyReport(ctx, runnerOf(ctx, credential), report);
+      if (settled.status === 'retry_later') stopTaking(ctx, report.attempt);
       return { attempt: report.attempt, ...settled };
     }),
   );
@@ -112,12 +118,7 @@ async function completeUploads(
   if (report.outcome === 'failed') return missing === undefined ? { report } : lookedFor(parts, report, missing);
   const named = report.outputs;
   try {
-    for (const output of named) {
-      const upload = uploads.find(({ name }) => name === output.name);
-      // A name that was never asked for has no upload; applying the report refuses it.
-      if (upload === undefined) continue;
-      await complete(parts, upload, output);
-    }
+    await completeAll(parts, uploads, named);
   } catch (error) {
     // Keys are the control plane's own: that one is taken is nothing a runner did.
     if (!(error instanceof SealpoolError) || error.status >= 500 || error.code === 'object_exists') {
@@ -141,6 +142,22 @@ async function completeUploads(
   const unused = uploads.filter(({ name }) => !named.some((output) => output.name === name));
   await Promise.allSettled(unused.map(({ key, uploadId }) => parts.objects.abortUpload(key, uploadId)));
   return { report };
+}
+
+/** Some at a time. After an error no more is begun; it is thrown once nothing is under way, since what comes of it drops the uploads. */
+async function completeAll(parts: ApiParts, uploads: readonly UploadRow[], outputs: readonly Output[]): Promise<void> {
+  const left = outputs.values();
+  const errors: unknown[] = [];
+  const lane = async (): Promise<void> => {
+    for (const output of left) {
+      const upload = uploads.find(({ name }) => name === output.name);
+      // A name that was never asked for has no upload; applying the report refuses it.
+      if (upload !== undefined) await complete(parts, upload, output).catch((error: unknown) => errors.push(error));
+      if (errors.length > 0) return;
+    }
+  };
+  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+  if (errors.length > 0) throw errors[0];
 }
 
 /** An input is gone where the store says so; one that is there was only not fetched, which is the runner's failure. */

@@ -5,7 +5,8 @@
 import { resolve } from 'node:path';
 import { isLaneThread } from '../runners/lane-thread.ts';
 import { loadConfig } from './config.ts';
-import { UPGRADE_EXIT, launch } from './launch.ts';
+import { launch } from './launch.ts';
+import { RUNNER_EXIT, lastingExit } from './runner-exit.ts';
 import { runner } from './runner.ts';
 
 async function main([word, prover]: readonly string[]): Promise<number> {
@@ -13,12 +14,12 @@ async function main([word, prover]: readonly string[]): Promise<number> {
     // Where instances are rented by a form, what was left out comes as nothing.
     const env = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ''));
     const config = loadConfig({ env });
-    if (word === undefined) return (await runner(config, import.meta.filename)) === 'upgrade' ? UPGRADE_EXIT : 0;
+    if (word === undefined) return RUNNER_EXIT[await runner(config, import.meta.filename)];
     if (word !== 'launch' || prover === undefined) throw new Error(`this takes \`launch PROVER\` or nothing, and not ${word}`);
     return await launch(config, { agent: import.meta.filename, prover: resolve(prover) });
   } catch (error) {
     process.stderr.write(`sealpool failed: ${error instanceof Error ? error.message : String(error)}\n`);
-    return 1;
+    return lastingExit(error) ?? RUNNER_EXIT.failed;
   }
 }
 

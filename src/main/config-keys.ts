@@ -213,7 +213,8 @@ export const KEYS = {
   'scheduler.heartbeat_ms': ms(DEFAULTS.heartbeatMs),
   'scheduler.lease_ms': ms(DEFAULTS.leaseMs),
   'scheduler.poll_ms': ms(DEFAULTS.pollMs),
-  'scheduler.pc1_grace_ms': z.number().int().min(0).default(DEFAULTS.graceMs.PC1),
+  /** Added to the lease of a stage, where that is not the usual. */
+  'scheduler.grace_ms': z.partialRecord(Stage, z.number().int().min(0)).default({}),
   'scheduler.reservation_ms': ms(DEFAULTS.reservationMs),
   'scheduler.retry_first_ms': ms(DEFAULTS.retry.firstWaitMs),
   'scheduler.retry_max_ms': ms(DEFAULTS.retry.maxWaitMs),
@@ -346,7 +347,7 @@ export const KEYS = {
     .optional(),
   'runner.container_gpus': z.union([z.literal('all'), z.array(z.number().int().nonnegative()).max(64)]).optional(),
   /** Which of its files whatever started the runner replaces; then it ends with a code of its own to be started anew. */
-  'runner.upgrades': z.enum(['none', 'agent', 'all']).default('none'),
+  'runner.upgrades': z.enum(['none', 'agent', 'all']).optional(),
   /** Measure the way to the object store. */
   'runner.measure_network': z.boolean().default(false),
 

@@ -1,6 +1,7 @@
 /**
  * Keeps an agent running on a host where nobody else does: one that ends for an upgrade is started anew, as the same
- * runner, with the files that its control plane hands out, fetched by hash. Any other end is passed on.
+ * runner, with the files that its control plane hands out, fetched by hash, and one that crashed with those it had. An end in
+ * order is passed on, and so is one that starting it again does not mend.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,17 +15,19 @@ import { RunnerOffer } from '../schema/runner-offer.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { type Config, envName } from './config.ts';
 import { openLog } from './log.ts';
-
-/** The exit code of an agent that is to be started anew with other software. */
-export const UPGRADE_EXIT = 6;
+import { RUNNER_EXIT } from './runner-exit.ts';
 
 const PATIENCE_MS = 60_000;
 const CALL_MS = 10_000;
+/** An agent that lived so long has not ended for what ended the one before. */
+const STEADY_MS = 10 * 60_000;
+/** Ends after which no agent is started. */
+const LAST: ReadonlySet<number> = new Set([RUNNER_EXIT.stopped, RUNNER_EXIT.refused, RUNNER_EXIT.configuration]);
 
 /** Paths of what runs. */
 export type RunnerFiles = { readonly agent: string; readonly prover: string };
 
-/** Runs the agent until it ends for another reason than an upgrade, or is asked to; answers its exit code. */
+/** Runs the agent until it ends in order or for good, or is asked to; answers its exit code. */
 export async function launch(config: Config, files: RunnerFiles): Promise<number> {
   const { url } = config;
   if (url === undefined)
@@ -40,34 +43,50 @@ export async function launch(config: Config, files: RunnerFiles): Promise<number
     });
   }
   // A prover of the operator's own is used as it is.
-  const usual = config.prover === undefined ? 'all' : 'agent';
-  const upgrades = config['runner.upgrades'] === 'none' ? usual : config['runner.upgrades'];
+  const upgrades = config['runner.upgrades'] ?? (config.prover === undefined ? 'all' : 'agent');
   let { agent, prover } = { ...files, ...(config.prover === undefined ? {} : { prover: resolve(config.prover) }) };
+  // An upgrade that leaves all as it was must not go round and round, nor a crash.
+  const backoff = new Backoff(1_000, 60_000);
   for (;;) {
     const named = process.env[envName('runner.name')] ?? hostname().slice(0, 60);
     const env = { ...process.env, [envName('runner.name')]: named, [envName('prover')]: prover, [envName('runner.upgrades')]: upgrades };
     // It is used up then, and a stage could read it where it runs as the same user.
     if (existsSync(join(dataDir, 'runner.json'))) delete env[envName('runner.join_token')];
+    const startedMs = performance.now();
     child = spawn(process.execPath, [agent], { env, stdio: ['ignore', 'inherit', 'inherit'] });
     const code = await exitCode(child);
-    if (code !== UPGRADE_EXIT || asked.signal.aborted) return code;
-    const backoff = new Backoff(1_000, 30_000);
-    for (;;) {
-      try {
-        const fetched = await fetchOffered(url, join(dataDir, 'software'), asked.signal);
-        agent = fetched.agent;
-        if (upgrades === 'all') prover = fetched.prover;
-        log.info(fetched, 'the runner starts anew with other software');
-        break;
-      } catch (error) {
-        if (asked.signal.aborted) return 0;
-        log.warn({ err: error }, 'the software for this runner could not be fetched; it is tried again');
-        await pause(backoff.nextMs(), asked.signal);
-      }
+    if (asked.signal.aborted || LAST.has(code)) return code;
+    if (performance.now() - startedMs >= STEADY_MS) backoff.reset();
+    if (code === RUNNER_EXIT.upgrade) {
+      const fetched = await fetchPatiently(url, join(dataDir, 'software'), log, asked.signal);
+      if (fetched === undefined) return RUNNER_EXIT.stopped;
+      agent = fetched.agent;
+      if (upgrades === 'all') prover = fetched.prover;
+      log.info(fetched, 'the runner starts anew with other software');
+    } else {
+      log.error({ code }, 'the runner ended unexpectedly; what it said last is above, it is started again');
     }
-    // An upgrade that leaves all as it was must not go round and round.
     await pause(backoff.nextMs(), asked.signal);
-    if (asked.signal.aborted) return 0;
+    if (asked.signal.aborted) return RUNNER_EXIT.stopped;
+  }
+}
+
+/** The files, once they can be fetched; undefined when it is asked to end before. */
+async function fetchPatiently(
+  url: string,
+  folder: string,
+  log: ReturnType<typeof openLog>,
+  asked: AbortSignal,
+): Promise<RunnerFiles | undefined> {
+  const backoff = new Backoff(1_000, 30_000);
+  for (;;) {
+    try {
+      return await fetchOffered(url, folder, asked);
+    } catch (error) {
+      if (asked.aborted) return undefined;
+      log.warn({ err: error }, 'the software for this runner could not be fetched; it is tried again');
+      await pause(backoff.nextMs(), asked);
+    }
   }
 }
 

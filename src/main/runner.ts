@@ -68,7 +68,7 @@ const bytesOf = (mib: number | undefined): number | undefined => (mib === undefi
 /** A prover of the operator's own is not told: the control plane would want to replace it. */
 async function softwareOf(config: Config, bundle: string, prover: string): Promise<Software> {
   const { signal } = new AbortController();
-  const upgrades = config['runner.upgrades'];
+  const upgrades = config['runner.upgrades'] ?? 'none';
   return {
     version: AGENT_VERSION,
     arch: process.arch,

@@ -6,6 +6,7 @@ import { SealpoolError } from '../schema/problem.ts';
 import { type Config, loadConfig } from './config.ts';
 import { connect } from './connect.ts';
 import { VERSION } from './docs-files.ts';
+import { lastingExit } from './runner-exit.ts';
 
 const terminal = {
   out: (text: string): void => void process.stdout.write(`${text}\n`),
@@ -108,7 +109,8 @@ async function main(argv: string[]): Promise<number> {
     else await daemon.run(daemonConfig(first, rest));
     return EXIT.done;
   } catch (error) {
-    return tell(error, terminal);
+    const code = tell(error, terminal);
+    return (first === 'runner' ? lastingExit(error) : undefined) ?? code;
   }
 }
 

@@ -15,7 +15,7 @@ export function settingsOf(config: Config): Settings {
     heartbeatMs: config['scheduler.heartbeat_ms'],
     leaseMs: config['scheduler.lease_ms'],
     pollMs: config['scheduler.poll_ms'],
-    graceMs: { PC1: config['scheduler.pc1_grace_ms'] },
+    graceMs: { ...DEFAULTS.graceMs, ...config['scheduler.grace_ms'] },
     reservationMs: config['scheduler.reservation_ms'],
     retry: {
       firstWaitMs: config['scheduler.retry_first_ms'],

@@ -9,6 +9,7 @@ import type { AttemptId } from '../schema/ids.ts';
 import type { Grant, NextAnswer, NextRequest, Report } from '../schema/runner.ts';
 import type { ArtifactCache } from './artifact-cache.ts';
 import { type AttemptContext, RunningAttempt, aboutGrant } from './attempt.ts';
+import { CannotRun } from './cannot-run.ts';
 import { ControlPlane } from './control-plane.ts';
 import { CheckpointMail } from './early-outputs.ts';
 import { type Identity, keepIdentity, readIdentity } from './identity.ts';
@@ -336,7 +337,8 @@ export class AgentLoop {
     } catch (refusal) {
       if (this.#stopping.signal.aborted) return;
       const why = refusal instanceof Error ? refusal.message : String(refusal);
-      this.#refused ??= new Error(
+      this.#refused ??= new CannotRun(
+        'refused',
         `the control plane does not accept this runner's credential (${why}); delete runner.json in ${this.#options.dataDir} and start it with a new join token`,
       );
       this.stop();

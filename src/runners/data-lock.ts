@@ -8,6 +8,7 @@ import { open, readdir, rename, rm } from 'node:fs/promises';
 import { type Server, createConnection, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { CannotRun } from './cannot-run.ts';
 import { errnoOf } from './failure.ts';
 
 /** Never used again, so that what is found dead can be removed. */
@@ -33,7 +34,8 @@ export async function lockData(dataDir: string): Promise<() => Promise<void>> {
       await rename(`${file}.new`, file);
       for (const other of (await readdir(dataDir)).filter((one) => NAME.test(one) && one !== name)) {
         const holder = await holderAt(`${short}/${other}`, dataDir);
-        if (holder !== undefined) throw new Error(`${dataDir} is in use by ${holder}; stop that one, or give this one another --data`);
+        if (holder !== undefined)
+          throw new CannotRun('configuration', `${dataDir} is in use by ${holder}; stop that one, or give this one another --data`);
         await rm(join(dataDir, other), { force: true });
       }
     } catch (error) {
@@ -55,7 +57,8 @@ async function listening(path: string, dataDir: string): Promise<Server> {
   try {
     await once(server.listen(path), 'listening');
   } catch (error) {
-    throw new Error(
+    throw new CannotRun(
+      'configuration',
       `${dataDir} takes no socket (${errnoOf(error)}), by which a second runner would find this one; give --data a folder that this user can write to, on a disk of this machine`,
     );
   }

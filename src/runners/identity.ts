@@ -3,6 +3,7 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RegisterAnswer } from '../schema/runner.ts';
 import type { z } from 'zod';
+import { CannotRun } from './cannot-run.ts';
 import { errnoOf } from './failure.ts';
 
 export type Identity = z.infer<typeof RegisterAnswer>;
@@ -21,7 +22,10 @@ export async function readIdentity(dataDir: string): Promise<Identity | undefine
   try {
     return RegisterAnswer.parse(JSON.parse(text));
   } catch {
-    throw new Error(`${file(dataDir)} is not readable as a runner's identity; delete it and start the runner with a new join token`);
+    throw new CannotRun(
+      'configuration',
+      `${file(dataDir)} is not readable as a runner's identity; delete it and start the runner with a new join token`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 /** Which executor an agent uses, from what it was told and what is there. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { CannotRun } from './cannot-run.ts';
 import { openContainerExecutor } from './container-executor.ts';
 import type { Gpus } from './container-spec.ts';
 import { dataId } from './data-id.ts';
@@ -41,7 +42,8 @@ export async function openExecutor(options: AgentOptions, hasGpus: boolean): Pro
   const hasSocket = socketPath !== undefined && existsSync(socketPath);
   let opened: OpenExecutor;
   if (kind === 'container' || (kind === 'auto' && image !== undefined && hasSocket)) {
-    if (image === undefined) throw new Error('containers need an image; name it with runner.container_image as NAME@sha256:…');
+    if (image === undefined)
+      throw new CannotRun('configuration', 'containers need an image; name it with runner.container_image as NAME@sha256:…');
     if (socketPath === undefined)
       throw new Error('there is no Docker or Podman here; start its service, or name its socket with runner.container_socket');
     const gpus = executor.gpus ?? (hasGpus ? 'all' : undefined);

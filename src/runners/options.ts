@@ -3,6 +3,7 @@ import type { Processors } from '../schema/processor.ts';
 import type { Software } from '../schema/runner.ts';
 import type { Stage } from '../schema/stage.ts';
 import type { Bucket } from './bucket.ts';
+import { CannotRun } from './cannot-run.ts';
 import type { ExecutorOptions } from './open-executor.ts';
 
 /** A folder or bucket of miner storage that an own runner writes to, under the id the control plane knows it by. What is not said its sectorstore.json says. */
@@ -79,6 +80,7 @@ const DEFAULT_SLOTS = 2;
 
 /** How many stages at a time. Throws where that is no number of slots. */
 export function slotsOf({ slots = DEFAULT_SLOTS }: AgentOptions): number {
-  if (!Number.isInteger(slots) || slots < 1 || slots > 32) throw new Error(`a runner has 1 to 32 slots and not ${slots}; correct --slots`);
+  if (!Number.isInteger(slots) || slots < 1 || slots > 32)
+    throw new CannotRun('configuration', `a runner has 1 to 32 slots and not ${slots}; correct --slots`);
   return slots;
 }

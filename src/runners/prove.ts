@@ -22,12 +22,17 @@ export type Proved = {
   readonly processor: string | undefined;
 };
 
-/** Runs it to its end. Throws `StageFailure`. */
-export async function prove(provers: Provers, run: Omit<ProverStageRun, 'program' | 'executor'>): Promise<Proved> {
+/** Runs it to its end. `begun`: it waits for no other stage any more. Throws `StageFailure`. */
+export async function prove(
+  provers: Provers,
+  run: Omit<ProverStageRun, 'program' | 'executor'>,
+  begun: () => void = () => undefined,
+): Promise<Proved> {
   const { prover: program, executor, heavy, processors } = provers;
   const { grant, work, progress, signal } = run;
   const task = processorTask(processors, run);
   const stage = async (): Promise<Proved> => {
+    begun();
     progress.note(`running ${work.stage}${task === undefined ? '' : ' by an external processor'}`);
     if (processors === undefined || task === undefined)
       return { ...(await runProverStage({ ...run, program, executor })), processor: undefined };

@@ -2,6 +2,7 @@
 import { ApiError } from '../api/client.ts';
 import { type Resources } from '../schema/runner.ts';
 import { Stage } from '../schema/stage.ts';
+import { CannotRun } from './cannot-run.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { type Identity, keepIdentity } from './identity.ts';
 import { Backoff, pause } from './lanes.ts';
@@ -30,7 +31,8 @@ export async function register(
   signal: AbortSignal,
 ): Promise<Identity> {
   if (options.joinToken === undefined) {
-    throw new Error(
+    throw new CannotRun(
+      'configuration',
       `this runner has no identity in ${options.dataDir} and no join token; have an operator make a token and give it with --join-token-file or SEALPOOL_RUNNER_JOIN_TOKEN`,
     );
   }

@@ -58,8 +58,10 @@ export class SelfTests {
     if (signal.aborted) return;
     const { dataDir, log } = this.#context();
     this.#speeds ??= await measureSpeeds(dataDir, Date.now());
-    const startedMs = performance.now();
-    const answer = await this.#answer(test).catch((error: unknown): SelfTestAnswer => {
+    let startedMs = performance.now();
+    // What it waits for real work that takes the whole machine says nothing of how fast that is.
+    const begun = (): void => void (startedMs = performance.now());
+    const answer = await this.#answer(test, begun).catch((error: unknown): SelfTestAnswer => {
       const { code, message } = asFailure(error, 'out_of_disk');
       return { outcome: 'failed', id: test.id, durationMs: 0, code, message: message.slice(0, 1_900) };
     });
@@ -70,7 +72,7 @@ export class SelfTests {
     this.#onAnswer();
   }
 
-  async #answer(test: SelfTest): Promise<SelfTestAnswer> {
+  async #answer(test: SelfTest, begun: () => void): Promise<SelfTestAnswer> {
     const context = this.#context();
     const workDir = workFolder(context.dataDir, test.id);
     let differs = false;
@@ -88,7 +90,7 @@ export class SelfTests {
       if (differs && processorTask(context.processors, run) !== undefined) {
         throw new StageFailure('input_differs', 'an input of the self-test has another hash than the test says');
       }
-      const { outputs, result } = await prove(context, run);
+      const { outputs, result } = await prove(context, run, begun);
       const made = outputs.map(({ slot, sizeBytes, hash }) => ({ name: slot.name, sizeBytes: String(sizeBytes), hash }));
       return { outcome: 'done', id: test.id, durationMs: 0, outputs: made, result };
     } finally {

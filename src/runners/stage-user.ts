@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmod, lchown, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { CannotRun } from './cannot-run.ts';
 
 export type StageUser = { readonly name: string; readonly uid: number; readonly gid: number };
 
@@ -12,7 +13,10 @@ export async function findStageUser(written: string): Promise<StageUser> {
   if (uid !== undefined) return { name: written, uid: Number(uid), gid: Number(gid ?? uid) };
   const id = async (option: string): Promise<number> => {
     const { stdout } = await promisify(execFile)('id', [option, '--', written]).catch(() => {
-      throw new Error(`this machine has no user ${JSON.stringify(written)}; make it, or name another one with runner.user`);
+      throw new CannotRun(
+        'configuration',
+        `this machine has no user ${JSON.stringify(written)}; make it, or name another one with runner.user`,
+      );
     });
     return Number(stdout);
   };

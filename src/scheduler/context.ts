@@ -132,7 +132,8 @@ export const DEFAULTS = {
   heartbeatMs: 7_000,
   leaseMs: 20_000,
   pollMs: 25_000,
-  graceMs: { PC1: 120_000 },
+  // Hours of one process that leaves nothing behind: a blip of the line must not cost them.
+  graceMs: { PC1: 120_000, CheckSealed: 120_000, Unseal: 120_000 },
   reservationMs: 120_000,
   stallMs: 15_000,
   retry: { firstWaitMs: 1_000, maxWaitMs: 600_000, maxRetries: 12 },

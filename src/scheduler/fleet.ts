@@ -13,6 +13,7 @@ import { noteRunner } from './happened.ts';
 import { placeFreed } from './limits.ts';
 import type { JoinTokenRow, RunnerRow } from './ports.ts';
 import { progressOf } from './progress.ts';
+import { isTaken } from './taken-results.ts';
 
 /**
  * Burns the join token and makes the runner. Of many calls with one token exactly one makes a runner; the process that sent it
@@ -84,7 +85,8 @@ const hasSpoken = ({ lastSeenMs, registeredMs }: RunnerRow): boolean => lastSeen
 
 /**
  * The runner spoke. A new boot id means its process started anew: what it was working on is gone and is granted again at once,
- * without waiting for the lease to run out. Of an earlier process nothing counts, and the row's boot id is not the one that spoke.
+ * without waiting for the lease to run out; a result that is being taken is not gone. Of an earlier process nothing counts, and
+ * the row's boot id is not the one that spoke.
  */
 export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?: Resources, slots?: number): RunnerRow {
   const heard = heardFrom(runner, bootId, ctx.nowMs, ctx.settings.leaseMs);
@@ -100,7 +102,8 @@ export function seen(ctx: Context, runner: RunnerRow, bootId: string, resources?
     ...(resources === undefined ? {} : { resources }),
     ...(slots === undefined ? {} : { slots }),
   };
-  if (anew) for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner started anew');
+  if (anew)
+    for (const attempt of ctx.tx.runningAttempts(runner.id)) if (!isTaken(ctx, attempt)) lose(ctx, attempt, 'the runner started anew');
   // Most polls tell what the one before told.
   const news = JSON.stringify([resources, slots]) !== JSON.stringify([resources && runner.resources, slots && runner.slots]);
   if (anew || news) ctx.tx.updateRunner(changed);
@@ -176,7 +179,7 @@ export function heartbeat(ctx: Context, runner: RunnerRow, request: HeartbeatReq
       }
       ctx.tx.updateAttempt({
         ...attempt,
-        leaseUntilMs: ctx.nowMs + leaseMs(ctx, attempt.stage),
+        leaseUntilMs: Math.max(ctx.nowMs + leaseMs(ctx, attempt.stage), attempt.takingUntilMs ?? 0),
         fraction: beat.fraction ?? attempt.fraction,
         secondsLeft: beat.secondsLeft ?? attempt.secondsLeft,
         note: beat.note ?? attempt.note,
@@ -233,6 +236,6 @@ export function setRunnerStatus(
 export function loseUnknown(ctx: Context, runner: RunnerRow, known: ReadonlySet<AttemptId>): void {
   const old = ctx.nowMs - ctx.settings.heartbeatMs;
   for (const attempt of ctx.tx.runningAttempts(runner.id)) {
-    if (!known.has(attempt.id) && attempt.grantedMs < old) lose(ctx, attempt, 'the runner does not know of it');
+    if (!known.has(attempt.id) && attempt.grantedMs < old && !isTaken(ctx, attempt)) lose(ctx, attempt, 'the runner does not know of it');
   }
 }

@@ -13,8 +13,9 @@ import { Invariant, type StageWork } from './plan.ts';
 import { planOf } from './plans/all.ts';
 import { made } from './plans/made.ts';
 import { pieceInput } from './piece-input.ts';
-import { RESERVING, failedOn, misfit } from './placement/feasible.ts';
-import { PlacementGate, aliveSinceMs } from './placement/gate.ts';
+import { type Fault, RESERVING, failedOn, misfit } from './placement/feasible.ts';
+import { PlacementGate, aliveSinceMs, patienceOf, waitedMs } from './placement/gate.ts';
+import { keptFrom } from './placement/place.ts';
 import type { RunnerRow } from './ports.ts';
 import { dueOf } from './progress.ts';
 import { untested } from './self-test/standing.ts';
@@ -166,21 +167,23 @@ function reserve(ctx: Context, job: Job, runner: RunnerRow, todo: { step: string
   change(ctx, held, { waiting: { for: 'effect', effect: want(ctx, held, todo.step, todo.want) } });
 }
 
-type Offered = { readonly stage: Stage; readonly work: StageWork; readonly failed: ReadonlySet<string> };
+type Offered = { readonly stage: Stage; readonly work: StageWork; readonly failed: ReadonlyMap<string, Fault> };
 
-/** True when this runner failed the stage before and another ready one that did not would take it. */
+/** True when this runner failed the stage before and another ready one that did not would take it, soon enough. */
 function avoided(ctx: Context, runner: RunnerRow, job: Job, { stage, work, failed }: Offered, placement: PlacementGate): boolean {
-  if (!failed.has(runner.id)) return false;
+  const fault = failed.get(runner.id);
+  if (fault === undefined) return false;
   const aliveSince = aliveSinceMs(ctx);
   // Read as far as it takes to find one: of thousands the first few will do.
   for (let skip = 0; ; skip += RUNNERS_READ) {
     const page = ctx.tx.readyRunners(stage, aliveSince, RUNNERS_READ, skip);
-    const would = (other: RunnerRow): boolean =>
-      misfit(other, stage, work, job, ctx.nowMs) === undefined &&
-      untested(ctx.settings, other, stage) === undefined &&
-      noRoom(ctx, other, job, work) === undefined &&
-      placement.hasRoom(other, job, stage, work);
-    if (page.some((other) => !failed.has(other.id) && would(other))) return true;
+    const would = (other: RunnerRow): boolean => {
+      if (failed.has(other.id)) return false;
+      if (misfit(other, stage, work, job, ctx.nowMs) !== undefined || untested(ctx.settings, other, stage) !== undefined) return false;
+      const queueMs = noRoom(ctx, other, job, work) === undefined ? placement.queueMs(other, job, stage, work) : undefined;
+      return queueMs !== undefined && keptFrom(fault, [queueMs], waitedMs(ctx, job), patienceOf(ctx));
+    };
+    if (page.some(would)) return true;
     if (page.length < RUNNERS_READ) return false;
   }
 }

@@ -30,3 +30,6 @@ export function heldAttempt(
   }
   return { attempt, job };
 }
+
+/** Whether its runner ended it when it was told to stop. */
+export const wasInterrupted = ({ failure }: Attempt): boolean => failure?.startsWith('interrupted: ') === true;

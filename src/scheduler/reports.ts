@@ -11,7 +11,7 @@ import { alone, expireTicket, fail, settle, waitFor } from './engine.ts';
 import { reported } from './evidence.ts';
 import { passOver, storedAnew } from './existing.ts';
 import { outputKey } from './grants.ts';
-import { type ReportAnswer, answer, heldAttempt } from './held-attempt.ts';
+import { type ReportAnswer, answer, heldAttempt, wasInterrupted } from './held-attempt.ts';
 import { placeFreed } from './limits.ts';
 import type { StageWork, Verdict } from './plan.ts';
 import { learned } from './placement/stage-times.ts';
@@ -40,7 +40,7 @@ export function checkReport(
 export function applyReport(given: Context, runner: RunnerRow, report: Report): ReportAnswer {
   const standing = checkReport(given, runner, report);
   if (standing.status !== 'apply') return standing;
-  const attempt = given.tx.attempt(report.attempt) as Attempt;
+  const { takingUntilMs: _taking, ...attempt } = given.tx.attempt(report.attempt) as Attempt;
   const ctx: Context = { ...given, request: attempt.request ?? given.request };
   const job = ctx.tx.job(attempt.job) as Job;
   let answered = answer('refused', `the job of attempt ${attempt.id} was stopped by an error inside Sealpool; drop the result`);
@@ -213,13 +213,13 @@ function brokenOff(ctx: Context, runner: RunnerRow, job: Job, attempt: Attempt, 
   const before = ctx.tx
     .attemptsOfJob(job.id)
     .some(
-      ({ id, stage, state, generation, runner: other, failure }) =>
-        id !== attempt.id &&
-        other === runner.id &&
-        stage === attempt.stage &&
-        state === attempt.state &&
-        generation === attempt.generation &&
-        failure?.startsWith('interrupted: ') === true,
+      (other) =>
+        other.id !== attempt.id &&
+        other.runner === runner.id &&
+        other.stage === attempt.stage &&
+        other.state === attempt.state &&
+        other.generation === attempt.generation &&
+        wasInterrupted(other),
     );
   if (before && runner.status !== 'draining') strike(ctx, runner, reason, false, reported(job, attempt, report));
   again(ctx, job, attempt, reason);

@@ -203,5 +203,7 @@ export const Attempt = z.object({
   dueMs: UnixMs.nullable(),
   /** Absent: it was granted before that was written down. */
   expected: Expected.optional(),
+  /** Until then its result is being taken: its files are put together in the object store. Absent: it is not. */
+  takingUntilMs: UnixMs.optional(),
 });
 export type Attempt = z.infer<typeof Attempt>;

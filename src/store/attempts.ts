@@ -10,11 +10,20 @@ import { attempts, jobs, uploads } from './tables.ts';
 /** Spelt as the partial indexes spell it, so that they are used. */
 const RUNNING = sql`${attempts.status} = 'running'`;
 
+type Noted = Pick<Attempt, 'expected' | 'takingUntilMs'>;
+
+/** What the column `expected` holds. */
+function notedOf(json: string | null): Noted {
+  if (json === null) return {};
+  const { takingUntilMs, ...expected } = JSON.parse(json) as Expected & Noted;
+  return { ...('stageMs' in expected ? { expected } : {}), ...(takingUntilMs === undefined ? {} : { takingUntilMs }) };
+}
+
 function attemptOf(row: typeof attempts.$inferSelect): Attempt {
   const { seq: _seq, expected, ...rest } = row;
   return {
     ...rest,
-    ...(expected === null ? {} : { expected: JSON.parse(expected) as Expected }),
+    ...notedOf(expected),
     id: row.id as AttemptId,
     job: row.job as JobId,
     stage: row.stage as Stage,
@@ -23,9 +32,9 @@ function attemptOf(row: typeof attempts.$inferSelect): Attempt {
   };
 }
 
-const attemptRow = (attempt: Attempt): Written<typeof attempts> => ({
-  ...attempt,
-  expected: attempt.expected === undefined ? null : JSON.stringify(attempt.expected),
+const attemptRow = ({ expected, takingUntilMs, ...rest }: Attempt): Written<typeof attempts> => ({
+  ...rest,
+  expected: expected === undefined && takingUntilMs === undefined ? null : JSON.stringify({ ...expected, takingUntilMs }),
 });
 
 /** The part of `Tx` about attempts. */
@@ -112,12 +121,10 @@ export function attemptsPart(db: Db) {
     attemptsOfJob: (job) => ofJob.all({ job }).map(attemptOf),
     runningAttempts: (runner) => running.all({ runner }).map(attemptOf),
     runningOn: (runners) =>
-      runningOn.all({ runners: JSON.stringify(runners) }).map(({ runner, stage, expected, ...rest }) => ({
-        ...rest,
-        runner: runner as RunnerId,
-        stage: stage as Stage,
-        ...(expected === null ? {} : { expected: JSON.parse(expected) as Expected }),
-      })),
+      runningOn.all({ runners: JSON.stringify(runners) }).map(({ runner, stage, expected: json, ...rest }) => {
+        const { expected } = notedOf(json);
+        return { ...rest, runner: runner as RunnerId, stage: stage as Stage, ...(expected === undefined ? {} : { expected }) };
+      }),
     attemptsOfRunner: (runner, limit) => ofRunner.all({ runner, limit }).map(attemptOf),
     runningByThread: () => byThread.all().map((row) => ({ ...row, stage: row.stage as Stage })),
     lastEpoch: (job, stage) => lastEpoch.get({ job, stage })?.epoch ?? 0,

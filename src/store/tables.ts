@@ -143,7 +143,7 @@ export const attempts = sqliteTable(
     progressMs: integer('progress_ms'),
     /** When it is taken away if it gets no further. */
     dueMs: integer('due_ms'),
-    /** JSON: what was expected when it was granted. */
+    /** JSON: what was expected when it was granted, and until when its result is being taken. */
     expected: text('expected'),
   },
   (t) => [

@@ -100,6 +100,13 @@ test('times that just fit each other are taken', () => {
   expect(settingsOf(load(`[scheduler]\n${toml}`))).toMatchObject({ heartbeatMs: 10_000, leaseMs: 20_000 });
 });
 
+test('grace is given by stage, and what is not named keeps its own', () => {
+  const usual = { PC1: 120_000, CheckSealed: 120_000, Unseal: 120_000 };
+  expect(settingsOf(load('')).graceMs).toEqual(usual);
+  expect(settingsOf(load('[scheduler]\ngrace_ms = { Unseal = 0, PC2 = 5 }')).graceMs).toEqual({ ...usual, Unseal: 0, PC2: 5 });
+  expect(settingsOf(load('', { SEALPOOL_SCHEDULER_GRACE_MS: '{ PC1 = 0 }' })).graceMs).toEqual({ ...usual, PC1: 0 });
+});
+
 test('flags count more than the environment, that more than the file', () => {
   const toml = 'port = 1\nlisten = "127.0.0.2"\nlog_level = "warn"\n[chain]\nurl = "http://file.test/rpc/v1"\n';
   const config = load(
@@ -156,6 +163,8 @@ test.each([
     /miners in .* \(0\.last_sector\): last_sector 3 is below first_sector 9, which leaves no number; give first_sector the lower one/,
   ],
   [`${miner('t01000')}first_sector = 2000000000000`, /\(0\.last_sector\): last_sector 1099511627776 is below first_sector 2000000000000/],
+  ['[scheduler]\npc1_grace_ms = 0', /scheduler\.pc1_grace_ms in .* is no key of the configuration; did you mean scheduler\.grace_ms\?/],
+  ['[scheduler]\ngrace_ms = 0', /scheduler\.grace_ms in .*expected record/],
   ['[scheduler]\nconcurrent = { PC3 = 1 }', /scheduler\.concurrent in .*/],
   ['[scheduler]\nretry = { PC1 = { tries = 1 } }', /scheduler\.retry in .* \(PC1\)/],
 ])('%s is refused with where and why', (toml, sentence) => {

@@ -106,6 +106,22 @@ test('a prover that is not there passes nothing, and is no liar', async () => {
   }
 });
 
+test('what a test waits for a heavy stage of real work does not count as its duration', async () => {
+  context = { ...context, prover: '/nowhere/prover' };
+  const { arrived } = asked('00000004');
+  const real = Promise.withResolvers<void>();
+  const working = context.heavy.pass(new AbortController().signal, () => real.promise);
+  tests.begin(arrived.filter(({ stage }) => stage === 'C2'));
+  // The speeds are measured first, and that waits for nothing.
+  await expect.poll(() => tests.speeds, { timeout: 60_000 }).toBeDefined();
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(tests.unsent()).toEqual([]);
+  real.resolve();
+  await working;
+  await expect.poll(() => tests.unsent(), { timeout: 60_000 }).toHaveLength(1);
+  expect(tests.unsent()[0]?.durationMs).toBeLessThan(2_500);
+});
+
 test('there are enough cases that none can be foreseen', () => {
   const count = (stage: Stage): number => RECORDED.filter((one) => one.stage === stage).length;
   expect([count('PC1'), count('PC2')]).toEqual([16, 6]);

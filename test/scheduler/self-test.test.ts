@@ -7,8 +7,9 @@ import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { RECORDED } from '../../src/scheduler/self-test/recorded.gen.ts';
 import { AGAIN_AFTER_MS, ANSWER_WITHIN_MS, dueTests, takeTestAnswers } from '../../src/scheduler/self-test/tests.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
-import type { Job } from '../../src/schema/job.ts';
+import type { Attempt, Job } from '../../src/schema/job.ts';
 import type { SelfTest, SelfTestAnswer } from '../../src/schema/self-test.ts';
+import { attempt as attemptRow } from '../store/rows.ts';
 import { type Granted, World } from './world.ts';
 
 let world: World;
@@ -145,6 +146,31 @@ test('one that is too slow, or does not answer, did not pass', async () => {
   // Too late, and of another question than the one that is out now.
   await tell(rented.id, right(silent as SelfTest));
   expect((await row(rented.id)).tests?.stages.PC2?.passed).toBe(false);
+});
+
+test('one that waits behind a stage that takes the whole machine is not late before that has ended, and no longer than usual then', async () => {
+  await open();
+  const rented = await world.register('rented', 'rented', ['PC2', 'C2']);
+  const [pc2] = await due(rented.id);
+  await tell(rented.id, right(pc2 as SelfTest));
+  const job = await world.ask();
+  const real = (n: number, stage: Attempt['stage']): Attempt =>
+    attemptRow(n, { job, runner: rented.id, stage, grantedMs: world.nowMs, leaseUntilMs: 1e12 });
+  const [first, later] = [real(1, 'PC2'), { ...real(2, 'PC2'), grantedMs: world.nowMs + 2 * ANSWER_WITHIN_MS }];
+  await world.run((ctx) => ctx.tx.insertAttempt(first));
+  const verdict = async (passedMs: number) => {
+    world.nowMs += passedMs;
+    await due(rented.id);
+    return (await row(rented.id)).tests?.stages.C2;
+  };
+  expect(await verdict(4 * ANSWER_WITHIN_MS)).toBeUndefined();
+  await world.run((ctx) => {
+    ctx.tx.updateAttempt({ ...first, status: 'done', endedMs: ctx.nowMs });
+    // It goes behind the test there.
+    ctx.tx.insertAttempt(later);
+  });
+  expect(await verdict(ANSWER_WITHIN_MS)).toBeUndefined();
+  expect(await verdict(1)).toMatchObject({ passed: false, reason: 'it did not answer within 5 minutes' });
 });
 
 test('a runner that started anew is asked anew at once', async () => {

@@ -9,10 +9,10 @@ import type { RunnerRow } from '../ports.ts';
 import { untested } from '../self-test/standing.ts';
 import { askedOf } from './asked.ts';
 import { failedOn, misfit } from './feasible.ts';
-import { Loads, alive, pricedOf } from './gate.ts';
+import { Loads, alive, patienceOf, pricedOf, waitedMs } from './gate.ts';
 import { lackedBytes } from './holdings.ts';
 import { cramped, roomOf } from './load.ts';
-import { type Priced, cheapest } from './place.ts';
+import { type Priced, cheapest, keptFrom } from './place.ts';
 import type { Cost } from './score.ts';
 
 export type Candidate = {
@@ -34,17 +34,24 @@ export function candidatesFor(ctx: Context, job: Job, stage: Stage, work: StageW
   const loads = new Loads(ctx);
   const runners = ctx.tx.runners();
   loads.read(runners.map(({ id }) => id));
-  const looked = runners.map(
+  const able = runners.map(
     (runner): { readonly runner: RunnerRow; readonly why: string | undefined; readonly priced: Priced | undefined } => {
       const unfit = misfit(runner, stage, work, job, ctx.nowMs) ?? untested(ctx.settings, runner, stage) ?? noRoom(ctx, runner, job, work);
       const away = alive(ctx, runner) ? undefined : 'it has not been heard of lately';
       const priced = unfit === undefined && away === undefined ? pricedOf(ctx, asked, runner, loads) : undefined;
       const room = roomOf(asked.needs, lackedBytes(runner, asked.inputs));
       const never = priced === undefined ? (cramped(runner, room, []) ?? 'what it has in hand leaves no room for it') : undefined;
-      const why = unfit ?? away ?? never ?? (failed.has(runner.id) ? 'it failed this stage before: others go first' : undefined);
-      return { runner, why, priced };
+      return { runner, why: unfit ?? away ?? never, priced };
     },
   );
+  const queuesMs = able.flatMap(({ runner, why, priced }) =>
+    why !== undefined || priced === undefined || failed.has(runner.id) ? [] : [priced.cost.queueS * 1000],
+  );
+  const looked = able.map((one) => {
+    const fault = failed.get(one.runner.id);
+    const kept = fault !== undefined && keptFrom(fault, queuesMs, waitedMs(ctx, job), patienceOf(ctx));
+    return kept ? { ...one, why: one.why ?? 'it failed this stage before: others go first' } : one;
+  });
   const open = looked.flatMap(({ why, priced }) => (why === undefined && priced !== undefined ? [priced] : []));
   const [first] = open.length > 0 ? [cheapest(open)] : [cheapest(looked.flatMap(({ priced }) => priced ?? []))];
   return looked.map(({ runner, why, priced }) => ({

@@ -5,6 +5,7 @@
 import type { Attempt, Job } from '../../schema/job.ts';
 import { termsOf } from '../../schema/runner-label.ts';
 import type { Stage } from '../../schema/stage.ts';
+import { wasInterrupted } from '../held-attempt.ts';
 import type { StageWork } from '../plan.ts';
 import type { RunnerRow } from '../ports.ts';
 import { needsOf } from './needs.ts';
@@ -49,12 +50,18 @@ function withoutCard(runner: RunnerRow, stage: Stage, { data: { sealProof } }: J
   return `none of its GPUs has the ${(vramBytes / 2 ** 30).toFixed(1)} GiB that ${stage} needs`;
 }
 
+/** `lost`: once, by its network, a restart or an operator's hand; nothing is held against it. */
+export type Fault = 'lost' | 'failed';
+
 /** Runners that failed this stage, or were lost in it, in this state and generation: others go first. */
-export function failedOn(attempts: readonly Attempt[], job: Job, stage: Stage): ReadonlySet<string> {
-  return new Set(
-    attempts
-      .filter((attempt) => attempt.stage === stage && attempt.state === job.state && attempt.generation === job.generation)
-      .filter(({ status }) => status === 'failed' || status === 'refused' || status === 'lost')
-      .map(({ runner }) => runner),
-  );
+export function failedOn(attempts: readonly Attempt[], job: Job, stage: Stage): ReadonlyMap<string, Fault> {
+  const faults = new Map<string, Fault>();
+  for (const attempt of attempts) {
+    if (attempt.stage !== stage || attempt.state !== job.state || attempt.generation !== job.generation) continue;
+    const { runner, status } = attempt;
+    if (status !== 'failed' && status !== 'refused' && status !== 'lost') continue;
+    const once = !faults.has(runner) && (status === 'lost' || wasInterrupted(attempt));
+    faults.set(runner, once ? 'lost' : 'failed');
+  }
+  return faults;
 }

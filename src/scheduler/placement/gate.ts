@@ -13,7 +13,7 @@ import type { StageWork } from '../plan.ts';
 import type { RunnerRow, RunningStage } from '../ports.ts';
 import { untested } from '../self-test/standing.ts';
 import { type Asked, askedOf } from './asked.ts';
-import { failedOn, misfit } from './feasible.ts';
+import { type Fault, failedOn, misfit } from './feasible.ts';
 import { lackedBytes } from './holdings.ts';
 import { cramped, heavyMs, queueMs, roomOf } from './load.ts';
 import { type Patience, type Priced, leastSavedUsd, leaveTo } from './place.ts';
@@ -37,6 +37,9 @@ export const aliveSinceMs = ({ nowMs, settings }: Context): number => nowMs - se
 /** Whether the runner counts as there. */
 export const alive = (ctx: Context, { lastSeenMs, silentSinceMs }: RunnerRow): boolean =>
   silentSinceMs === undefined && lastSeenMs >= aliveSinceMs(ctx);
+
+/** How long the job has waited for a runner. */
+export const waitedMs = ({ nowMs }: Context, { waiting }: Job): number => (waiting.for === 'runner' ? nowMs - waiting.sinceMs : 0);
 
 /** Runners and what they have in hand, read once. */
 export class Loads {
@@ -112,7 +115,7 @@ export class PlacementGate {
   }
 
   /** Whether the runner takes the stage. `failed`: runners that failed it before; `held`: places held on this one for others' PC1. */
-  judge(job: Job, stage: Stage, work: StageWork, failed: ReadonlySet<string>, held: number): Placed {
+  judge(job: Job, stage: Stage, work: StageWork, failed: ReadonlyMap<string, Fault>, held: number): Placed {
     const ctx = this.#ctx;
     const asked = askedOf(job, stage, work, epochsToMs(ctx, 1));
     const room = roomOf(asked.needs, lackedBytes(this.#runner, asked.inputs));
@@ -132,9 +135,10 @@ export class PlacementGate {
     return { take: { fetchMs: Math.round(cost.transferS * 1000), stageMs: Math.round(cost.stageS * 1000), ...room } };
   }
 
-  /** Whether another runner has room for the stage, or will have. */
-  hasRoom(other: RunnerRow, job: Job, stage: Stage, work: StageWork): boolean {
-    return pricedOf(this.#ctx, askedOf(job, stage, work, epochsToMs(this.#ctx, 1)), other, this.#loads) !== undefined;
+  /** Milliseconds until another runner begins the stage; undefined: it never has room for it. */
+  queueMs(other: RunnerRow, job: Job, stage: Stage, work: StageWork): number | undefined {
+    const priced = pricedOf(this.#ctx, askedOf(job, stage, work, epochsToMs(this.#ctx, 1)), other, this.#loads);
+    return priced === undefined ? undefined : priced.cost.queueS * 1000;
   }
 
   /** The runner was granted a stage that it takes. */
@@ -162,7 +166,7 @@ export class PlacementGate {
     asked: Asked,
     work: StageWork,
     cost: Cost,
-    failed: ReadonlySet<string>,
+    failed: ReadonlyMap<string, Fault>,
   ): (Passed & { readonly to: string }) | undefined {
     const ctx = this.#ctx;
     const patience = patienceOf(ctx);
@@ -178,7 +182,7 @@ export class PlacementGate {
       : { to: leave.to.runner, why: `${leave.to.runner} is expected to save ${leave.savesUsd.toFixed(2)} USD`, freeMs: leave.untilMs };
   }
 
-  #priced(job: Job, asked: Asked, work: StageWork, failed: ReadonlySet<string>): Priced[] {
+  #priced(job: Job, asked: Asked, work: StageWork, failed: ReadonlyMap<string, Fault>): Priced[] {
     const ctx = this.#ctx;
     const makers = [...new Set(asked.inputs.flatMap(({ madeBy }) => madeBy ?? []))].flatMap((id) => ctx.tx.runner(id as RunnerId) ?? []);
     const known = new Map([...makers, ...this.#ready(asked.stage)].map((runner) => [runner.id, runner]));

@@ -6,18 +6,23 @@
  */
 import type { AttemptId } from '../../schema/ids.ts';
 import type { RunnerTests, SelfTest, SelfTestAnswer } from '../../schema/self-test.ts';
-import type { Stage } from '../../schema/stage.ts';
+import { HEAVY, type Stage } from '../../schema/stage.ts';
 import type { Context } from '../context.ts';
 import { strike } from '../fleet.ts';
 import type { RunnerRow } from '../ports.ts';
 import { isTested, judge, makeTest } from './known.ts';
 import { isHeldTo } from './standing.ts';
 
-/** How long an answer may take before the test counts as not answered: several times the slowest that passes. */
+/**
+ * How long an answer may take before the test counts as not answered: several times the slowest that passes. What was granted before
+ * and takes the whole machine goes first there, and then the time begins when that has ended.
+ */
 export const ANSWER_WITHIN_MS = 5 * 60_000;
 /** A stage that failed its test is tested again after this, since parameters can come and disks be freed. */
 export const AGAIN_AFTER_MS = 5 * 60_000;
 export const CANARY_EVERY_MS = 6 * 60 * 60_000;
+/** Attempts of a runner that are looked at: more than it has in hand. */
+const LOOKED_BACK = 100;
 
 const NONE: RunnerTests = { asked: [], stages: {} };
 
@@ -58,11 +63,21 @@ function canary(ctx: Context, runner: RunnerRow, tests: RunnerTests, testable: r
 function withoutLate(ctx: Context, runner: RunnerRow): RunnerTests {
   const tests = runner.tests ?? NONE;
   const here = tests.asked.filter(({ bootId }) => bootId === runner.bootId);
-  const late = here.filter(({ askedMs }) => ctx.nowMs - askedMs > ANSWER_WITHIN_MS);
+  const late = here.filter(
+    ({ askedMs }) => ctx.nowMs - askedMs > ANSWER_WITHIN_MS && ctx.nowMs - freeMs(ctx, runner, askedMs) > ANSWER_WITHIN_MS,
+  );
   if (late.length === 0 && here.length === tests.asked.length) return tests;
   const reason = `it did not answer within ${ANSWER_WITHIN_MS / 60_000} minutes`;
   const failed = late.map(({ stage }) => [stage, { passed: false, atMs: ctx.nowMs, durationMs: ANSWER_WITHIN_MS, reason }]);
   return { asked: here.filter((one) => !late.includes(one)), stages: { ...tests.stages, ...Object.fromEntries(failed) } };
+}
+
+/** When the runner has ended, or will have, what goes before a test that was asked then: heavy stages, also those it got before it came to the test. */
+function freeMs(ctx: Context, runner: RunnerRow, askedMs: number): number {
+  const before = ctx.tx
+    .attemptsOfRunner(runner.id, LOOKED_BACK)
+    .filter(({ stage, grantedMs }) => HEAVY.has(stage) && grantedMs <= askedMs + ANSWER_WITHIN_MS);
+  return Math.max(0, ...before.map(({ endedMs }) => endedMs ?? ctx.nowMs));
 }
 
 /** Takes answers; what was not asked, or was answered before, is read over. A wrong one costs a rented runner its place. */

@@ -1,7 +1,7 @@
 /** 32 GiB stages through the real engine and store: PC2 stays with its layers or moves, whichever is cheaper, and never waits for ever. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { explain } from '../../../src/scheduler/explain.ts';
-import { heartbeat } from '../../../src/scheduler/fleet.ts';
+import { heartbeat, lose } from '../../../src/scheduler/fleet.ts';
 import { insertJob } from '../../../src/scheduler/new-job.ts';
 import { learned } from '../../../src/scheduler/placement/stage-times.ts';
 import { pledge } from '../../../src/scheduler/pledge.ts';
@@ -82,12 +82,74 @@ test('one that failed takes the stage again where the others never have room; wh
   await waitsForPc2();
   const [granted] = await world.grant(near.id as RunnerId);
   await world.report(near.id as RunnerId, world.failure(granted as Granted, 'interrupted'));
-  world.nowMs += 24 * HOUR;
+  world.nowMs += HOUR / 2;
   await say(near);
   await say(far, { resources: RESOURCES });
   expect(await asks(near)).toEqual([]);
   await say(far, { resources: { ...RESOURCES, diskFreeBytes: 400 * GIB } });
   expect([await asks(far), await asks(near)]).toEqual([[], ['PC2']]);
+});
+
+/** A PC2 that `near` had and does not have any more. */
+async function gone(how: 'lost' | 'internal' | 'interrupted'): Promise<Job> {
+  const job = await waitsForPc2();
+  const granted = (await world.grant(near.id as RunnerId))[0] as Granted;
+  if (how === 'lost') await world.run((ctx) => lose(ctx, ctx.tx.attempt(granted.grant.attempt) as Attempt, 'its lease ran out'));
+  else await world.report(near.id as RunnerId, world.failure(granted, how));
+  return job;
+}
+
+describe('a runner without a stage that it had', () => {
+  const later = async (ms: number): Promise<void> => {
+    world.nowMs += ms;
+    await Promise.all([say(near), say(far)]);
+    await world.tick();
+  };
+
+  test.each(['lost', 'interrupted'] as const)('gets it back at once when the other is busy for hours: %s', async (how) => {
+    await busy(far, 3 * HOUR);
+    const job = await gone(how);
+    expect((await said(job)).candidates.find(({ name }) => name === 'near')).toMatchObject({ fits: true, gets: true });
+    expect(await asks(near)).toEqual(['PC2']);
+  });
+
+  test('lets the other go first that is free within a minute, and takes it when that one does not come for an hour', async () => {
+    await busy(far, MINUTE);
+    const job = await gone('lost');
+    expect(await asks(near)).toEqual([]);
+    expect((await said(job)).candidates.find(({ name }) => name === 'near')).toMatchObject({ fits: false });
+    await later(MINUTE);
+    await free();
+    expect(await asks(near)).toEqual([]);
+    await later(HOUR);
+    expect(await asks(near)).toEqual(['PC2']);
+  });
+
+  test('by its own fault waits for the other, where that is free before an hour is over', async () => {
+    await busy(far, HOUR / 2);
+    await gone('internal');
+    expect(await asks(near)).toEqual([]);
+    await later(5_000);
+    expect(await asks(near)).toEqual([]);
+    await later(HOUR / 2);
+    await free();
+    expect([await asks(near), await asks(far)]).toEqual([[], ['PC2']]);
+  });
+
+  test('by its own fault, while the other is busy for longer than an hour, takes it all the same', async () => {
+    await busy(far, 3 * HOUR);
+    await gone('internal');
+    await later(5_000);
+    expect(await asks(near)).toEqual(['PC2']);
+  });
+
+  test('twice waits as if by its own fault', async () => {
+    await busy(far, HOUR / 2);
+    await gone('lost');
+    const again = (await world.grant(near.id as RunnerId))[0] as Granted;
+    await world.run((ctx) => lose(ctx, ctx.tx.attempt(again.grant.attempt) as Attempt, 'its lease ran out'));
+    expect(await asks(near)).toEqual([]);
+  });
 });
 
 describe('PC2 and its layers', () => {
