@@ -119,6 +119,24 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return state;',
   },
   {
+    name: 'a deposit is given up without force',
+    file: 'scheduler/operate.ts',
+    find: 'if (live.length > 0 && options.force !== true)',
+    replace: 'if (live.length > 9 && options.force !== true)',
+  },
+  {
+    name: 'a ticket that a pre-commit names is left without force',
+    file: 'scheduler/operate.ts',
+    find: 'if (past && options.force !== true)',
+    replace: 'if (past && options.force !== true && job.id === undefined)',
+  },
+  {
+    name: 'an abort does not say which messages are out',
+    file: 'scheduler/operate.ts',
+    find: 'notice: noticeOf(live,',
+    replace: 'notice: noticeOf(live.slice(1),',
+  },
+  {
     name: 'event without row: a pause is written down and not done',
     file: 'scheduler/operate.ts',
     find: "paused: true, waiting: { for: 'operator' }",
