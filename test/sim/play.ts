@@ -168,7 +168,8 @@ async function withGoodWill(world: World): Promise<void> {
   const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);
   // Whoever still holds an open grant gives it back.
-  await advance(world, world.clock.nowMs + 60_000, () => world.handsEmpty());
+  if (!(await advance(world, world.clock.nowMs + 60_000, () => world.handsEmpty())))
+    world.breach('liveness', 'a runner still holds a grant that is over, or what an attempt left is not tidied up');
   // A receiver that failed is tried again after minutes.
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => world.posted);
   world.checkPosted();

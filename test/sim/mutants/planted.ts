@@ -305,6 +305,28 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return { runner, dead: false };',
   },
   {
+    name: 'runners: heartbeats do not extend the lease',
+    file: 'scheduler/fleet.ts',
+    find: 'leaseUntilMs: ctx.nowMs + leaseMs(ctx, attempt.stage),',
+    replace: 'leaseUntilMs: attempt.leaseUntilMs,',
+  },
+  {
+    name: 'runners: leases are sixty times as long',
+    file: 'scheduler/grants.ts',
+    find: 'return ctx.settings.leaseMs + (ctx.settings.graceMs[stage] ?? 0);',
+    replace: 'return 60 * (ctx.settings.leaseMs + (ctx.settings.graceMs[stage] ?? 0));',
+  },
+  {
+    name: 'runners: they are never told to stop',
+    file: 'scheduler/fleet.ts',
+    find: "order: 'cancel' as const",
+    replace: "order: 'continue' as const",
+    also: {
+      find: "return row === undefined || row.runner !== runner.id || row.epoch !== epoch || row.status !== 'running';",
+      replace: 'return row === undefined || row.epoch < epoch;',
+    },
+  },
+  {
     name: 'storage: old files are dropped before whoever does Window PoSt is told',
     file: 'scheduler/storage-moves.ts',
     find: "phase: tells ? 'declare' : 'drop', why: null",
