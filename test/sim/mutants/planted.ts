@@ -107,6 +107,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "want(ctx, aborted, DELETE_KEPT, { kind: 'delete', keys })",
   },
   {
+    name: 'files of a sector that may be rescued are kept for a tenth of the time',
+    file: 'scheduler/live-message.ts',
+    find: 'export const PROVE_COMMIT_WITHIN = 86_550;',
+    replace: 'export const PROVE_COMMIT_WITHIN = 8_655;',
+  },
+  {
     name: 'what a refused result uploaded is left behind',
     file: 'scheduler/reports.ts',
     find: "  discardOutputs(ctx, job, attempt);\n  again(ctx, dropCheckpoints(ctx, job, attempt), attempt, reason);\n  return answer('refused'",
