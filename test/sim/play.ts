@@ -8,6 +8,7 @@ import { nothingElse } from './collecting.ts';
 import { alive, artifactKeys, cleared, ended, keptWhole } from './oracle-end.ts';
 import { PROVE_WITHIN_EPOCHS, goes } from './oracle-kept.ts';
 import { abort, act, resume } from './operator.ts';
+import { pledgedOnce } from './oracle-pledged.ts';
 import { mendStorage } from './storage-hand.ts';
 import type { Item, Script } from './script.ts';
 import { BEGIN_MS } from './clock.ts';
@@ -187,7 +188,7 @@ async function withGoodWill(world: World): Promise<void> {
   const hoard = world.fleet.hoards(needed);
   if (hoard !== undefined) world.breach('caches', hoard);
   world.storedOracle.end(world.reader);
-  world.checkPledged();
+  pledgedOnce(world, (promise, what) => world.breach(promise, what));
   const wanted = cleared(world, (promise, what) => world.breach(promise, what));
   await collectLast(world, wanted);
   world.check();
@@ -241,7 +242,8 @@ async function inTime<T>(world: World, work: Promise<T>): Promise<T> {
 function digest(world: World): string {
   const hash = createHash('sha256');
   if (world.reader === undefined) return '';
-  for (const part of [world.reader.events(0), world.reader.effects(), world.reader.attempts()]) hash.update(JSON.stringify(part));
+  const { reader } = world;
+  for (const part of [reader.events(0), reader.effects(), reader.attempts(), reader.records()]) hash.update(JSON.stringify(part));
   hash.update(JSON.stringify(world.chain.pushes.map(({ sent, atMs }) => [sent.message.cid, atMs])));
   return hash.digest('hex');
 }
