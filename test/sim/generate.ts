@@ -3,6 +3,7 @@ import { planTables } from '../../src/scheduler/plans/all.ts';
 import { aimed, anything } from './actions.ts';
 import type { Cell } from './coverage-table.ts';
 import { Rng } from './prng.ts';
+import { sameSector } from './same-sector.ts';
 import { scheme } from './schemes.ts';
 import { actionsFor, holdsFor, targetOf } from './target.ts';
 import { fleetItems, fleetSettings } from './fleet-faults.ts';
@@ -31,6 +32,11 @@ export function generate(seed: number): Script {
     (_, at) => job(rng, at, sectors, at === 0 ? target : undefined),
   );
   const items = planned.map(({ item }) => item);
+  const same = sameSector(seed, planned);
+  if (same !== undefined) {
+    items.splice(-1, 1, same.item, ...same.more);
+    sectors.pop();
+  }
   const statesOf = (at: number): string[] => {
     const table = planTables()[planned[at]?.plan ?? ''] ?? {};
     return Object.keys(table).filter((state) => Object.keys(table[state] ?? {}).length > 0);

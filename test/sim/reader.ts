@@ -218,8 +218,8 @@ export class Reader {
   }
 
   /** Pieces that no sector took. */
-  waitingPieces(): { key: string }[] {
-    return this.#all('select key from pieces where job is null');
+  waitingPieces(): { key: string; reserved: number }[] {
+    return this.#all('select key, reserved from pieces where job is null');
   }
 
   uploads(): { attempt: string; key: string; upload_id: string }[] {

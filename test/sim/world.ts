@@ -28,6 +28,7 @@ import { ChainOracle } from './oracle-chain.ts';
 import { keepsReplica } from './oracle-bound.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
+import { oneJobEach } from './oracle-sectors.ts';
 import { StoredOracle, spoiltKey } from './oracle-stored.ts';
 import { allPosted } from './oracle-webhooks.ts';
 import { Rng } from './prng.ts';
@@ -320,6 +321,7 @@ export class World {
     artifactsWhole(this.reader, this.objects, this.spoilt, (promise, what) => this.breach(promise, what));
     this.storedOracle.look(this.reader);
     keepsReplica(this.reader, this.chain, (promise, what) => this.breach(promise, what));
+    oneJobEach(this.reader, this.chain, (promise, what) => this.breach(promise, what));
     if (this.#broken !== undefined) throw this.#broken;
   }
 

@@ -143,6 +143,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'notice: noticeOf(live.slice(1),',
   },
   {
+    name: 'a sector is given away while a message of an ended job may still change it',
+    file: 'scheduler/ended.ts',
+    find: 'if (job === undefined) return undefined;',
+    replace: 'if (job === undefined || job.id !== undefined) return undefined;',
+  },
+  {
     name: 'event without row: a pause is written down and not done',
     file: 'scheduler/operate.ts',
     find: "paused: true, waiting: { for: 'operator' }",
