@@ -27,7 +27,7 @@ const LAST_REPORTS_MS = 5_000;
 /** Longest work by stage, in virtual milliseconds. */
 const WORK_MS: Partial<Record<Stage, number>> = { PC1: 30_000, PC2: 15_000, C2: 10_000 };
 const SHORT_WORK_MS = 4_000;
-/** One stage in ten lasts three to five leases: only heartbeats keep it. */
+/** A long stage lasts three to five leases: only heartbeats keep it. */
 const LONG_WORK_MS = [60_000, 100_000] as const;
 
 /** One process of a runner. A reboot is a new one with the same credential. */
@@ -211,8 +211,8 @@ export class FakeRunner {
 
   async #work(grant: Grant): Promise<void> {
     if (this.#active.has(grant.attempt)) return;
-    const { clock, rng, objects, trust } = this.#parts;
-    const workMs = rng.chance(10) ? rng.between(...LONG_WORK_MS) : rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS);
+    const { clock, rng, objects, trust, longStages } = this.#parts;
+    const workMs = longStages && rng.chance(10) ? rng.between(...LONG_WORK_MS) : rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS);
     const active: Active = { grant, urls: new AttemptUrls(grant), cancelled: false, sinceMs: clock.nowMs, workMs, pretends: false };
     this.#active.set(grant.attempt, active);
     const halfMs = grant.outputs.some(({ early }) => early === true) ? Math.floor(workMs / 2) : workMs;

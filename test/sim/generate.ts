@@ -31,12 +31,7 @@ export function generate(seed: number): Script {
     },
     (_, at) => job(rng, at, sectors, at === 0 ? target : undefined),
   );
-  const items = planned.map(({ item }) => item);
-  const same = sameSector(seed, planned);
-  if (same !== undefined) {
-    items.splice(-1, 1, same.item, ...same.more);
-    sectors.pop();
-  }
+  const items = sameSector(seed, planned, sectors);
   const statesOf = (at: number): string[] => {
     const table = planTables()[planned[at]?.plan ?? ''] ?? {};
     return Object.keys(table).filter((state) => Object.keys(table[state] ?? {}).length > 0);
@@ -117,6 +112,7 @@ export function generate(seed: number): Script {
     ...(fleet === undefined ? {} : { fleet }),
     ...(storage === undefined ? {} : { storage }),
     ...(keepsCaches(seed) ? { caches: true } : {}),
+    longStages: true,
     ...(transfers === undefined ? {} : { transfers }),
     items,
     faultsMs: FAULTS_MS,

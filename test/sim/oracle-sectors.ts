@@ -6,21 +6,23 @@ import type { FakeChain } from './fake-chain.ts';
 import type { JobRow, Reader } from './reader.ts';
 
 type Broken = (promise: string, what: string) => void;
-type Data = { readonly asked?: { readonly number?: number } };
+type Message = { readonly cid: string; readonly landedEpoch?: number };
+type Data = { readonly asked?: { readonly number?: number }; readonly proveCommit?: Message; readonly replicaUpdate?: Message };
 type Known = { readonly update: object | null; readonly pieces: readonly { readonly filler?: boolean }[]; readonly unfit?: string };
 
 const hasEnded = ({ state }: JobRow): boolean => state === 'Finished' || state === 'Aborted';
 /** What it deletes keeps nobody waiting. */
 const DELETES = /^(Delete|Collect)/;
 
-/** Messages of a job that end with its sector changed, and may still land. */
-function underWay(reader: Reader, chain: FakeChain, id: string): string[] {
-  return reader.effects().flatMap(({ job, message_cid: cid, sender, nonce }) => {
-    if (job !== id || cid === null || sender === null || nonce === null) return [];
-    const changes = chain.wantOf(cid)?.method.startsWith('Prove') === true;
-    const over = chain.receipt(cid) !== undefined || chain.nonceSpent({ sender, nonce, cid, signed: '', pushed: true });
-    return changes && !over ? [cid] : [];
-  });
+/** The message of a job that changes its sector, where it may still land and nobody has seen it do so. */
+function underWay(reader: Reader, chain: FakeChain, job: JobRow): string | undefined {
+  const { proveCommit, replicaUpdate } = reader.dataOf<Data>(job);
+  const message = replicaUpdate ?? proveCommit;
+  if (message === undefined || message.landedEpoch !== undefined) return undefined;
+  const signed = reader.effects().find(({ message_cid: cid }) => cid === message.cid);
+  if (signed === undefined || signed.sender === null || signed.nonce === null) return undefined;
+  const { sender, nonce } = signed;
+  return chain.nonceSpent({ sender, nonce, cid: message.cid, signed: '', pushed: true }) ? undefined : message.cid;
 }
 
 /** At any moment. */
@@ -32,9 +34,11 @@ export function oneJobEach(reader: Reader, chain: FakeChain, broken: Broken): vo
     const [one, other] = live;
     if (one === undefined || jobs.length === 1) continue;
     if (other !== undefined) broken('one sector', `${one.id} and ${other.id} both have sector ${number}`);
-    for (const { id, state } of jobs.filter(hasEnded))
-      for (const cid of underWay(reader, chain, id))
-        broken('one sector', `${one.id} has sector ${number}, and ${cid} of ${id}, which is ${state}, may still change it`);
+    for (const ended of jobs.filter(hasEnded)) {
+      const cid = underWay(reader, chain, ended);
+      if (cid !== undefined)
+        broken('one sector', `${one.id} has sector ${number}, and ${cid} of ${ended.id}, which is ${ended.state}, may still change it`);
+    }
   }
 }
 
