@@ -192,12 +192,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'an answer goes out before COMMIT',
-    file: 'store/group-commit.ts',
-    find: '      release.run();\n      return { ok: true, value };',
-    replace: '      release.run();\n      request.resolve(value);\n      return { ok: true, value };',
-  },
-  {
     name: 'a message is believed without confidence',
     file: 'effects/landed.ts',
     find: 'const CONFIDENCE_EPOCHS = 5;',
