@@ -1,12 +1,13 @@
 /**
  * Leases by a clock of their own: whoever was answered in time keeps its stage, whoever is silent loses it, and whoever lost it is
- * told to stop. No code of the engine.
+ * told to stop. Of the engine only what it is set to.
  */
+import { DEFAULTS } from '../../src/scheduler/context.ts';
 import type { AttemptRow } from './reader.ts';
 
 /** As the worlds of the simulator are set. */
-const LEASE_MS = 20_000;
-const GRACE_MS: Readonly<Partial<Record<string, number>>> = { PC1: 120_000 };
+const { leaseMs: LEASE_MS } = DEFAULTS;
+const GRACE_MS: Readonly<Partial<Record<string, number>>> = DEFAULTS.graceMs;
 /** A lease may be longer by this much: ticks that a full disk held up, and what restarts add to leases. */
 const LATE_MS = 60_000;
 /** So many answers stop a runner. */
