@@ -65,8 +65,8 @@ export const FLEET: readonly Mutant[] = [
   {
     name: 'runners: heartbeats do not extend the lease',
     file: 'scheduler/fleet.ts',
-    find: 'leaseUntilMs: ctx.nowMs + leaseMs(ctx, attempt.stage),',
-    replace: 'leaseUntilMs: attempt.leaseUntilMs,',
+    find: 'ctx.nowMs + leaseMs(ctx, attempt.stage)',
+    replace: 'attempt.leaseUntilMs',
   },
   {
     name: 'runners: leases are sixty times as long',
