@@ -12,6 +12,8 @@ type Uploading = { readonly key: string; readonly maxSizeBytes: number; part: St
 export class FakeObjects {
   readonly objects = new TimedMap<Stored>();
   readonly uploads = new TimedMap<Uploading>();
+  /** Told of each object that is to go, before it does. */
+  onDelete: (key: string) => void = () => undefined;
   #uploads = 0;
   #now = (): number => 0;
 
@@ -84,7 +86,10 @@ export class FakeObjects {
         const found = objects.get(key);
         return found === undefined ? undefined : { sizeBytes: found.sizeBytes };
       },
-      delete: async (key) => void objects.delete(key),
+      delete: async (key) => {
+        this.onDelete(key);
+        objects.delete(key);
+      },
       list: async function* (prefix) {
         for (const [key, { sizeBytes }] of objects) if (key.startsWith(prefix)) yield { key, sizeBytes, madeMs: 0 };
       },

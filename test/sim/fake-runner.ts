@@ -27,6 +27,8 @@ const LAST_REPORTS_MS = 5_000;
 /** Longest work by stage, in virtual milliseconds. */
 const WORK_MS: Partial<Record<Stage, number>> = { PC1: 30_000, PC2: 15_000, C2: 10_000 };
 const SHORT_WORK_MS = 4_000;
+/** A long stage lasts three to five leases: only heartbeats keep it. */
+const LONG_WORK_MS = [60_000, 100_000] as const;
 
 /** One process of a runner. A reboot is a new one with the same credential. */
 export class FakeRunner {
@@ -134,7 +136,8 @@ export class FakeRunner {
     const tests = [...this.#answers.values()].slice(0, 16);
     try {
       const reports = reporting.map(({ report }) => report as Report);
-      const word = { bootId: this.bootId, freeSlots, running: this.#running(), reports, tests, waitMs };
+      const [running, askedMs] = [this.#running(), this.#parts.clock.nowMs];
+      const word = { bootId: this.bootId, freeSlots, running, reports, tests, waitMs };
       const request = questionOf(this.#parts, this.#errands, word);
       const answer = await this.#ask(credential, request, gone);
       // Who hangs up hears nothing.
@@ -147,6 +150,7 @@ export class FakeRunner {
       for (const test of answer.tests ?? []) this.#testing = this.#testing.then(() => this.#test(test));
       if (answer.upgrade !== undefined) this.#upgrading = true;
       for (const id of answer.cancel) this.#cancel(id);
+      this.#goesOn(running, askedMs);
       for (const grant of answer.grants) void this.#work(grant);
       return true;
     } catch (error) {
@@ -179,6 +183,12 @@ export class FakeRunner {
     }
   }
 
+  /** It named these in a question that was answered. What has ended is only to be told yet. */
+  #goesOn(named: readonly { attempt: AttemptId }[], askedMs: number): void {
+    const works = named.filter(({ attempt }) => this.#active.get(attempt)?.report === undefined && this.#active.has(attempt));
+    this.#parts.told().leases.goesOn(works, askedMs);
+  }
+
   #cancel(id: AttemptId): void {
     const active = this.#active.get(id);
     if (active === undefined || active.report !== undefined) return;
@@ -201,8 +211,8 @@ export class FakeRunner {
 
   async #work(grant: Grant): Promise<void> {
     if (this.#active.has(grant.attempt)) return;
-    const { clock, rng, objects, trust } = this.#parts;
-    const workMs = rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS);
+    const { clock, rng, objects, trust, longStages } = this.#parts;
+    const workMs = longStages && rng.chance(10) ? rng.between(...LONG_WORK_MS) : rng.between(50, WORK_MS[grant.stage] ?? SHORT_WORK_MS);
     const active: Active = { grant, urls: new AttemptUrls(grant), cancelled: false, sinceMs: clock.nowMs, workMs, pretends: false };
     this.#active.set(grant.attempt, active);
     const halfMs = grant.outputs.some(({ early }) => early === true) ? Math.floor(workMs / 2) : workMs;
@@ -307,11 +317,14 @@ export class FakeRunner {
     const credential = this.#credential;
     try {
       await this.thaw();
+      const askedMs = this.#parts.clock.nowMs;
       const attempts = [...this.#active.values()].map((active) => beatOf(active, this.#parts));
       const others = this.#parts.nosy();
       const answer = await callOver(this.#parts, this, 'net.heartbeat', credential, async (plane) => {
+        const cameMs = this.#parts.clock.nowMs;
+        this.#parts.told().leases.came(attempts);
         const answered = await plane.heartbeat(credential, { bootId: this.bootId, attempts: [...attempts, ...others] });
-        this.#parts.told().beatAnswered(attempts);
+        this.#parts.told().beatAnswered(attempts, cameMs);
         return answered;
       });
       for (const { attempt, order, urls } of answer.attempts) {
@@ -320,6 +333,7 @@ export class FakeRunner {
         if (urls !== undefined) this.#active.get(attempt)?.urls.renewed(urls, wrong);
         if (order === 'cancel') this.#cancel(attempt);
       }
+      this.#goesOn(attempts, askedMs);
       if (answer.credential !== undefined) await this.#renew(credential, answer.credential);
     } catch (error) {
       this.#refused(error, credential);

@@ -129,6 +129,7 @@ export class Fleet {
       disk: member.disk,
       version: member.version,
       rotates: world.script.fleet?.credentialMs !== undefined,
+      longStages: world.script.longStages === true,
       clock,
       rng: Rng.named(world.script.seed, `${member.name} ${bootId.startsWith('boot') ? member.boots : bootId}`),
       faults,

@@ -3,6 +3,7 @@ import { planTables } from '../../src/scheduler/plans/all.ts';
 import { aimed, anything } from './actions.ts';
 import type { Cell } from './coverage-table.ts';
 import { Rng } from './prng.ts';
+import { sameSector } from './same-sector.ts';
 import { scheme } from './schemes.ts';
 import { actionsFor, holdsFor, targetOf } from './target.ts';
 import { fleetItems, fleetSettings } from './fleet-faults.ts';
@@ -30,7 +31,7 @@ export function generate(seed: number): Script {
     },
     (_, at) => job(rng, at, sectors, at === 0 ? target : undefined),
   );
-  const items = planned.map(({ item }) => item);
+  const items = sameSector(seed, planned, sectors);
   const statesOf = (at: number): string[] => {
     const table = planTables()[planned[at]?.plan ?? ''] ?? {};
     return Object.keys(table).filter((state) => Object.keys(table[state] ?? {}).length > 0);
@@ -111,6 +112,7 @@ export function generate(seed: number): Script {
     ...(fleet === undefined ? {} : { fleet }),
     ...(storage === undefined ? {} : { storage }),
     ...(keepsCaches(seed) ? { caches: true } : {}),
+    longStages: true,
     ...(transfers === undefined ? {} : { transfers }),
     items,
     faultsMs: FAULTS_MS,

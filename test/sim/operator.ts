@@ -1,6 +1,8 @@
 /** Carries out the actions of a script. */
-import { abortJob, pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
+import type { Context } from '../../src/scheduler/context.ts';
+import { type Operated, abortJob, pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
 import { once } from '../../src/api/idempotency.ts';
+import { planTables } from '../../src/scheduler/plans/all.ts';
 import { type Pledge, pledge } from '../../src/scheduler/pledge.ts';
 import type { PlanName } from '../../src/schema/job.ts';
 import type { Job } from '../../src/schema/job.ts';
@@ -8,6 +10,7 @@ import type { JobId, PieceId } from '../../src/schema/ids.ts';
 import { SealpoolError } from '../../src/schema/problem.ts';
 import { EPOCH_MS } from './fake-chain.ts';
 import { dataOf } from './existing.ts';
+import { handJudged } from './oracle-hands.ts';
 import { hashOf, sha } from './replica.ts';
 import type { Action, Fault } from './script.ts';
 import { spoiltKey } from './oracle-stored.ts';
@@ -64,41 +67,41 @@ export async function operate(world: World, index: number, fn: (id: JobId) => Pr
   }
 }
 
-export async function abort(world: World, index: number, options: { force: boolean; state?: string }): Promise<Job | undefined> {
-  const { plane } = world;
-  const job = await operate(
-    world,
-    index,
-    (id) => (plane as NonNullable<typeof plane>).run((ctx) => abortJob(ctx, id, options, ACTOR).job),
-    options.force ? 'abort with force' : 'abort',
-  );
-  if (job !== undefined) named(world, job);
-  return job;
+type Options = { readonly state?: string | undefined; readonly force: boolean };
+
+export function abort(world: World, index: number, options: { force: boolean }): Promise<Job | undefined> {
+  return byHand(world, index, options, options.force ? 'abort with force' : 'abort', (ctx, id) => abortJob(ctx, id, options, ACTOR));
 }
 
-function named(world: World, job: Job): void {
-  if (job.state !== 'Aborted' || job.number === null) return;
-  const messages = Object.values(job.data as Record<string, unknown>).flatMap((value) => {
-    const { cid, nonce } = (value ?? {}) as { cid?: unknown; nonce?: unknown };
-    return typeof cid === 'string' && typeof nonce === 'number' ? [cid] : [];
-  });
-  world.chainOracle.aborted(job.id, messages);
+export function resume(world: World, index: number, options: Options): Promise<Job | undefined> {
+  const { state = 'here', force } = options;
+  const what = `resume at ${state}${force ? ' with force' : ''}`;
+  return byHand(world, index, options, what, (ctx, id) => resumeJob(ctx, id, options, ACTOR));
 }
 
-export async function resume(
+/** A hand that may give up what is paid for, or leave it behind: judged with its answer. */
+async function byHand(
   world: World,
   index: number,
-  options: { state?: string | undefined; force: boolean },
+  { state: to, force }: Options,
+  what: string,
+  hand: (ctx: Context, id: JobId) => Operated,
 ): Promise<Job | undefined> {
   const { plane } = world;
-  const { state = 'here', force } = options;
-  const job = await operate(
-    world,
-    index,
-    (id) => (plane as NonNullable<typeof plane>).run((ctx) => resumeJob(ctx, id, options, ACTOR).job),
-    `resume at ${state}${force ? ' with force' : ''}`,
-  );
-  if (job !== undefined) named(world, job);
+  const did = { before: undefined as Job | undefined, notice: null as string | null };
+  const done = (ctx: Context, id: JobId): Job => {
+    did.before = ctx.tx.job(id);
+    const { job, notice } = hand(ctx, id);
+    did.notice = notice;
+    return job;
+  };
+  const job = await operate(world, index, (id) => (plane as NonNullable<typeof plane>).run((ctx) => done(ctx, id)), what);
+  const { before, notice } = did;
+  if (job === undefined || before === undefined) return job;
+  const { reader, chain } = world;
+  const hands = { id: job.id, before, state: job.state, to, force, notice };
+  const named = handJudged({ reader, chain, tables: planTables() }, hands, (promise, why) => world.breach(promise, why));
+  if (job.state === 'Aborted') world.chainOracle.aborted(job.id, named);
   return job;
 }
 

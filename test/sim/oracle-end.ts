@@ -6,6 +6,7 @@ import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import { sectorKey } from './ledger.ts';
 import type { MinerDisks } from './miner-disks.ts';
+import { waitsInEarnest } from './oracle-sectors.ts';
 import type { HistoryOracle } from './oracle-history.ts';
 import type { JobRow, Reader } from './reader.ts';
 import { hashOf } from './replica.ts';
@@ -32,7 +33,7 @@ export function unsettled(reader: Reader): JobRow[] {
   return reader.jobs().filter((job) => {
     if (ended(job.state) || job.paused === 1) return false;
     if (job.waiting_for === 'thread') return free.some(({ plan, miner }) => plan === job.plan && (miner === null || miner === job.miner));
-    return !(job.waiting_for === 'retry' && OUTSIDE.has(job.error_code ?? ''));
+    return !(job.waiting_for === 'retry' && OUTSIDE.has(job.error_code ?? '') && waitsInEarnest(reader, job));
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import type { HeartbeatRequest, NextRequest } from '../../src/schema/runner.ts';
 import type { SelfTest } from '../../src/schema/self-test.ts';
+import { LeaseOracle } from './oracle-leases.ts';
 import type { EventRow, Reader } from './reader.ts';
 import type { FleetSettings, TestFault } from './script.ts';
 import { TESTED } from './self-test-work.ts';
@@ -55,6 +56,7 @@ export class FleetOracle {
   readonly trouble: (what: string) => void;
   readonly #known = new Map<string, Known>();
   readonly #running = new Map<string, Progress>();
+  readonly leases: LeaseOracle;
   #lookedMs = 0;
   /** A runner's event came since the rows were compared. */
   #changed = false;
@@ -74,6 +76,7 @@ export class FleetOracle {
     this.#settings = parts.settings;
     this.#selfTest = parts.settings.selfTest;
     this.#broken = parts.broken;
+    this.leases = new LeaseOracle(parts.broken);
     this.#note = parts.note;
     this.trouble = parts.trouble;
     this.#nowMs = parts.nowMs;
@@ -125,6 +128,7 @@ export class FleetOracle {
     if (known === undefined) return;
     const whose = `${stage} of ${event.job} (${attempt}, ${runner})`;
     if (status === 'running') {
+      this.leases.granted(attempt, stage, event.at_ms);
       if (known.status !== 'ready') this.#broken('fleet', `${whose} was granted while the runner is ${known.status}`);
       if (known.closed !== undefined && event.at_ms > known.closed.atMs)
         this.#broken('fleet', `${whose} was granted although ${known.closed.why}`);
@@ -133,6 +137,7 @@ export class FleetOracle {
       this.#running.set(attempt, { activeMs: 0, wholeMs: 0, fraction: 0, note: undefined, heardMs: event.at_ms });
       return;
     }
+    this.leases.ended(attempt, { status, reason, atMs: event.at_ms, whose });
     const progress = this.#running.get(attempt);
     this.#running.delete(attempt);
     if (status === 'done' && (known.status === 'quarantined' || known.status === 'banned'))
@@ -157,8 +162,10 @@ export class FleetOracle {
     this.#lookedMs = this.#nowMs();
     if (this.#changed) this.#compare(reader);
     const { progressMs = Number.POSITIVE_INFINITY, stageMs = Number.POSITIVE_INFINITY } = this.#settings;
+    const running = reader.running();
+    this.leases.look(running, stepMs);
     if (this.#settings.progressMs === undefined) return;
-    for (const { id, stage, runner } of reader.running()) {
+    for (const { id, stage, runner } of running) {
       const progress = this.#running.get(id);
       if (progress === undefined) continue;
       progress.activeMs += stepMs;
@@ -178,8 +185,9 @@ export class FleetOracle {
     }
   }
 
-  /** A runner's heartbeat was answered. */
-  beatAnswered(attempts: HeartbeatRequest['attempts']): void {
+  /** A runner's heartbeat, which came at `atMs`, was answered. */
+  beatAnswered(attempts: HeartbeatRequest['attempts'], atMs: number): void {
+    this.leases.answered(attempts, atMs);
     for (const { attempt, fraction = 0, note } of attempts) {
       const progress = this.#running.get(attempt);
       if (progress === undefined || (fraction <= progress.fraction && note === progress.note)) continue;

@@ -6,16 +6,21 @@
 import { createHash } from 'node:crypto';
 import { nothingElse } from './collecting.ts';
 import { alive, artifactKeys, cleared, ended, keptWhole } from './oracle-end.ts';
+import { PROVE_WITHIN_EPOCHS, goes } from './oracle-kept.ts';
 import { abort, act, resume } from './operator.ts';
+import { pledgedOnce } from './oracle-pledged.ts';
 import { mendStorage } from './storage-hand.ts';
 import type { Item, Script } from './script.ts';
 import { BEGIN_MS } from './clock.ts';
+import { EPOCH_MS } from './fake-chain.ts';
 import { BrokenPromise, World } from './world.ts';
 
 /** Within so much virtual time after the last fault every job must have ended or wait for a person. */
 export const LIVENESS_BOUND_MS = 3 * 3_600_000;
-/** Longer than a pre-commit lives (30 days and a little). */
+/** Longer than the control plane may think that a pre-commit lives (30 days and a little of the main network). */
 const EXPIRY_MS = 32 * 86_400_000;
+/** Parts of a pre-commit's life after which it is seen what has gone of what is kept for it. */
+const LOOKED_AT = [0.1, 0.5, 0.95];
 /** Within so much time after the end every honest runner would get work again. */
 const FIT_WITHIN_MS = 10 * 60_000;
 /** Steps without end are a loop. */
@@ -40,6 +45,7 @@ export type Outcome = {
 export async function play(script: Script, path: string, withTimeline = false): Promise<Outcome> {
   const world = new World(script, path);
   if (withTimeline) world.timeline = [];
+  world.objects.onDelete = (key) => goes(key, world, (promise, what) => world.breach(promise, what));
   // Such a one ends the process: a control plane in earnest would be down.
   const unhandled = (error: unknown): void =>
     world.breach('process', `a rejection was left unhandled: ${error instanceof Error ? error.stack : String(error)}`);
@@ -164,11 +170,12 @@ async function withGoodWill(world: World): Promise<void> {
   if (world.reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => world.reader.openEffects() === 0);
   await storageRests(world);
   keptWhole(world.reader, world.objects, world.spoilt, (promise, what) => world.breach(promise, what));
-  if (world.reader.openEffects() > 0) world.clock.stall(EXPIRY_MS);
+  if (world.reader.openEffects() > 0) await untilExpired(world);
   const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);
   // Whoever still holds an open grant gives it back.
-  await advance(world, world.clock.nowMs + 60_000, () => world.handsEmpty());
+  if (!(await advance(world, world.clock.nowMs + 60_000, () => world.handsEmpty())))
+    world.breach('liveness', 'a runner still holds a grant that is over, or what an attempt left is not tidied up');
   // A receiver that failed is tried again after minutes.
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => world.posted);
   world.checkPosted();
@@ -181,10 +188,21 @@ async function withGoodWill(world: World): Promise<void> {
   const hoard = world.fleet.hoards(needed);
   if (hoard !== undefined) world.breach('caches', hoard);
   world.storedOracle.end(world.reader);
-  world.checkPledged();
+  pledgedOnce(world, (promise, what) => world.breach(promise, what));
   const wanted = cleared(world, (promise, what) => world.breach(promise, what));
   await collectLast(world, wanted);
   world.check();
+}
+
+/** Time goes by until every pre-commit has expired. */
+async function untilExpired(world: World): Promise<void> {
+  const { clock, reader } = world;
+  const begunMs = clock.nowMs;
+  for (const part of LOOKED_AT) {
+    clock.stall(begunMs + part * PROVE_WITHIN_EPOCHS * EPOCH_MS - clock.nowMs);
+    await advance(world, clock.nowMs + 20_000, () => reader.openEffects() === 0);
+  }
+  clock.stall(EXPIRY_MS);
 }
 
 /** What is drained is empty in the end, every step was done and answered, and whoever is told was told. */
@@ -224,7 +242,8 @@ async function inTime<T>(world: World, work: Promise<T>): Promise<T> {
 function digest(world: World): string {
   const hash = createHash('sha256');
   if (world.reader === undefined) return '';
-  for (const part of [world.reader.events(0), world.reader.effects(), world.reader.attempts()]) hash.update(JSON.stringify(part));
+  const { reader } = world;
+  for (const part of [reader.events(0), reader.effects(), reader.attempts(), reader.records()]) hash.update(JSON.stringify(part));
   hash.update(JSON.stringify(world.chain.pushes.map(({ sent, atMs }) => [sent.message.cid, atMs])));
   return hash.digest('hex');
 }

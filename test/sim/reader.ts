@@ -110,7 +110,7 @@ export class Reader {
     this.#threads = this.#db.prepare('select * from threads order by id');
     this.#openEffects = this.#db.prepare("select count(*) from effects where status = 'open'").pluck();
     this.#collected = this.#db.prepare("select want from effects where step = 'Collect' order by seq").pluck();
-    this.#records = this.#db.prepare('select miner, number, storage, data, damage, declared from sector_records');
+    this.#records = this.#db.prepare('select miner, number, storage, data, damage, declared from sector_records order by miner, number');
     this.#paths = this.#db.prepare('select id, data from storage_paths');
     this.#promised = this.#db.prepare(
       "select p.attempt as id, p.storage, p.size_bytes from storage_places p join attempts a on a.id = p.attempt where a.status = 'running' " +
@@ -218,8 +218,8 @@ export class Reader {
   }
 
   /** Pieces that no sector took. */
-  waitingPieces(): { key: string }[] {
-    return this.#all('select key from pieces where job is null');
+  waitingPieces(): { key: string; reserved: number }[] {
+    return this.#all('select key, reserved from pieces where job is null');
   }
 
   uploads(): { attempt: string; key: string; upload_id: string }[] {

@@ -49,6 +49,8 @@ export type RunnerParts = {
   readonly version: string;
   /** Its credential gets old here: it beats also while it has nothing to do. */
   readonly rotates: boolean;
+  /** One of its stages in ten is long. */
+  readonly longStages: boolean;
   readonly clock: VirtualClock;
   readonly rng: Rng;
   readonly faults: Faults;

@@ -24,9 +24,9 @@ const handAtSigning: Scheme = (rng, { states }) => {
   if (sending.length === 0) return [];
   const state = rng.pick(sending);
   const hand = rng.pick<Action>([
-    { do: 'abort', job: 0, force: true },
+    { do: 'abort', job: 0, force: rng.chance(60) },
     { do: 'pause', job: 0, now: rng.chance(50) },
-    { do: 'resume', job: 0, state: rng.pick(states), force: true },
+    { do: 'resume', job: 0, state: rng.pick(states), force: rng.chance(60) },
     { do: 'restart', awayMs: 1_000, crash: true },
   ]);
   return [
@@ -64,14 +64,17 @@ const takenBack: Scheme = (rng, { states }) => {
   return [at(rng.pick(landed), rng.between(0, 12_000), { do: 'chain', what: 'reorg', depth: rng.between(1, 4), lose: true })];
 };
 
-/** Back over a message that is out. */
+/** Back over a message that is out, or away from it; who does it without force pauses the job first. */
 const backOver: Scheme = (rng, { states }) => {
   const out = ['PCSubmitted', 'PCLanded', 'PersistanceSubmitted', 'SeedAssigned', 'ProofSubmitted'].filter((state) =>
     states.includes(state),
   );
   if (out.length === 0) return [];
   const to = rng.pick(['TreeDBuilt', 'TicketAssigned', 'PC1Done', 'PC2Done']);
-  return [at(rng.pick(out), rng.between(0, 5_000), { do: 'resume', job: 0, state: to, force: true })];
+  const [state, afterMs, force] = [rng.pick(out), rng.between(0, 5_000), rng.chance(60)];
+  const hand: Action = rng.chance(25) ? { do: 'abort', job: 0, force } : { do: 'resume', job: 0, state: to, force };
+  const pause: Item[] = force ? [] : [at(state, afterMs, { do: 'pause', job: 0, now: true })];
+  return [...pause, at(state, afterMs + 200, hand)];
 };
 
 /** What a seed plays besides what it drew; most play none. */

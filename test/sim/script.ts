@@ -189,6 +189,8 @@ export type Script = {
   readonly storage?: StorageSettings;
   /** Runners keep artifacts that they have read or made. */
   readonly caches?: boolean;
+  /** One stage in ten lasts several leases. */
+  readonly longStages?: boolean;
   /** Absent: URLs outlive the story, and files come without sums. */
   readonly transfers?: TransferSettings;
   readonly items: readonly Item[];

@@ -28,6 +28,7 @@ import { ChainOracle } from './oracle-chain.ts';
 import { keepsReplica } from './oracle-bound.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
+import { oneJobEach } from './oracle-sectors.ts';
 import { StoredOracle, spoiltKey } from './oracle-stored.ts';
 import { allPosted } from './oracle-webhooks.ts';
 import { Rng } from './prng.ts';
@@ -241,6 +242,7 @@ export class World {
     for (const event of this.history.look(this.reader)) this.fleetOracle.event(event);
     this.#jobsAsleep = undefined;
     const rows = this.reader.jobs();
+    for (const id of this.pledged.keys()) if (!rows.some((row) => row.id === id)) this.pledged.delete(id);
     this.chainOracle.restored((job) => rows.some(({ id, state }) => state === 'Aborted' && id === job));
     for (const key of this.objects.objects.keys()) if (!known.has(key)) this.orphans.add(key);
     // What went meanwhile is missed, and made again where it is needed.
@@ -319,6 +321,7 @@ export class World {
     artifactsWhole(this.reader, this.objects, this.spoilt, (promise, what) => this.breach(promise, what));
     this.storedOracle.look(this.reader);
     keepsReplica(this.reader, this.chain, (promise, what) => this.breach(promise, what));
+    oneJobEach(this.reader, this.chain, (promise, what) => this.breach(promise, what));
     if (this.#broken !== undefined) throw this.#broken;
   }
 
@@ -326,12 +329,6 @@ export class World {
   resting(): boolean {
     this.#jobsAsleep ??= unsettled(this.reader).length === 0;
     return this.#jobsAsleep && this.plane?.ready === true;
-  }
-
-  /** Every job was asked for by somebody who was told of it. `healed`: whoever asks still has been answered. */
-  checkPledged(): void {
-    for (const { id } of this.reader.jobs())
-      if (!this.pledged.has(id)) this.breach('once', `${id} was never answered to whoever pledged it`);
   }
 
   /** Whether the receiver has what it is owed. */

@@ -1,4 +1,5 @@
 /** Bugs planted one at a time, each a change of the text of one source file. */
+import { FLEET } from './planted-fleet.ts';
 
 export type Mutant = {
   readonly name: string;
@@ -107,6 +108,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "want(ctx, aborted, DELETE_KEPT, { kind: 'delete', keys })",
   },
   {
+    name: 'files of a sector that may be rescued are kept for a tenth of the time',
+    file: 'scheduler/live-message.ts',
+    find: 'export const PROVE_COMMIT_WITHIN = 86_550;',
+    replace: 'export const PROVE_COMMIT_WITHIN = 8_655;',
+  },
+  {
     name: 'what a refused result uploaded is left behind',
     file: 'scheduler/reports.ts',
     find: "  discardOutputs(ctx, job, attempt);\n  again(ctx, dropCheckpoints(ctx, job, attempt), attempt, reason);\n  return answer('refused'",
@@ -117,6 +124,30 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'scheduler/resume-target.ts',
     find: 'if (valid.includes(state)) return state;',
     replace: 'return state;',
+  },
+  {
+    name: 'a deposit is given up without force',
+    file: 'scheduler/operate.ts',
+    find: 'if (live.length > 0 && options.force !== true)',
+    replace: 'if (live.length > 9 && options.force !== true)',
+  },
+  {
+    name: 'a ticket that a pre-commit names is left without force',
+    file: 'scheduler/operate.ts',
+    find: 'if (past && options.force !== true)',
+    replace: 'if (past && options.force !== true && job.id === undefined)',
+  },
+  {
+    name: 'an abort does not say which messages are out',
+    file: 'scheduler/operate.ts',
+    find: 'notice: noticeOf(live,',
+    replace: 'notice: noticeOf(live.slice(1),',
+  },
+  {
+    name: 'a sector is given away while a message of an ended job may still change it',
+    file: 'scheduler/ended.ts',
+    find: 'if (job === undefined) return undefined;',
+    replace: 'if (job === undefined || job.id !== undefined) return undefined;',
   },
   {
     name: 'event without row: a pause is written down and not done',
@@ -226,66 +257,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (collectingHeld(ctx)) return judged;',
     replace: 'if (judged.length > 0) return judged;',
   },
-  {
-    name: 'runners: two processes with one credential are never noticed',
-    file: 'scheduler/boots.ts',
-    find: 'stolen: nowMs - before.untilMs > lateMs ? TWO_PROCESSES : undefined };',
-    replace: 'stolen: undefined };',
-  },
-  {
-    name: 'runners: the last word of a process that died is taken for that of a thief',
-    file: 'scheduler/boots.ts',
-    find: 'stolen: nowMs - before.untilMs > lateMs ? TWO_PROCESSES : undefined };',
-    replace: 'stolen: TWO_PROCESSES };',
-  },
-  {
-    name: 'runners: a credential is dead as soon as the next one is given',
-    file: 'scheduler/credentials.ts',
-    find: '  return due ? secret : undefined;',
-    replace: '  if (due) promote(ctx, ctx.tx.runner(id) as RunnerRow, hash);\n  return due ? secret : undefined;',
-  },
-  {
-    name: 'runners: a credential that was replaced is still good',
-    file: 'scheduler/credentials.ts',
-    find: "if (runner.status === 'banned' || runner.nextCredentialHash !== hash) return { runner, dead: true };",
-    replace: "if (runner.nextCredentialHash !== hash) return { runner, dead: runner.status === 'banned' };",
-  },
-  {
-    name: 'runners: any heartbeat counts as progress',
-    file: 'scheduler/progress.ts',
-    find: '  if (!gotFurther(attempt, beat)) return { progressMs: attempt.progressMs, dueMs: attempt.dueMs };\n',
-    replace: '',
-  },
-  {
-    name: 'runners: progress is not written down',
-    file: 'scheduler/progress.ts',
-    find: 'if (!gotFurther(attempt, beat)) return',
-    replace: "if (!gotFurther(attempt, beat) || attempt.id !== '') return",
-  },
-  {
-    name: 'runners: a stage is granted before its self-test came back',
-    file: 'scheduler/grants.ts',
-    find: "  if (untested(ctx.settings, runner, todo.stage) !== undefined) return 'passed';\n",
-    replace: '',
-  },
-  {
-    name: 'runners: a wrong answer to a self-test costs nothing but that stage',
-    file: 'scheduler/self-test/tests.ts',
-    find: "if (verdict.verdict === 'wrong') {",
-    replace: "if (verdict.verdict === 'wrong' && answer.id === '') {",
-  },
-  {
-    name: 'runners: who is quarantined keeps its stages',
-    file: 'scheduler/fleet.ts',
-    find: "  for (const attempt of ctx.tx.runningAttempts(runner.id)) lose(ctx, attempt, 'the runner was quarantined');\n",
-    replace: '',
-  },
-  {
-    name: 'runners: a banned one is answered',
-    file: 'scheduler/credentials.ts',
-    find: "return { runner, dead: runner.status === 'banned' };",
-    replace: 'return { runner, dead: false };',
-  },
+  ...FLEET,
   {
     name: 'storage: old files are dropped before whoever does Window PoSt is told',
     file: 'scheduler/storage-moves.ts',
@@ -328,23 +300,5 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'scheduler/declared.ts',
     find: '    dropped,\n  });',
     replace: '    dropped: null,\n  });\n  void dropped;',
-  },
-  {
-    name: 'caches: runners are never told what no job needs',
-    file: 'scheduler/artifact-caches.ts',
-    find: 'const forget = cached.filter((key) => !isNeeded(key));',
-    replace: 'const forget = cached.filter((key) => !isNeeded(key) && false);',
-  },
-  {
-    name: 'urls: a runner gets new ones of an attempt that another one works on',
-    file: 'scheduler/renewals.ts',
-    find: "if (row.runner !== runner || row.epoch !== beat.epoch || row.status !== 'running') return [];",
-    replace: '',
-  },
-  {
-    name: 'urls: new ones of parts are forgotten',
-    file: 'api/urls.ts',
-    find: 'parts: outputs.flat() };',
-    replace: 'parts: [] };',
   },
 ];

@@ -1,6 +1,6 @@
 /**
  * Plants each bug in a copy of the sources and counts how many seeds it takes to be caught. Prints a table;
- * ends with 1 when one is not caught within the seeds given. `--seeds N` (2,000), `--jobs N`, `--only TEXT`: of those whose name has
+ * ends with 1 when one is not caught within the seeds given; one that changed nothing at all in them was "never exercised". `--seeds N` (2,000), `--jobs N`, `--only TEXT`: of those whose name has
  * it, `--from N`: from the Nth row on (1 is the first).
  */
 import { spawn } from 'node:child_process';
@@ -21,7 +21,8 @@ const { values } = parseArgs({
   },
 });
 
-type Caught = { readonly seeds: number; readonly promise: string };
+/** `promise`: the one that broke. `log`: digest of what the seeds came to. */
+type Played = { readonly seeds: number; readonly promise: string | undefined; readonly log: string };
 
 /** A tree with the bug in it. Throws when the text is not there exactly once: the source has changed, so must the mutant. */
 function plant(mutant: Mutant): string {
@@ -44,7 +45,7 @@ function plant(mutant: Mutant): string {
   return tree;
 }
 
-function catchIt(tree: string): Promise<Caught | undefined> {
+function playIn(tree: string): Promise<Played> {
   const args = [
     'test/sim/run.ts',
     '--seeds',
@@ -59,20 +60,28 @@ function catchIt(tree: string): Promise<Caught | undefined> {
     child.on('error', reject);
     child.on('close', () => {
       const promise = /^seed \d+: (.*?):/m.exec(said)?.[1];
-      const seeds = /^(\d+) seeds, /m.exec(said)?.[1];
-      if (seeds === undefined) reject(new Error(`the simulator did not end with its counts: ${said.slice(-400)}`));
-      else resolve(promise === undefined ? undefined : { seeds: Number(seeds), promise });
+      const [, seeds, log] = /^(\d+) seeds, .* log ([0-9a-f]+)$/m.exec(said) ?? [];
+      if (seeds === undefined || log === undefined) reject(new Error(`the simulator did not end with its counts: ${said.slice(-400)}`));
+      else resolve({ seeds: Number(seeds), promise, log });
     });
   });
+}
+
+let unchanged: Played | undefined;
+
+/** Whether a bug that was not caught ever made a difference: without it the same seeds come to the same. */
+async function escapedBy(log: string): Promise<string> {
+  unchanged ??= await playIn(ROOT);
+  return `ESCAPED ${values.seeds} seeds${unchanged.log === log ? ', never exercised' : ''}`;
 }
 
 let escaped = 0;
 for (const mutant of MUTANTS.slice(Number(values.from) - 1).filter(({ name }) => name.includes(values.only))) {
   const tree = plant(mutant);
   try {
-    const caught = await catchIt(tree);
-    if (caught === undefined) escaped += 1;
-    const result = caught === undefined ? `ESCAPED ${values.seeds} seeds` : `${String(caught.seeds).padStart(5)} seeds  ${caught.promise}`;
+    const { seeds, promise, log } = await playIn(tree);
+    if (promise === undefined) escaped += 1;
+    const result = promise === undefined ? await escapedBy(log) : `${String(seeds).padStart(5)} seeds  ${promise}`;
     process.stdout.write(`${mutant.name.padEnd(76)} ${result}\n`);
   } finally {
     rmSync(tree, { recursive: true, force: true });
