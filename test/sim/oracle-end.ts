@@ -4,7 +4,7 @@
  */
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
-import { sectorKey } from './ledger.ts';
+import { isProvable, sectorKey } from './ledger.ts';
 import type { MinerDisks } from './miner-disks.ts';
 import type { HistoryOracle } from './oracle-history.ts';
 import type { JobRow, Reader } from './reader.ts';
@@ -22,6 +22,7 @@ type Data = {
 /** What only the world outside can end: a deal, a sector to put it into, another job of the sector. */
 const OUTSIDE: ReadonlySet<string> = new Set(['no_deals', 'no_candidate', 'sector_busy']);
 
+type Kept = { readonly reader: Reader; readonly objects: FakeObjects; readonly chain: FakeChain; readonly spoilt: ReadonlySet<string> };
 type Broken = (promise: string, what: string) => void;
 
 export const ended = (state: string): boolean => state === 'Finished' || state === 'Aborted';
@@ -58,9 +59,11 @@ export const artifactKeys = (reader: Reader, job: JobRow): string[] =>
   Object.values(reader.dataOf<Data>(job).artifacts).map(({ key }) => key);
 
 /** What a forced abort kept is there as long as its pre-commit may be rescued. */
-export function keptWhole(reader: Reader, objects: FakeObjects, spoilt: ReadonlySet<string>, broken: Broken): void {
+export function keptWhole({ reader, objects, chain, spoilt }: Kept, broken: Broken): void {
   for (const job of reader.jobs()) {
     if (job.state !== 'Aborted') continue;
+    const committed = chain.ledger.preCommits.get(sectorKey(job.miner, job.number ?? -1));
+    if (committed !== undefined && !isProvable(committed, chain.epoch)) continue;
     const { artifacts } = reader.dataOf<Data>(job);
     for (const { key } of Object.values(artifacts)) {
       if (!spoilt.has(key) && !objects.objects.has(key)) broken('objects', `${key}, kept for ${job.id}, is gone`);

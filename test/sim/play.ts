@@ -146,7 +146,11 @@ async function withGoodWill(world: World): Promise<void> {
     const paused = world.reader.jobs().filter(({ state, paused }) => !ended(state) && paused === 1);
     if (paused.length === 0) break;
     world.note('-- the operator resumes what is paused');
-    for (const { id } of paused) await inTime(world, resume(world, indexOf(world, id), { force: true }));
+    // As the error says.
+    for (const { id, error_code } of paused) {
+      const state = error_code === 'ticket_expired' ? 'TreeDBuilt' : undefined;
+      await inTime(world, resume(world, indexOf(world, id), { state, force: true }));
+    }
     await settle(world);
   }
   const left = (): string[] =>
@@ -163,7 +167,7 @@ async function withGoodWill(world: World): Promise<void> {
   // What a forced abort kept goes once its pre-commit has expired.
   if (world.reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => world.reader.openEffects() === 0);
   await storageRests(world);
-  keptWhole(world.reader, world.objects, world.spoilt, (promise, what) => world.breach(promise, what));
+  keptWhole(world, (promise, what) => world.breach(promise, what));
   if (world.reader.openEffects() > 0) world.clock.stall(EXPIRY_MS);
   const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);

@@ -49,6 +49,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "return code === 'nonce_taken' || failureOf(error).category !== 'temporary';",
   },
   {
+    name: 'a ticket is taken for ten times as long as the chain takes it',
+    file: 'scheduler/ticket.ts',
+    find: 'export const TICKET_VALID_EPOCHS = 3_780;',
+    replace: 'export const TICKET_VALID_EPOCHS = 37_800;',
+  },
+  {
     name: 'a paused job signs its message',
     file: 'scheduler/outbox.ts',
     find: 'job !== undefined && (job.paused || isFinal(job.state) || effect.generation !== job.generation)',
