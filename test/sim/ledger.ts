@@ -95,6 +95,7 @@ export class Ledger {
         if (!isProvable(committed, epoch)) return 16;
         const seedEpoch = committed.epoch + CHALLENGE_DELAY;
         if (epoch <= seedEpoch) return 18;
+        if (commDOf(want.pieces).cid !== (committed.commD ?? commDOf([]).cid)) return 16;
         return want.proofBase64 === proofOf(committed.commR, randomness('seed', seedEpoch)) ? 0 : 16;
       }
       case 'ProveReplicaUpdates3': {

@@ -155,6 +155,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "return advance('C2');",
   },
   {
+    name: 'a proof is sent without the pieces of its sector',
+    file: 'scheduler/plans/sealer-todo.ts',
+    find: 'pieces:\n        job.data.pieces.length === 0',
+    replace: 'pieces:\n        job.data.pieces.length >= 0',
+  },
+  {
     name: 'a finished job keeps its thread',
     file: 'scheduler/change.ts',
     find: 'ctx.tx.putThread({ ...thread, job: null });',
