@@ -2,6 +2,7 @@
  * What must hold when faults have ended and everything came to rest: every job ended or says why it waits;
  * objects and stored files are whole, and nothing else is left; the chain shows what finished.
  */
+import { KEPT, KEPT_OF_UPDATE, pathOf } from './existing.ts';
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
 import { isProvable, sectorKey } from './ledger.ts';
@@ -117,6 +118,13 @@ export function cleared(
   return new Set([...wanted].filter((key) => !parts.orphans.has(key)));
 }
 
+/** What flows.md keeps for good. */
+function keptPaths({ plan, miner, number }: JobRow, { record }: Data): string[] {
+  const updated = plan === 'snapup' || (record?.update ?? null) !== null;
+  const names = [...(plan === 'snapup' ? [] : KEPT), ...(updated ? KEPT_OF_UPDATE : []), 'cache/sector.json'];
+  return names.map((name) => pathOf(miner, number ?? -1, name));
+}
+
 function finished(
   parts: { reader: Reader; disks: MinerDisks; chain: FakeChain; objects: FakeObjects; spoilt: ReadonlySet<string> },
   job: JobRow,
@@ -137,6 +145,9 @@ function finished(
     return;
   }
   if (data.stored === undefined) broken('stored files', `${job.id} is Finished without stored files`);
+  const paths = new Set((data.stored?.files ?? []).map(({ path }) => path));
+  for (const path of keptPaths(job, data))
+    if (!paths.has(path)) broken('stored files', `${job.id} is Finished, and ${path} was not stored`);
   // It may have been moved since; files of an update that the chain refused after its job had ended are no part of the sector, and stay.
   const record = parts.reader.records().find(({ miner, number }) => miner === job.miner && number === job.number);
   const disk = parts.disks.find((has ? record?.storage : undefined) ?? data.stored?.storage ?? '');

@@ -299,6 +299,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return { runner, dead: false };',
   },
   {
+    name: 'storage: t_aux is not kept',
+    file: 'schema/artifact.ts',
+    find: "return ['sealed', P_AUX, T_AUX, ...treeRLastNames(proof)];",
+    replace: "return ['sealed', P_AUX, ...treeRLastNames(proof)];",
+  },
+  {
     name: 'storage: old files are dropped before whoever does Window PoSt is told',
     file: 'scheduler/storage-moves.ts',
     find: "phase: tells ? 'declare' : 'drop', why: null",
