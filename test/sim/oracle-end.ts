@@ -8,6 +8,7 @@ import type { FakeObjects } from './fake-objects.ts';
 import { isProvable, sectorKey } from './ledger.ts';
 import type { MinerDisks } from './miner-disks.ts';
 import type { HistoryOracle } from './oracle-history.ts';
+import { recordTrue } from './oracle-records.ts';
 import type { JobRow, Reader } from './reader.ts';
 import { hashOf } from './replica.ts';
 
@@ -145,6 +146,7 @@ function finished(
     return;
   }
   if (data.stored === undefined) broken('stored files', `${job.id} is Finished without stored files`);
+  if (has) recordTrue(parts, job, broken);
   const paths = new Set((data.stored?.files ?? []).map(({ path }) => path));
   for (const path of keptPaths(job, data))
     if (!paths.has(path)) broken('stored files', `${job.id} is Finished, and ${path} was not stored`);

@@ -305,6 +305,18 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "return ['sealed', P_AUX, ...treeRLastNames(proof)];",
   },
   {
+    name: 'the record has the seed as ticket',
+    file: 'scheduler/plans/sealer-plan.ts',
+    find: 'ticket: ticket ?? null,',
+    replace: 'ticket: data.seed ?? ticket ?? null,',
+  },
+  {
+    name: 'sector.json has no ticket',
+    file: 'scheduler/plans/stage-work.ts',
+    find: '    ticket: data.ticket,\n    commD: data.commD,',
+    replace: '    commD: data.commD,',
+  },
+  {
     name: 'storage: old files are dropped before whoever does Window PoSt is told',
     file: 'scheduler/storage-moves.ts',
     find: "phase: tells ? 'declare' : 'drop', why: null",
