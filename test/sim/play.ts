@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { nothingElse } from './collecting.ts';
+import { nothingToSave } from './oracle-needless.ts';
 import { alive, artifactKeys, cleared, ended, keptWhole } from './oracle-end.ts';
 import { abort, act, resume } from './operator.ts';
 import { mendStorage } from './storage-hand.ts';
@@ -159,6 +160,7 @@ async function withGoodWill(world: World): Promise<void> {
       .filter(({ state }) => !ended(state))
       .map(({ id }) => id);
   if (left().length > 0) world.note('-- the operator gives up what is left');
+  nothingToSave(world.reader, world.chain, world.struck, (promise, what) => world.breach(promise, what));
   for (const id of left()) {
     const job = await inTime(world, abort(world, indexOf(world, id), { force: true }));
     if (job === undefined) throw new BrokenPromise('abort', `${id} cannot be given up, not even with force`);

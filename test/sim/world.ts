@@ -23,6 +23,7 @@ import { MinerDisks } from './miner-disks.ts';
 import { FleetOracle } from './oracle-fleet.ts';
 import { ChainOracle } from './oracle-chain.ts';
 import { keepsReplica } from './oracle-bound.ts';
+import { criticalHasCause } from './oracle-needless.ts';
 import { ticketHolds } from './oracle-ticket.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
@@ -66,6 +67,8 @@ export class World {
   /** Objects that came after a backup that was restored. */
   readonly orphans = new Set<string>();
   readonly coverage = new Coverage();
+  /** Faults that struck so far. */
+  readonly struck = new Set<Fault>();
   history: HistoryOracle;
   readonly chainOracle: ChainOracle;
   fleetOracle: FleetOracle;
@@ -272,6 +275,7 @@ export class World {
     const told = new Map([...this.history.jobs].map(([id, { state }]) => [id, state]));
     for (const row of this.history.look(this.reader)) {
       this.fleetOracle.event(row);
+      criticalHasCause(row, this.struck, (promise, what) => this.breach(promise, what));
       if (this.plane?.knowsEpoch === true) ticketHolds(row, this.reader, this.chain, (promise, what) => this.breach(promise, what));
       const job = row.job === null ? undefined : this.history.jobs.get(row.job);
       if (this.timeline !== undefined && row.job === null) this.note(`${row.runner ?? ''} ${row.kind} ${row.detail}`);
@@ -329,6 +333,7 @@ export class World {
   /** A fault struck: this job, or those that wait for what it hit. */
   strike(fault: Fault, what: string, job?: string): void {
     this.note(`! ${what}${job === undefined ? '' : ` (${job})`}`);
+    this.struck.add(fault);
     const hit = WAITING[fault];
     const live = this.reader.jobs().filter(({ state, waiting_for }) => !ended(state) && (hit === undefined || hit.includes(waiting_for)));
     this.coverage.strike(fault, job === undefined ? live.map(({ id }) => id) : [job]);

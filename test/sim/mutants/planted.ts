@@ -161,6 +161,13 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'pieces:\n        job.data.pieces.length >= 0',
   },
   {
+    name: 'a seed that is not there yet is a permanent error',
+    file: 'effects/performer.ts',
+    find: "if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };",
+    replace:
+      "if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };\n      if (effect.failures === 0) return { outcome: 'error', category: 'permanent', code: 'no_seed', message: 'there is no seed' };",
+  },
+  {
     name: 'a finished job keeps its thread',
     file: 'scheduler/change.ts',
     find: 'ctx.tx.putThread({ ...thread, job: null });',
