@@ -10,8 +10,14 @@ const LEAST_WAIT_MS = 1_000;
 /** A node that is away is asked again after this. */
 const AWAY_WAIT_MS = 10_000;
 
-/** Asks for the head until `ending`. What follows from the head that is known is not written again. */
-export async function followHead(door: Door, chain: Pick<Chain, 'head' | 'network'>, log: Logger, ending: AbortSignal): Promise<void> {
+/** Asks for the head until `ending`, at least `leastWaitMs` apart. What follows from the head that is known is not written again. */
+export async function followHead(
+  door: Door,
+  chain: Pick<Chain, 'head' | 'network'>,
+  log: Pick<Logger, 'debug'>,
+  ending: AbortSignal,
+  leastWaitMs = LEAST_WAIT_MS,
+): Promise<void> {
   let epochMs: number | undefined;
   while (!ending.aborted) {
     let waitMs = AWAY_WAIT_MS;
@@ -24,7 +30,7 @@ export async function followHead(door: Door, chain: Pick<Chain, 'head' | 'networ
         const follows = epochNow(ctx);
         if (follows === undefined || Math.abs(follows - epoch) > 1) setHead(ctx, { epoch, epochMs: known });
       });
-      waitMs = Math.max(known, LEAST_WAIT_MS);
+      waitMs = Math.max(known, leastWaitMs);
     } catch (error) {
       log.debug({ err: error }, 'the head of the chain could not be read');
     }

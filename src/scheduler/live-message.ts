@@ -47,8 +47,7 @@ export function decidesSector(job: Job): (LiveMessage & { readonly commR: string
 
 /** `pre-commit bafy… (nonce 7)`. */
 export function messageName({ field, message }: LiveMessage): string {
-  if (message.found === true) return `${NAME[field]} of a lost database`;
-  return message.found === true ? `a ${NAME[field]} found on the chain` : `${NAME[field]} ${message.cid} (nonce ${message.nonce})`;
+  return message.found === true ? `${NAME[field]} of a lost database` : `${NAME[field]} ${message.cid} (nonce ${message.nonce})`;
 }
 
 /** What a signed pre-commit pays, read from its bytes: `a deposit of 1.5 FIL`. */

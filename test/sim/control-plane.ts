@@ -11,6 +11,7 @@ import { drained } from '../../src/api/upgrades.ts';
 import type { ApiParts } from '../../src/api/parts.ts';
 import type { Declare } from '../../src/effects/declare.ts';
 import { performEffects } from '../../src/effects/performer.ts';
+import { followHead } from '../../src/main/chain-head.ts';
 import type { Context, Settings } from '../../src/scheduler/context.ts';
 import { deliveryTried, deliveryTurn, dropOldDeliveries } from '../../src/scheduler/deliveries.ts';
 import { effectDone, effectSigned } from '../../src/scheduler/outbox.ts';
@@ -34,6 +35,8 @@ import type { Port } from './script.ts';
 const MOST_TICK_LATE_MS = 500;
 const LEAST_TICK_MS = 200;
 const START_AGAIN_MS = 1_000;
+/** In earnest the head is asked for each epoch; in between the epoch follows from the clock. */
+const HEAD_EVERY_MS = 20_000;
 
 export type PlaneParts = {
   readonly clock: VirtualClock;
@@ -59,6 +62,8 @@ const sqliteError = (code: string): Error => Object.assign(new Error(`simulated 
 
 export class ControlPlane implements Life {
   dead = false;
+  /** It has been told the chain's head. */
+  knowsEpoch = false;
   /** Rejects when this life ends: connections break. */
   readonly died: Promise<never>;
   readonly settings: Settings;
@@ -116,6 +121,8 @@ export class ControlPlane implements Life {
           ending,
         });
       }
+      const head = (): ReturnType<Chain['head']> => chain.head().finally(() => (this.knowsEpoch = true));
+      void followHead(this.#door, { network: chain.network, head }, { debug: () => undefined }, ending, HEAD_EVERY_MS);
       void collecting({ door: this.#door, objects: parts.objects, clock }, ending);
       this.#planTick(0);
     });

@@ -2,7 +2,6 @@
  * Sectors that exist when a story begins: on the chain, in miner storage and known to the database, as after
  * an import. Snaps, rebuilds and unsealings start from them.
  */
-import { keptNames, keptUpdateNames } from '../../src/schema/artifact.ts';
 import type { MinerId } from '../../src/schema/ids.ts';
 import type { SealProof } from '../../src/schema/seal-proof.ts';
 import { sealProofInfo } from '../../src/schema/seal-proof.ts';
@@ -14,6 +13,10 @@ import { FIRST_DISK, type MinerDisk } from './miner-disks.ts';
 
 const TICKET_EPOCH = 5_000;
 const PIECE_BYTES = 512;
+
+/** What is kept of a sector of 2 KiB, by the names of its artifacts. */
+export const KEPT = ['sealed', 'cache/p_aux', 'cache/t_aux', 'cache/sc-02-data-tree-r-last.dat'];
+export const KEPT_OF_UPDATE = ['update', 'update-cache/p_aux', 'update-cache/t_aux', 'update-cache/sc-02-data-tree-r-last.dat'];
 
 /** A known sector in full. */
 export type Known = { readonly record: SectorRecord; readonly active: Active; readonly files: ReadonlyMap<string, string> };
@@ -33,11 +36,11 @@ export function knownSector(miner: MinerId, sealProof: SealProof, existing: Exis
   const sealed = layoutOf(number, holds === 'data');
   const replica = replicaId({ miner, number }, ticket, sealed.commD.cid);
   const commR = commROf(replica);
-  const files = new Map(keptNames(sealProof).map((name) => [pathOf(miner, number, name), fileOf(name, replica)]));
+  const files = new Map(KEPT.map((name) => [pathOf(miner, number, name), fileOf(name, replica)]));
   const snapped = layoutOf(number, true);
   const update = updateId(commR.cid, snapped.commD.cid);
   const upgraded = holds === 'upgraded';
-  if (upgraded) for (const name of keptUpdateNames(sealProof)) files.set(pathOf(miner, number, name), fileOf(name, update));
+  if (upgraded) for (const name of KEPT_OF_UPDATE) files.set(pathOf(miner, number, name), fileOf(name, update));
   const stored = [...files].map(([path, content]) => ({ path, sizeBytes: String(content.length), hash: hashOf(content) }));
   const seal = sealProofInfo(sealProof).number;
   return {

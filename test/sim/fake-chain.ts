@@ -7,7 +7,7 @@ import type { Chain, MessageState } from '../../src/scheduler/ports.ts';
 import type { MinerId } from '../../src/schema/ids.ts';
 import { ChainError } from '../../src/chain/errors.ts';
 import { BEGIN_MS } from './clock.ts';
-import { type Active, CHALLENGE_DELAY, Ledger, type Receipt, type Sent, sectorKey } from './ledger.ts';
+import { type Active, CHALLENGE_DELAY, Ledger, type Receipt, type Sent, sectorKey, ticketGood } from './ledger.ts';
 import { randomness, sha } from './replica.ts';
 
 export const EPOCH_MS = 4_000;
@@ -16,6 +16,21 @@ const SEED_CONFIDENCE = 6;
 const FIRST_EPOCH = 10_000;
 /** As long the port waits until it believes that a nonce went to another message. */
 const TAKEN_CONFIDENCE_EPOCHS = 5;
+
+/** The epoch of a moment, by the clock. */
+export const epochAt = (ms: number): number => FIRST_EPOCH + Math.floor((ms - BEGIN_MS) / EPOCH_MS);
+
+/** As the port of a node explains it. */
+function refused(want: MessageWant, epoch: number, exitCode: number): ChainError {
+  if (want.method === 'PreCommitSectorBatch2' && exitCode === 16 && !ticketGood(want.ticketEpoch, epoch))
+    return new ChainError('permanent', 'ticket_expired', `the ticket of sector ${want.number} is of epoch ${want.ticketEpoch}`, {
+      exitCode,
+    });
+  if (want.method === 'ProveCommitSectors3' && exitCode === 17)
+    return new ChainError('permanent', 'no_pre_commit', `sector ${want.number} of ${want.miner} has no pre-commit on chain`);
+  const category = exitCode === 18 ? 'temporary' : 'permanent';
+  return new ChainError(category, 'actor_exit', `${want.method} would end with exit code ${exitCode}`, { exitCode });
+}
 
 type Tipset = { readonly epoch: number; readonly sent: readonly Sent[] };
 export type Push = { readonly sent: Sent; readonly atMs: number };
@@ -57,8 +72,7 @@ export class FakeChain {
 
   /** The next epoch: a tipset with what can be executed, or a null round. */
   mine(): void {
-    // After a jump in time the epochs in between had no blocks for us.
-    this.epoch = Math.max(this.epoch + 1, FIRST_EPOCH + Math.floor((this.#now() - BEGIN_MS) / EPOCH_MS));
+    this.epoch = Math.max(this.epoch + 1, epochAt(this.#now()));
     if (this.#nullRounds > 0) {
       this.#nullRounds -= 1;
       return;
@@ -166,7 +180,10 @@ export class FakeChain {
   /** The port. `lag` is how many epochs behind the node that answers is. */
   port(lag: () => number): Chain {
     const seen = (): { epoch: number; ledger: Ledger; receipts: Map<string, Receipt> } => this.#view(lag());
-    const preCommit = async (miner: MinerId, number: number) => seen().ledger.preCommits.get(sectorKey(miner, number));
+    const preCommit = async (miner: MinerId, number: number) => {
+      const view = seen();
+      return view.ledger.standing(sectorKey(miner, number), view.epoch);
+    };
     return {
       head: async () => ({ epoch: seen().epoch }),
       network: async () => ({ epochMs: EPOCH_MS, challengeDelay: CHALLENGE_DELAY, name: 'simulated' }),
@@ -177,7 +194,7 @@ export class FakeChain {
       ticketAt: async (_miner: MinerId, epoch: number) => ({ value: randomness('ticket', epoch), epoch }),
       seed: async (miner, number) => {
         const view = seen();
-        const committed = view.ledger.preCommits.get(sectorKey(miner, number));
+        const committed = view.ledger.standing(sectorKey(miner, number), view.epoch);
         if (committed === undefined) throw new ChainError('permanent', 'no_pre_commit', `sector ${number} has no pre-commit on chain`);
         const epoch = committed.epoch + CHALLENGE_DELAY;
         const missing = epoch + SEED_CONFIDENCE - view.epoch;
@@ -203,6 +220,8 @@ export class FakeChain {
   }
 
   #view(lag: number): { epoch: number; ledger: Ledger; receipts: Map<string, Receipt> } {
+    // After a jump in time the epochs in between had no blocks for us; the next one has.
+    this.epoch = Math.max(this.epoch, epochAt(this.#now()) - 1);
     if (lag === 0) return { epoch: this.epoch, ledger: this.#ledger, receipts: this.#receipts };
     const ledger = new Ledger(this.given, this.proven);
     const receipts = new Map<string, Receipt>();
@@ -218,11 +237,9 @@ export class FakeChain {
     const sender = this.sender(want.miner);
     const forcedExit = this.#forced.get(want.method);
     // Gas is estimated by running the message: what would fail now is not signed.
-    const exitCode = this.#ledger.refusal(want, this.epoch + 1);
-    if (exitCode !== 0) {
-      const category = exitCode === 18 ? 'temporary' : 'permanent';
-      throw new ChainError(category, 'actor_exit', `${want.method} would end with exit code ${exitCode}`, { exitCode });
-    }
+    const epoch = this.#view(0).epoch + 1;
+    const exitCode = this.#ledger.refusal(want, epoch);
+    if (exitCode !== 0) throw refused(want, epoch, exitCode);
     this.#forced.delete(want.method);
     // Fees differ each time, and with them the bytes.
     const cid = `bafymessage${(this.#signed += 1)}`;

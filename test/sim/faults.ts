@@ -33,7 +33,8 @@ export class Faults {
   }
 
   take(port: Port): Armed | undefined {
-    const any = `${port.slice(0, port.indexOf('.'))}.*`;
+    // What follows the head asks all the time: only faults of its own are meant for it.
+    const any = port === 'chain.head' ? port : `${port.slice(0, port.indexOf('.'))}.*`;
     const found = this.#armed.find((fault) => fault.port === port || fault.port === any);
     if (found === undefined) return undefined;
     found.left -= 1;

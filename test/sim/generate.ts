@@ -9,7 +9,7 @@ import { actionsFor, holdsFor, targetOf } from './target.ts';
 import { fleetItems, fleetSettings } from './fleet-faults.ts';
 import { idleSectors, keepsCaches, storageItems, storageSettings, takenOnTheWay } from './storage-faults.ts';
 import { transferSettings } from './transfers.ts';
-import { type Action, type Existing, type Item, OTHER_FAULTS, type Script, type When } from './script.ts';
+import { type Action, type Existing, type Item, OTHER_FAULTS, type PortFault, type Script, type When } from './script.ts';
 
 const FAULTS_MS = 15 * 60_000;
 /** Beyond the numbers that the sealer plan takes. */
@@ -92,6 +92,7 @@ export function generate(seed: number): Script {
   loseAnswers(seed, items);
   const transfers = transferSettings(seed);
   const fleet = fleetSettings(seed, target);
+  items.push(...headFaults(seed));
   items.push(...fleetItems(seed, target));
   return {
     seed,
@@ -110,6 +111,7 @@ export function generate(seed: number): Script {
     ...(sectors.length === 0 ? {} : { sectors }),
     ...(target.fault === 'receiver' || rng.chance(6) || twice ? { webhook: true } : {}),
     ...(fleet === undefined ? {} : { fleet }),
+    ...(Rng.named(seed, 'fallback').chance(30) ? { autoFallback: true } : {}),
     ...(storage === undefined ? {} : { storage }),
     ...(keepsCaches(seed) ? { caches: true } : {}),
     longStages: true,
@@ -136,6 +138,15 @@ function loseAnswers(seed: number, items: Item[]): void {
   const rng = Rng.named(seed, 'lost answers');
   for (const item of items.filter((one) => one.do === 'pledge' && one.pieces === undefined && rng.chance(4)))
     items.splice(items.indexOf(item), 0, { when: item.when, do: 'port', port: 'store.commit', how: 'crash_after', count: 1, ms: 0 });
+}
+
+/** The head is told wrongly, late or not at all for a while, in draws of its own. */
+function headFaults(seed: number): Item[] {
+  const rng = Rng.named(seed, 'head');
+  if (!rng.chance(15)) return [];
+  const how = rng.pick<PortFault>(['error', 'lost', 'delay', 'stale', 'crash_before', 'crash_after']);
+  const count = how.startsWith('crash') ? 1 : rng.between(1, 4);
+  return [{ when: { atMs: rng.between(0, 120_000) }, do: 'port', port: 'chain.head', how, count, ms: rng.between(500, 40_000) }];
 }
 
 /** Several actions follow each other, at once or a little later. */

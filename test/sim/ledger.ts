@@ -4,6 +4,12 @@ import { commDOf, proofOf, randomness, updateProofOf } from './replica.ts';
 
 /** Epochs between pre-commit and seed. */
 export const CHALLENGE_DELAY = 10;
+/** A ticket is taken up to this age, when the message is executed (builtin-actors, MAX_PRE_COMMIT_RANDOMNESS_LOOKBACK). */
+const OLDEST_TICKET = 3_780;
+/** Epochs to prove a pre-commit in: 30 days and the mainnet's challenge delay (builtin-actors, max_prove_commit_duration). */
+const PROVE_WITHIN = 86_550;
+/** So much later it is taken away, and its deposit burns (builtin-actors, EXPIRED_PRE_COMMIT_CLEAN_UP_DELAY). */
+const CLEANED_UP_AFTER = 960;
 
 export type Sent = {
   readonly message: SignedMessage;
@@ -27,6 +33,12 @@ export type Active = {
   readonly sealProof: number;
 };
 
+/** Whether a pre-commit with this ticket may be executed in `epoch`. */
+export const ticketGood = (ticketEpoch: number, epoch: number): boolean => ticketEpoch <= epoch && epoch <= ticketEpoch + OLDEST_TICKET;
+
+/** Whether a pre-commit may still be proven in `epoch`. */
+export const isProvable = (committed: PreCommitted, epoch: number): boolean => epoch <= committed.epoch + PROVE_WITHIN;
+
 export const sectorKey = (miner: string, number: number): string => `${miner}/${number}`;
 
 export class Ledger {
@@ -45,6 +57,12 @@ export class Ledger {
 
   nonce(sender: string): number {
     return this.nonces.get(sender) ?? 0;
+  }
+
+  /** The pre-commit that stands in `epoch`: neither proven nor gone with its deposit. */
+  standing(key: string, epoch: number): PreCommitted | undefined {
+    const committed = this.preCommits.get(key);
+    return committed !== undefined && epoch <= committed.epoch + PROVE_WITHIN + CLEANED_UP_AFTER ? committed : undefined;
   }
 
   /** The epoch in which the nonce was spent. */
@@ -70,12 +88,14 @@ export class Ledger {
     switch (want.method) {
       case 'PreCommitSectorBatch2':
         if (this.allocated.has(key)) return 16;
-        return want.ticketEpoch <= epoch ? 0 : 16;
+        return ticketGood(want.ticketEpoch, epoch) ? 0 : 16;
       case 'ProveCommitSectors3': {
-        const committed = this.preCommits.get(key);
+        const committed = this.standing(key, epoch);
         if (committed === undefined) return 17;
+        if (!isProvable(committed, epoch)) return 16;
         const seedEpoch = committed.epoch + CHALLENGE_DELAY;
         if (epoch <= seedEpoch) return 18;
+        if (commDOf(want.pieces).cid !== (committed.commD ?? commDOf([]).cid)) return 16;
         return want.proofBase64 === proofOf(committed.commR, randomness('seed', seedEpoch)) ? 0 : 16;
       }
       case 'ProveReplicaUpdates3': {

@@ -14,8 +14,9 @@ import { handJudged } from './oracle-hands.ts';
 import { hashOf, sha } from './replica.ts';
 import type { Action, Fault } from './script.ts';
 import { spoiltKey } from './oracle-stored.ts';
+import { MINER } from './settings.ts';
 import { diskFails, storageHand } from './storage-hand.ts';
-import { ACTOR, MINER, type World } from './world.ts';
+import { ACTOR, type World } from './world.ts';
 
 /** Client data sent in, as the route of pieces does it: the object first, then the row. */
 async function addPiece(world: World, sizeBytes: number, data?: string): Promise<PieceId | undefined> {

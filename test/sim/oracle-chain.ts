@@ -77,6 +77,9 @@ export class ChainOracle {
       const epochs = Array.from({ length: 61 }, (_, at) => (committed?.epoch ?? 0) + CHALLENGE_DELAY + at - 30);
       const holds = epochs.some((epoch) => want.proofBase64 === proofOf(committed?.commR ?? '', randomness('seed', epoch)));
       if (committed !== undefined && !holds) this.#broken('gas', `${name}: a proof is sent that does not verify`);
+      const [claimed, promised] = [commDOf(want.pieces).cid, committed?.commD ?? commDOf([]).cid];
+      if (committed !== undefined && claimed !== promised)
+        this.#broken('gas', `${name}: the pieces of its proof make CommD ${claimed}, pre-committed is ${promised}`);
     }
   }
 

@@ -2,12 +2,14 @@
  * What must hold when faults have ended and everything came to rest: every job ended or says why it waits;
  * objects and stored files are whole, and nothing else is left; the chain shows what finished.
  */
+import { KEPT, KEPT_OF_UPDATE, pathOf } from './existing.ts';
 import type { FakeChain } from './fake-chain.ts';
 import type { FakeObjects } from './fake-objects.ts';
-import { sectorKey } from './ledger.ts';
+import { isProvable, sectorKey } from './ledger.ts';
 import type { MinerDisks } from './miner-disks.ts';
 import { waitsInEarnest } from './oracle-sectors.ts';
 import type { HistoryOracle } from './oracle-history.ts';
+import { recordTrue } from './oracle-records.ts';
 import type { JobRow, Reader } from './reader.ts';
 import { hashOf } from './replica.ts';
 
@@ -23,6 +25,7 @@ type Data = {
 /** What only the world outside can end: a deal, a sector to put it into, another job of the sector. */
 const OUTSIDE: ReadonlySet<string> = new Set(['no_deals', 'no_candidate', 'sector_busy']);
 
+type Kept = { readonly reader: Reader; readonly objects: FakeObjects; readonly chain: FakeChain; readonly spoilt: ReadonlySet<string> };
 type Broken = (promise: string, what: string) => void;
 
 export const ended = (state: string): boolean => state === 'Finished' || state === 'Aborted';
@@ -59,9 +62,11 @@ export const artifactKeys = (reader: Reader, job: JobRow): string[] =>
   Object.values(reader.dataOf<Data>(job).artifacts).map(({ key }) => key);
 
 /** What a forced abort kept is there as long as its pre-commit may be rescued. */
-export function keptWhole(reader: Reader, objects: FakeObjects, spoilt: ReadonlySet<string>, broken: Broken): void {
+export function keptWhole({ reader, objects, chain, spoilt }: Kept, broken: Broken): void {
   for (const job of reader.jobs()) {
     if (job.state !== 'Aborted') continue;
+    const committed = chain.ledger.preCommits.get(sectorKey(job.miner, job.number ?? -1));
+    if (committed !== undefined && !isProvable(committed, chain.epoch)) continue;
     const { artifacts } = reader.dataOf<Data>(job);
     for (const { key } of Object.values(artifacts)) {
       if (!spoilt.has(key) && !objects.objects.has(key)) broken('objects', `${key}, kept for ${job.id}, is gone`);
@@ -115,6 +120,13 @@ export function cleared(
   return new Set([...wanted].filter((key) => !parts.orphans.has(key)));
 }
 
+/** What flows.md keeps for good. */
+function keptPaths({ plan, miner, number }: JobRow, { record }: Data): string[] {
+  const updated = plan === 'snapup' || (record?.update ?? null) !== null;
+  const names = [...(plan === 'snapup' ? [] : KEPT), ...(updated ? KEPT_OF_UPDATE : []), 'cache/sector.json'];
+  return names.map((name) => pathOf(miner, number ?? -1, name));
+}
+
 function finished(
   parts: { reader: Reader; disks: MinerDisks; chain: FakeChain; objects: FakeObjects; spoilt: ReadonlySet<string> },
   job: JobRow,
@@ -135,6 +147,10 @@ function finished(
     return;
   }
   if (data.stored === undefined) broken('stored files', `${job.id} is Finished without stored files`);
+  if (has) recordTrue(parts, job, broken);
+  const paths = new Set((data.stored?.files ?? []).map(({ path }) => path));
+  for (const path of keptPaths(job, data))
+    if (!paths.has(path)) broken('stored files', `${job.id} is Finished, and ${path} was not stored`);
   // It may have been moved since; files of an update that the chain refused after its job had ended are no part of the sector, and stay.
   const record = parts.reader.records().find(({ miner, number }) => miner === job.miner && number === job.number);
   const disk = parts.disks.find((has ? record?.storage : undefined) ?? data.stored?.storage ?? '');

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { nothingElse } from './collecting.ts';
+import { nothingToSave } from './oracle-needless.ts';
 import { alive, artifactKeys, cleared, ended, keptWhole } from './oracle-end.ts';
 import { PROVE_WITHIN_EPOCHS, goes } from './oracle-kept.ts';
 import { abort, act, resume } from './operator.ts';
@@ -152,7 +153,11 @@ async function withGoodWill(world: World): Promise<void> {
     const paused = world.reader.jobs().filter(({ state, paused }) => !ended(state) && paused === 1);
     if (paused.length === 0) break;
     world.note('-- the operator resumes what is paused');
-    for (const { id } of paused) await inTime(world, resume(world, indexOf(world, id), { force: true }));
+    // As the error says.
+    for (const { id, error_code } of paused) {
+      const state = error_code === 'ticket_expired' ? 'TreeDBuilt' : undefined;
+      await inTime(world, resume(world, indexOf(world, id), { state, force: true }));
+    }
     await settle(world);
   }
   const left = (): string[] =>
@@ -161,6 +166,7 @@ async function withGoodWill(world: World): Promise<void> {
       .filter(({ state }) => !ended(state))
       .map(({ id }) => id);
   if (left().length > 0) world.note('-- the operator gives up what is left');
+  nothingToSave(world.reader, world.chain, world.struck, (promise, what) => world.breach(promise, what));
   for (const id of left()) {
     const job = await inTime(world, abort(world, indexOf(world, id), { force: true }));
     if (job === undefined) throw new BrokenPromise('abort', `${id} cannot be given up, not even with force`);
@@ -169,7 +175,7 @@ async function withGoodWill(world: World): Promise<void> {
   // What a forced abort kept goes once its pre-commit has expired.
   if (world.reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => world.reader.openEffects() === 0);
   await storageRests(world);
-  keptWhole(world.reader, world.objects, world.spoilt, (promise, what) => world.breach(promise, what));
+  keptWhole(world, (promise, what) => world.breach(promise, what));
   if (world.reader.openEffects() > 0) await untilExpired(world);
   const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);

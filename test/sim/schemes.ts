@@ -2,6 +2,7 @@
  * Stories that chance meets too rarely: several things that go wrong together, each at its moment. Which one a seed
  * gets is drawn; the rest of its script goes on around it.
  */
+import { EPOCH_MS } from './fake-chain.ts';
 import type { Rng } from './prng.ts';
 import type { Action, Item } from './script.ts';
 
@@ -12,6 +13,10 @@ type Parts = {
   readonly jobs: number;
   readonly askedMs: number;
 };
+
+/** As long a fresh ticket is good, and a pre-commit can be proven, by the epochs of these stories. */
+const TICKET_GOOD_MS = 2_880 * EPOCH_MS;
+const PROVABLE_MS = 86_550 * EPOCH_MS;
 
 /** States that a message is sent in. */
 const SENT_IN = ['PC2Done', 'C2Done', 'Persisted'];
@@ -77,10 +82,39 @@ const backOver: Scheme = (rng, { states }) => {
   return [...pause, at(state, afterMs + 200, hand)];
 };
 
+/** Hours pass between the ticket and the chain, in some more than the ticket is good for. */
+const oldTicket: Scheme = (rng, { states }) => {
+  if (!states.includes('PCSubmitted')) return [];
+  const state = rng.pick(['TreeDBuilt', 'TicketAssigned', 'PC1Done', 'PC2Done', 'PC2Done', 'PCSubmitted']);
+  const ms = rng.between(TICKET_GOOD_MS - 600_000, TICKET_GOOD_MS + 1_200_000);
+  // A wallet that takes its time holds a message that was good when it was asked for.
+  const held: Item[] =
+    state === 'PC2Done' && rng.chance(60) ? [at(state, 0, { do: 'port', port: 'chain.sign', how: 'delay', count: 1, ms: 20_000 })] : [];
+  return [...held, at(state, rng.between(0, 12_000), { do: 'stall', ms })];
+};
+
+/** So many days pass that the pre-commit is over, or nearly, before it was proven. */
+const lateProof: Scheme = (rng, { states }) => {
+  if (!states.includes('PCSubmitted')) return [];
+  const state = rng.pick([
+    'PCSubmitted',
+    'PCLanded',
+    'Persisted',
+    'PersistanceSubmitted',
+    'SeedAssigned',
+    'C1Done',
+    'C2Done',
+    'ProofSubmitted',
+  ]);
+  return [at(state, rng.between(0, 8_000), { do: 'stall', ms: rng.between(PROVABLE_MS - 500_000, PROVABLE_MS + 12_000_000) })];
+};
+
 /** What a seed plays besides what it drew; most play none. */
 export function scheme(rng: Rng, parts: Parts): Item[] {
   const drawn = rng.weighted<Scheme>([
-    [55, () => []],
+    [12, oldTicket],
+    [6, lateProof],
+    [37, () => []],
     [10, handAtSigning],
     [12, crowd],
     [7, league],

@@ -12,6 +12,7 @@ export type Port =
   | 'store.commit'
   | 'chain.*'
   | 'objects.*'
+  | 'chain.head'
   | 'chain.network'
   | 'chain.ticket'
   | 'chain.ticketAt'
@@ -185,6 +186,8 @@ export type Script = {
   /** Events are posted to a receiver. */
   readonly webhook?: boolean;
   readonly fleet?: FleetSettings;
+  /** A sector whose ticket is too old goes back by itself. */
+  readonly autoFallback?: boolean;
   /** Absent: one disk with room for everything, of which runners tell nothing. */
   readonly storage?: StorageSettings;
   /** Runners keep artifacts that they have read or made. */

@@ -20,6 +20,7 @@ import {
 import { proveExisting, publish } from './existing-work.ts';
 import type { MinerDisks } from './miner-disks.ts';
 import type { StageFault } from './script.ts';
+import { missingInput } from './stage-inputs.ts';
 import { sumOf } from './transfers.ts';
 import { type All, type Done, type Failed, type Files, type Made, type Params, type Prover, failed } from './work.ts';
 
@@ -51,6 +52,8 @@ export function perform(grant: Grant, files: Files, disks: MinerDisks | undefine
   if (work.kind === 'check-stored') return checkStored(work, disks);
   if (work.kind === 'publish') return publish(work, disks);
   if (work.kind !== 'prover') return failed('bad_request', `this runner does not know ${(work as { kind: string }).kind}`);
+  const missing = missingInput(work, files);
+  if (missing !== undefined) return failed('bad_request', `${work.stage} needs ${missing}, which the request does not name`);
   const honest = prove(work, grant, files, lie === 'forged');
   return honest.outcome === 'failed' || lie === undefined ? honest : twisted(honest, lie);
 }

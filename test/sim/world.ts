@@ -1,14 +1,11 @@
 /** One world: a control plane that lives and dies, a fleet, a chain and object storage, playing one script. */
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type Settings, DEFAULTS } from '../../src/scheduler/context.ts';
 import { planTables } from '../../src/scheduler/plans/all.ts';
 import type { Ids } from '../../src/scheduler/ports.ts';
 import { createWebhook } from '../../src/scheduler/webhooks.ts';
 import type { AttemptId } from '../../src/schema/ids.ts';
-import { MinerId } from '../../src/schema/ids.ts';
 import type { SectorRecord } from '../../src/schema/sector-record.ts';
-import { PlanName } from '../../src/schema/job.ts';
 import { restoreDatabase } from '../../src/main/restore.ts';
 import { Coverage } from './coverage.ts';
 import { BEGIN_MS, VirtualClock } from './clock.ts';
@@ -26,6 +23,8 @@ import { MinerDisks } from './miner-disks.ts';
 import { FleetOracle } from './oracle-fleet.ts';
 import { ChainOracle } from './oracle-chain.ts';
 import { keepsReplica } from './oracle-bound.ts';
+import { criticalHasCause } from './oracle-needless.ts';
+import { ticketHolds } from './oracle-ticket.ts';
 import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
 import { oneJobEach } from './oracle-sectors.ts';
@@ -34,12 +33,10 @@ import { allPosted } from './oracle-webhooks.ts';
 import { Rng } from './prng.ts';
 import { KeptStore } from './kept-store.ts';
 import { Reader } from './reader.ts';
-import { Stage } from '../../src/schema/stage.ts';
 import type { Action, ErrandFault, Fault, Script, SettingsChange, StageFault } from './script.ts';
-import { storageSettingsOf } from './storage-faults.ts';
+import { MINER, settingsOf } from './settings.ts';
 import { WAITING, faultOf, isLie } from './struck.ts';
 
-export const MINER = MinerId.parse('t01000');
 export const ACTOR = 'operator:simulated';
 
 /** A promise that did not hold: the story ends there. */
@@ -71,6 +68,8 @@ export class World {
   /** Objects that came after a backup that was restored. */
   readonly orphans = new Set<string>();
   readonly coverage = new Coverage();
+  /** Faults that struck so far. */
+  readonly struck = new Set<Fault>();
   history: HistoryOracle;
   readonly chainOracle: ChainOracle;
   fleetOracle: FleetOracle;
@@ -179,7 +178,7 @@ export class World {
       store: this.#store,
       receiver: this.receiver,
       poster: this.script.storage?.declares === true ? this.poster : undefined,
-      settings: () => this.settings(),
+      settings: () => settingsOf(this.script, this.#change),
       offered: () => this.offered,
       onDeath: () => this.#revive(),
     });
@@ -262,32 +261,6 @@ export class World {
     });
   }
 
-  settings(): Settings {
-    const { fleet = {} } = this.script;
-    const ofAll = (ms: number | undefined): Partial<Record<Stage, number>> => Object.fromEntries(Stage.options.map((stage) => [stage, ms]));
-    const { allowCc = true, threads = this.script.threads, lastSector = 100, maxRetries = 4 } = this.#change;
-    const pledged = new Set(this.script.items.flatMap((item) => (item.do === 'pledge' ? [item.plan] : [])));
-    const plans = PlanName.options.filter((plan) => pledged.has(plan));
-    return {
-      ...DEFAULTS,
-      // An hour would be most of a story.
-      patienceMs: 60_000,
-      retry: { firstWaitMs: 1_000, maxWaitMs: 60_000, maxRetries },
-      network: 'dev',
-      ...storageSettingsOf(this.script),
-      urlTtlMs: this.script.transfers?.urlTtlMs ?? DEFAULTS.urlTtlMs,
-      ...(fleet.credentialMs === undefined ? {} : { credentialMs: fleet.credentialMs }),
-      ...(fleet.selfTest === undefined ? {} : { selfTest: fleet.selfTest }),
-      ...(fleet.canaryEveryMs === undefined ? {} : { canaryEveryMs: fleet.canaryEveryMs }),
-      ...(fleet.progressMs === undefined ? {} : { progressMs: ofAll(fleet.progressMs) }),
-      ...(fleet.stageMs === undefined ? {} : { stageMs: ofAll(fleet.stageMs) }),
-      miners: { [MINER]: { sealProof: this.script.sealProof, firstSector: 1, lastSector, allowCc } },
-      threads: plans.flatMap((plan) =>
-        Array.from({ length: threads }, (_, index) => ({ worker: plan, index, plan, miner: null, auto: false })),
-      ),
-    } as Settings;
-  }
-
   readonly ids: Ids = {
     next: (prefix) => `${prefix}-${String((this.#ids += 1)).padStart(8, '0')}`,
     hex: (bytes) => Rng.named(this.script.seed, `hex ${(this.#ids += 1)}`).hex(bytes),
@@ -304,6 +277,8 @@ export class World {
     const told = new Map([...this.history.jobs].map(([id, { state }]) => [id, state]));
     for (const row of this.history.look(this.reader)) {
       this.fleetOracle.event(row);
+      criticalHasCause(row, this.struck, (promise, what) => this.breach(promise, what));
+      if (this.plane?.knowsEpoch === true) ticketHolds(row, this.reader, this.chain, (promise, what) => this.breach(promise, what));
       const job = row.job === null ? undefined : this.history.jobs.get(row.job);
       if (this.timeline !== undefined && row.job === null) this.note(`${row.runner ?? ''} ${row.kind} ${row.detail}`);
       if (job === undefined) continue;
@@ -355,6 +330,7 @@ export class World {
   /** A fault struck: this job, or those that wait for what it hit. */
   strike(fault: Fault, what: string, job?: string): void {
     this.note(`! ${what}${job === undefined ? '' : ` (${job})`}`);
+    this.struck.add(fault);
     const hit = WAITING[fault];
     const live = this.reader.jobs().filter(({ state, waiting_for }) => !ended(state) && (hit === undefined || hit.includes(waiting_for)));
     this.coverage.strike(fault, job === undefined ? live.map(({ id }) => id) : [job]);

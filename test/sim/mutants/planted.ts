@@ -50,6 +50,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "return code === 'nonce_taken' || failureOf(error).category !== 'temporary';",
   },
   {
+    name: 'a ticket is taken for ten times as long as the chain takes it',
+    file: 'scheduler/ticket.ts',
+    find: 'export const TICKET_VALID_EPOCHS = 3_780;',
+    replace: 'export const TICKET_VALID_EPOCHS = 37_800;',
+  },
+  {
     name: 'a paused job signs its message',
     file: 'scheduler/outbox.ts',
     find: 'job !== undefined && (job.paused || isFinal(job.state) || effect.generation !== job.generation)',
@@ -180,6 +186,19 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "return advance('C2');",
   },
   {
+    name: 'a proof is sent without the pieces of its sector',
+    file: 'scheduler/plans/sealer-todo.ts',
+    find: 'pieces:\n        job.data.pieces.length === 0',
+    replace: 'pieces:\n        job.data.pieces.length >= 0',
+  },
+  {
+    name: 'a seed that is not there yet is a permanent error',
+    file: 'effects/performer.ts',
+    find: "if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };",
+    replace:
+      "if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };\n      if (effect.failures === 0) return { outcome: 'error', category: 'permanent', code: 'no_seed', message: 'there is no seed' };",
+  },
+  {
     name: 'a finished job keeps its thread',
     file: 'scheduler/change.ts',
     find: 'ctx.tx.putThread({ ...thread, job: null });',
@@ -258,6 +277,24 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (judged.length > 0) return judged;',
   },
   ...FLEET,
+  {
+    name: 'storage: t_aux is not kept',
+    file: 'schema/artifact.ts',
+    find: "return ['sealed', P_AUX, T_AUX, ...treeRLastNames(proof)];",
+    replace: "return ['sealed', P_AUX, ...treeRLastNames(proof)];",
+  },
+  {
+    name: 'the record has the seed as ticket',
+    file: 'scheduler/plans/sealer-plan.ts',
+    find: 'ticket: ticket ?? null,',
+    replace: 'ticket: data.seed ?? ticket ?? null,',
+  },
+  {
+    name: 'sector.json has no ticket',
+    file: 'scheduler/plans/stage-work.ts',
+    find: '    ticket: data.ticket,\n    commD: data.commD,',
+    replace: '    commD: data.commD,',
+  },
   {
     name: 'storage: old files are dropped before whoever does Window PoSt is told',
     file: 'scheduler/storage-moves.ts',
