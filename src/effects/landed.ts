@@ -6,6 +6,8 @@ import type { Messages } from './messages.ts';
 
 /** Epochs on top of a message before it is believed (Lotus' own default). */
 export const CONFIDENCE_EPOCHS = 5;
+/** A node that lags, among several behind one address, does not show yet what another one told of; one further behind than this is not asked. */
+const LAG_EPOCHS = 20;
 /** What an actor answers for a sector it refused inside a message that went through (`ErrIllegalArgument`). */
 const SECTOR_REFUSED = 16;
 
@@ -45,7 +47,11 @@ export async function followMessage(want: Landed, parts: Following): Promise<Eff
   const doneAlready = exitCode !== 0 && shown?.commR === want.commR;
   if (doneAlready) return { outcome: 'landed', epoch: shown.epoch, exitCode: 0, onChain: true, detail: '' };
   if (exitCode !== 0) return { outcome: 'landed', epoch: state.epoch, exitCode, onChain: false, detail: state.detail };
-  return { outcome: 'landed', epoch: state.epoch, exitCode, onChain: shown?.commR === want.commR, detail: comparison(want, shown) };
+  const onChain = shown?.commR === want.commR;
+  if (!onChain && state.confidence < CONFIDENCE_EPOCHS + LAG_EPOCHS) {
+    return { outcome: 'wait', forMs: parts.epochMs, reason: `${comparison(want, shown)}; the node may lag, it is asked again` };
+  }
+  return { outcome: 'landed', epoch: state.epoch, exitCode, onChain, detail: comparison(want, shown) };
 }
 
 /** What became of our sector in a message that landed: 0 when it did its work. */

@@ -22,7 +22,7 @@ type World = {
   push?: () => Promise<void>;
 };
 
-const want = (what: 'preCommit' | 'proveCommit'): Extract<EffectWant, { kind: 'landed' }> => ({
+const want = (what: 'preCommit' | 'proveCommit' | 'replicaUpdate'): Extract<EffectWant, { kind: 'landed' }> => ({
   kind: 'landed',
   miner: MINER,
   number: 7,
@@ -31,7 +31,7 @@ const want = (what: 'preCommit' | 'proveCommit'): Extract<EffectWant, { kind: 'l
   commR: OURS,
 });
 
-function follow(what: 'preCommit' | 'proveCommit', world: World) {
+function follow(what: 'preCommit' | 'proveCommit' | 'replicaUpdate', world: World) {
   const pushed: SignedMessage[] = [];
   const closed: number[] = [];
   const following: Following = {
@@ -116,19 +116,30 @@ test('a message is believed five epochs after it landed, not four', async () => 
 test('a pre-commit that was proven since is shown by its sector; a prove-commit by nothing less', async () => {
   expect(await follow('preCommit', { state: landed(), sector: OURS }).outcome).toMatchObject({ onChain: true });
   expect(await follow('proveCommit', { state: landed(), sector: OURS }).outcome).toMatchObject({ onChain: true });
-  expect(await follow('proveCommit', { state: landed(), preCommit: OURS }).outcome).toMatchObject({
+  expect(await follow('proveCommit', { state: landed({ confidence: 25 }), preCommit: OURS }).outcome).toMatchObject({
     onChain: false,
     detail: expect.stringContaining('no sector 7'),
   });
 });
 
 test('another CommR on the chain is never taken for ours', async () => {
-  expect(await follow('preCommit', { state: landed(), preCommit: 'commR-theirs' }).outcome).toMatchObject({
+  expect(await follow('preCommit', { state: landed({ confidence: 25 }), preCommit: 'commR-theirs' }).outcome).toMatchObject({
     outcome: 'landed',
     exitCode: 0,
     onChain: false,
     detail: expect.stringMatching(/commR-theirs.*ours is commR-ours/),
   });
+});
+
+test('a node that lags may not show yet what another one told of: nothing is said of the sector for twenty epochs more', async () => {
+  for (const shown of [{}, { sector: 'commR-before-the-update' }]) {
+    expect(await follow('replicaUpdate', { state: landed({ confidence: 24 }), ...shown }).outcome).toMatchObject({
+      outcome: 'wait',
+      forMs: EPOCH_MS,
+      reason: expect.stringMatching(/the chain shows .*; the node may lag, it is asked again/),
+    });
+    expect(await follow('replicaUpdate', { state: landed({ confidence: 25 }), ...shown }).outcome).toMatchObject({ onChain: false });
+  }
 });
 
 test('a failed message, and a sector refused inside one that went through, carry an exit code', async () => {

@@ -8,8 +8,8 @@ import { ended } from './oracle-end.ts';
 import type { EventRow, Reader } from './reader.ts';
 import type { Fault } from './script.ts';
 
-/** After these the chain, or files, may differ from what the database knows; and a node that lags shows no sector whose message another told of. */
-const MAKES_CRITICAL: readonly Fault[] = ['restore', 'reorg', 'rot', 'chain_lags'];
+/** After these the chain, or files, may differ from what the database knows. */
+const MAKES_CRITICAL: readonly Fault[] = ['restore', 'reorg', 'rot'];
 /** Codes with which a sector whose pre-commit is out may be given up, and what has to have struck. */
 const GIVEN_UP: Readonly<Record<string, readonly Fault[]>> = {
   // The life that was lost had finished it.
