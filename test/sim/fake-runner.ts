@@ -36,6 +36,8 @@ export class FakeRunner {
   frozenUntilMs = 0;
   cutUntilMs = 0;
   diedMs = Number.POSITIVE_INFINITY;
+  /** A word of it has come to the control plane. */
+  heard = false;
   readonly bootId: string;
   readonly #parts: RunnerParts;
   #credential: string;

@@ -27,6 +27,8 @@ type Data = { readonly preCommit?: { readonly cid: string; readonly exitCode?: n
 export function criticalHasCause({ kind, job, detail }: EventRow, struck: ReadonlySet<Fault>, broken: Broken): void {
   if (kind !== 'error' || MAKES_CRITICAL.some((fault) => struck.has(fault))) return;
   const { category, code, message } = JSON.parse(detail) as { category?: string; code?: string; message?: string };
+  // The word of an own runner that its inputs are bad.
+  if (code === 'replica_damaged' && struck.has('runner_fails')) return;
   if (category === 'critical')
     broken('needless', `${job} is stopped as critical (${code}: ${message}), and nothing struck that could make it so`);
 }

@@ -101,6 +101,8 @@ async function withFaults(world: World): Promise<void> {
   const { script, clock } = world;
   let open = script.items.length;
   const begin = (item: Item): void => {
+    // A long stall may have carried the story past its end.
+    if (world.healed) return;
     void act(world, item)
       .catch((error: Error) => world.note(`${item.do}: ${error.message}`))
       .finally(() => (open -= 1));

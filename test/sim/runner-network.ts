@@ -4,7 +4,10 @@ import type { FakeRunner } from './fake-runner.ts';
 import { never } from './faults.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
-/** What was on its way when its process died comes within so long, or never. */
+/**
+ * What was on its way when its process died comes within so long, or never. Its first word never does: who hears of a process only when
+ * the next one has spoken takes that for the earlier one, and has to find two alive.
+ */
 const LATE_MS = 15_000;
 /** An agent gives a call up after this. */
 const TIMEOUT_MS = { 'net.next': 10_000, 'net.heartbeat': 5_000 } as const;
@@ -18,7 +21,7 @@ export async function callOver<T>(
   ask: (plane: ControlPlane) => Promise<T>,
 ): Promise<T> {
   const cut = (): boolean => runner.cutUntilMs > clock.nowMs;
-  const tooLate = (): boolean => clock.nowMs - runner.diedMs > LATE_MS;
+  const tooLate = (): boolean => clock.nowMs - runner.diedMs > (runner.heard ? LATE_MS : 0);
   const lost = (): Error => new Error('the network lost it');
   await runner.thaw();
   await clock.sleep(rng.between(2, 60));
@@ -33,6 +36,7 @@ export async function callOver<T>(
   const make = async (there: ControlPlane): Promise<T> => {
     const word = { runner: id, bootId: runner.bootId, credential, atMs: clock.nowMs };
     try {
+      runner.heard = true;
       const answer = await ask(there);
       told().spoke(word);
       return answer;
