@@ -31,7 +31,7 @@ async function whoDid(detail: SectorDetail): Promise<Record<string, string | und
   return Object.fromEntries(detail.attempts.map(({ stage, runner }) => [stage, names.get(runner)]));
 }
 
-test('a sector whose PC2 and C2 went through processors, and one whose did not', async () => {
+test('a sector whose PC2 and C2 went through processors, and one whose did not', { timeout: 60_000 }, async () => {
   await deployment.addRunner('rest', { stages: ['AddPiece', 'BuildTreeD', 'PC1', 'C1', 'Verify', 'CheckSealed', 'Persist', 'Publish'] });
   await deployment.addRunner('gpu', { stages: ['PC2', 'C2'], labels: ['gpu-a'], environment: environment() });
   const [first = ''] = await deployment.pledge();
