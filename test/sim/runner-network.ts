@@ -5,8 +5,8 @@ import { never } from './faults.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
 /**
- * What was on its way when its process died comes within so long, or never. Its first word never does: who hears of a process only when
- * the next one has spoken takes that for the earlier one, and has to find two alive.
+ * What was on its way when its process died, or got another credential, comes within so long, or never. A dead one's first word never
+ * does: who hears of a process only when the next one has spoken takes that for the earlier one, and has to find two alive.
  */
 const LATE_MS = 15_000;
 /** An agent gives a call up after this. */
@@ -14,14 +14,16 @@ const TIMEOUT_MS = { 'net.next': 10_000, 'net.heartbeat': 5_000 } as const;
 
 /** One call of a process. A dead one makes none. */
 export async function callOver<T>(
-  { clock, rng, faults, id, told, plane }: RunnerParts,
+  { clock, rng, faults, id, disk, told, plane }: RunnerParts,
   runner: FakeRunner,
   port: 'net.next' | 'net.heartbeat',
   credential: string,
   ask: (plane: ControlPlane) => Promise<T>,
 ): Promise<T> {
   const cut = (): boolean => runner.cutUntilMs > clock.nowMs;
-  const tooLate = (): boolean => clock.nowMs - runner.diedMs > (runner.heard ? LATE_MS : 0);
+  const sentMs = clock.nowMs;
+  const outdated = (): boolean => disk.credential !== credential && clock.nowMs - sentMs > LATE_MS;
+  const tooLate = (): boolean => outdated() || clock.nowMs - runner.diedMs > (runner.heard ? LATE_MS : 0);
   const lost = (): Error => new Error('the network lost it');
   await runner.thaw();
   await clock.sleep(rng.between(2, 60));
