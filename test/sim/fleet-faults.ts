@@ -119,7 +119,8 @@ function aimed(rng: Rng, fault: FleetFault): Action[] {
     case 'hand_back':
       return [hand(rng.pick(['sigterm', 'sigterm', 'upgrade'])), ...(rng.chance(50) ? [hand('sigterm', 0)] : [])];
     case 'cut':
-      return [hand('cut'), ...(rng.chance(40) ? [hand('cut', 0)] : [])];
+      // The first stores files.
+      return [hand('cut'), ...(rng.chance(75) ? [hand('cut', 0)] : [])];
     case 'wake_up':
       return [{ do: 'port', port: 'wake.poll', how: rng.pick(['lost', 'twice']), count: rng.between(1, 4), ms: 0 }];
   }
