@@ -1,6 +1,4 @@
 /** A runner says that an input is gone: the control plane looks for itself before it believes it. */
-import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { objectRoutes } from '../../src/objects/routes.ts';
 import { effectDone } from '../../src/scheduler/outbox.ts';
@@ -26,17 +24,6 @@ async function next(more: Record<string, unknown>): Promise<NextAnswer> {
   return (await world.call('POST', '/v1/runners/self/next', { token: runner.credential, body })).json as NextAnswer;
 }
 
-/** Uploads an output as an agent does. */
-async function upload({ name, partUrls }: Grant['outputs'][number]) {
-  const url = new URL(partUrls[0] as string);
-  const checksum = Buffer.alloc(4);
-  checksum.writeUInt32BE(crc32(BYTES));
-  const headers = { 'content-length': String(BYTES.length), 'x-amz-checksum-crc32': checksum.toString('base64') };
-  const put = await world.call('PUT', url.pathname + url.search, { raw: BYTES, headers });
-  const hash = `sha256:${createHash('sha256').update(BYTES).digest('hex')}`;
-  return { name, sizeBytes: String(BYTES.length), hash, parts: [{ number: 1, etag: put.headers.get('etag') }] };
-}
-
 /** The PC2 of a sector, everything before it answered honestly and stored. */
 async function pc2(): Promise<Grant> {
   const chain = new HonestChain();
@@ -49,7 +36,7 @@ async function pc2(): Promise<Grant> {
     const [grant] = (await next({ freeSlots: 1 })).grants;
     if (grant?.stage === 'PC2') return grant;
     if (grant === undefined) continue;
-    const outputs = await Promise.all(grant.outputs.map((slot) => upload(slot)));
+    const outputs = await Promise.all(grant.outputs.map((slot) => world.upload(slot, BYTES)));
     const { attempt, epoch } = grant;
     await next({ reports: [{ outcome: 'done', attempt, epoch, outputs, result: honestResult(grant as never) }] });
   }
