@@ -1,5 +1,5 @@
 /** How moves stand: what a runner may be doing for them just now, which path they keep closed, and when there is nothing left to do. */
-import type { MinerId } from '../schema/ids.ts';
+import { type MinerId, sectorName } from '../schema/ids.ts';
 import type { Context } from './context.ts';
 import { audit } from './happened.ts';
 import type { StorageMove } from './storage-rows.ts';
@@ -58,5 +58,5 @@ export function endStranded(ctx: Context): void {
 
 function end(ctx: Context, { miner, number, from, to }: StorageMove, why: string): void {
   ctx.tx.deleteStorageMove(miner, number);
-  audit(ctx, 'engine', 'storage.move_ended', { sector: `s-${miner}-${number}`, from, to, why });
+  audit(ctx, 'engine', 'storage.move_ended', { sector: sectorName(miner, number), from, to, why });
 }

@@ -7,7 +7,7 @@ export const CHALLENGE_DELAY = 10;
 /** A ticket is taken up to this age, when the message is executed (builtin-actors, MAX_PRE_COMMIT_RANDOMNESS_LOOKBACK). */
 const OLDEST_TICKET = 3_780;
 /** Epochs to prove a pre-commit in: 30 days and the mainnet's challenge delay (builtin-actors, max_prove_commit_duration). */
-const PROVE_WITHIN = 86_550;
+export const PROVE_WITHIN = 86_550;
 /** So much later it is taken away, and its deposit burns (builtin-actors, EXPIRED_PRE_COMMIT_CLEAN_UP_DELAY). */
 const CLEANED_UP_AFTER = 960;
 

@@ -1,10 +1,7 @@
 /** What a job keeps that was given up: as long as its pre-commit may be proven, nothing of it is deleted. Judged at each deletion. */
 import type { FakeChain } from './fake-chain.ts';
-import { sectorKey } from './ledger.ts';
+import { PROVE_WITHIN, sectorKey } from './ledger.ts';
 import type { Reader } from './reader.ts';
-
-/** Epochs from a pre-commit to its expiry: 30 days and the challenge delay of the main network. */
-export const PROVE_WITHIN_EPOCHS = 30 * 2_880 + 150;
 
 type Data = {
   readonly artifacts: Readonly<Record<string, { readonly key: string }>>;
@@ -23,7 +20,7 @@ export function goes(
     // Without one of its own it knows nothing of what only a lost database sent.
     if (preCommit === undefined || !Object.values(artifacts).some((artifact) => artifact.key === key)) continue;
     const committed = chain.ledger.preCommits.get(sectorKey(job.miner, job.number));
-    const left = committed === undefined ? 0 : committed.epoch + PROVE_WITHIN_EPOCHS - chain.epoch;
+    const left = committed === undefined ? 0 : committed.epoch + PROVE_WITHIN - chain.epoch;
     if (left > 0) broken('rescue', `${key}, kept for ${job.id}, goes ${left} epochs before its pre-commit expires`);
   }
 }

@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import { nothingElse } from './collecting.ts';
 import { nothingToSave } from './oracle-needless.ts';
 import { alive, artifactKeys, cleared, ended, keptWhole } from './oracle-end.ts';
-import { PROVE_WITHIN_EPOCHS, goes } from './oracle-kept.ts';
+import { PROVE_WITHIN } from './ledger.ts';
+import { goes } from './oracle-kept.ts';
 import { abort, act, resume } from './operator.ts';
 import { pledgedOnce } from './oracle-pledged.ts';
 import { mendStorage } from './storage-hand.ts';
@@ -207,7 +208,7 @@ async function untilExpired(world: World): Promise<void> {
   const { clock, reader } = world;
   const begunMs = clock.nowMs;
   for (const part of LOOKED_AT) {
-    clock.stall(begunMs + part * PROVE_WITHIN_EPOCHS * EPOCH_MS - clock.nowMs);
+    clock.stall(begunMs + part * PROVE_WITHIN * EPOCH_MS - clock.nowMs);
     await advance(world, clock.nowMs + 20_000, () => reader.openEffects() === 0);
   }
   clock.stall(EXPIRY_MS);

@@ -3,6 +3,7 @@
  * gets is drawn; the rest of its script goes on around it.
  */
 import { EPOCH_MS } from './fake-chain.ts';
+import { PROVE_WITHIN } from './ledger.ts';
 import type { Rng } from './prng.ts';
 import type { Action, Item } from './script.ts';
 
@@ -16,7 +17,7 @@ type Parts = {
 
 /** As long a fresh ticket is good, and a pre-commit can be proven, by the epochs of these stories. */
 const TICKET_GOOD_MS = 2_880 * EPOCH_MS;
-const PROVABLE_MS = 86_550 * EPOCH_MS;
+const PROVABLE_MS = PROVE_WITHIN * EPOCH_MS;
 
 /** States that a message is sent in. */
 const SENT_IN = ['PC2Done', 'C2Done', 'Persisted'];
