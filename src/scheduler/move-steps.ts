@@ -45,15 +45,19 @@ export function placeTaken(ctx: Context, sector: { readonly miner: MinerId; read
   end(ctx, move, `storage ${move.from} cannot be reached, and a job puts the files into ${storage}`);
 }
 
-/** Ends moves out of, or into, a path that no runner tells of any more; one that is away still has its paths told. Files that are in the new path stay there. */
-export function endStranded(ctx: Context): void {
+/**
+ * Ends moves out of, or into, a path that no runner tells of any more; one that is away still has its paths told. Files that are in the
+ * new path stay there. Answers the moves that are left.
+ */
+export function endStranded(ctx: Context): readonly StorageMove[] {
   const moves = ctx.tx.storageMoves();
-  if (moves.length === 0) return;
+  if (moves.length === 0) return moves;
   const told = new Set(ctx.tx.storagePaths().map(({ path }) => path.id));
-  for (const move of moves) {
+  return moves.filter((move) => {
     const gone = !told.has(move.from) ? move.from : !told.has(move.to) && recordedIn(ctx, move) !== move.to ? move.to : undefined;
     if (gone !== undefined) end(ctx, move, `no runner has storage ${gone} any more`);
-  }
+    return gone === undefined;
+  });
 }
 
 function end(ctx: Context, { miner, number, from, to }: StorageMove, why: string): void {

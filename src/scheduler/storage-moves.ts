@@ -61,9 +61,8 @@ export function dueMoves(ctx: Context, runner: RunnerRow): StoredMove[] {
   if (runner.status !== 'ready') return [];
   const paths = ctx.tx.storagePaths(runner.id);
   if (paths.length === 0) return [];
-  endStranded(ctx);
   const own = new Set(paths.map(({ path }) => path.id));
-  const moves = ctx.tx.storageMoves().filter(({ from, to }) => own.has(from) && own.has(to));
+  const moves = endStranded(ctx).filter(({ from, to }) => own.has(from) && own.has(to));
   return paths.flatMap((row) => {
     const mine = moves.filter(({ from }) => from === row.path.id);
     const live = mine.filter((move) => move.phase !== 'failed' && !waits(ctx, move));
