@@ -24,11 +24,14 @@ export async function followHead(
     try {
       const known = epochMs ?? (await chain.network()).epochMs;
       epochMs = known;
+      // An answer may lie about while the process stands still: it tells of the time when it was asked for.
+      const askedMs = await door.run((ctx) => ctx.nowMs);
       const { epoch } = await chain.head();
       if (ending.aborted) return;
       await door.run((ctx) => {
         const follows = epochNow(ctx);
-        if (follows === undefined || Math.abs(follows - epoch) > 1) setHead(ctx, { epoch, epochMs: known });
+        const told = epoch + Math.floor(Math.max(0, ctx.nowMs - askedMs) / known);
+        if (follows === undefined || Math.abs(follows - told) > 1) setHead(ctx, { epoch, epochMs: known }, askedMs);
       });
       waitMs = Math.max(known, leastWaitMs);
     } catch (error) {

@@ -7,9 +7,9 @@ const USUAL_EPOCH_MS = 30_000;
 
 type SeenHead = { readonly epoch: number; readonly atMs: number; readonly epochMs: number };
 
-/** Keeps the head that the node just told. */
-export function setHead(ctx: Context, head: { readonly epoch: number; readonly epochMs: number }): void {
-  const seen: SeenHead = { epoch: head.epoch, atMs: ctx.nowMs, epochMs: head.epochMs };
+/** Keeps the head that the node told; `askedMs`: when it was asked, where that is not just now (Unix milliseconds). */
+export function setHead(ctx: Context, head: { readonly epoch: number; readonly epochMs: number }, askedMs = ctx.nowMs): void {
+  const seen: SeenHead = { epoch: head.epoch, atMs: askedMs, epochMs: head.epochMs };
   ctx.tx.setMeta(HEAD, JSON.stringify(seen));
 }
 

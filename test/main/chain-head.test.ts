@@ -17,10 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('is followed, extrapolated, and corrected when the chain jumps', async () => {
-  let nowMs = 1_000_000;
-  let epoch = 500;
-  let asked = 0;
+const opened = (nowMs: () => number) => {
   const store = openNodeStore({
     path: join(folder, 'sealpool.sqlite'),
     onFatal: (error) => {
@@ -28,7 +25,14 @@ test('is followed, extrapolated, and corrected when the chain jumps', async () =
     },
   });
   const settings = { ...DEFAULTS, network: 'dev', miners: {}, threads: [] } as const;
-  const door = openDoor({ store, clock: { now: () => nowMs }, ids: randomIds, settings });
+  return { store, door: openDoor({ store, clock: { now: nowMs }, ids: randomIds, settings }) };
+};
+
+test('is followed, extrapolated, and corrected when the chain jumps', async () => {
+  let nowMs = 1_000_000;
+  let epoch = 500;
+  let asked = 0;
+  const { store, door } = opened(() => nowMs);
   const ending = new AbortController();
   const chain = {
     network: async () => ({ epochMs: 1_000, challengeDelay: 10, name: 'dev' }),
@@ -48,6 +52,26 @@ test('is followed, extrapolated, and corrected when the chain jumps', async () =
   await vi.waitFor(() => expect(asked).toBeGreaterThan(before + 1), { timeout: 5_000 });
   expect(await now()).toBe(3_000);
   ending.abort();
+  await following;
+  store.close();
+});
+
+test('an answer that lay about while the process stood still tells of the time when it was asked for', async () => {
+  let nowMs = 1_000_000;
+  const { store, door } = opened(() => nowMs);
+  const ending = new AbortController();
+  const answers: ((head: { epoch: number }) => void)[] = [];
+  const chain = {
+    network: async () => ({ epochMs: 1_000, challengeDelay: 10, name: 'dev' }),
+    head: () => new Promise<{ epoch: number }>((resolve) => answers.push(resolve)),
+  };
+  const following = followHead(door, chain, openLog('silent'), ending.signal);
+  await vi.waitFor(() => expect(answers).toHaveLength(1));
+  nowMs += 3_600_000;
+  answers[0]?.({ epoch: 500 });
+  await vi.waitFor(async () => expect(await door.run(epochNow)).toBe(500 + 3_600));
+  ending.abort();
+  answers[1]?.({ epoch: 4_100 });
   await following;
   store.close();
 });
