@@ -93,10 +93,12 @@ export function sealerTodo(job: Job): Todo {
     case 'PC1Done':
       return data.commR === undefined ? stage('PC2') : advance('PC2');
     case 'PC2Done':
-      if (data.preCommit !== undefined) return advance('SubmitPC');
+      if (provenAlready) return advance('SubmitPC');
+      // Also where the pre-commit is out, and files were made anew for it: Persist puts them over those that are stored.
       if (data.challenge === undefined) return { do: 'challenge' };
       if (data.artifacts[CHALLENGE_PROOFS] === undefined) return stage('C1');
-      return data.challenge.passed ? preCommitWant(job) : stage('Verify');
+      if (!data.challenge.passed) return stage('Verify');
+      return data.preCommit === undefined ? preCommitWant(job) : advance('SubmitPC');
     case 'PCSubmitted':
       return followed(job, 'CheckPC', 'preCommit', 'CheckPC', 'ReSubmitPC');
     case 'PCLanded':
