@@ -1,4 +1,5 @@
 /** Telling whoever does Window PoSt of stored files that no job is about: those of sectors that were finished while nobody was told. */
+import type { MinerId } from '../schema/ids.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { sealProofInfo } from '../schema/seal-proof.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
@@ -10,6 +11,22 @@ import type { EffectRow } from './effects.ts';
 const DECLARE = 'DeclareStored';
 /** So many in one transaction. */
 const AT_ONCE = 500;
+
+/** Set by a restore, for good: the database that was lost may have moved files and told of it. */
+const TOLD_BY_A_LOST_ONE = 'told_by_a_lost_one';
+
+/** After a restore: what was told since the backup was made nobody knows, so every sector counts as not told of until it is told anew. */
+export function forgetDeclared(ctx: Context): void {
+  if (ctx.settings.declares !== true) return;
+  ctx.tx.forgetDeclared();
+  ctx.tx.setMeta(TOLD_BY_A_LOST_ONE, 'yes');
+}
+
+/** Whether whoever does Window PoSt may look for the sector's files where a lost database had put them. */
+export function maySeekElsewhere(ctx: Context, { miner, number }: { readonly miner: MinerId; readonly number: number }): boolean {
+  if (ctx.settings.declares !== true || (ctx.tx.meta(TOLD_BY_A_LOST_ONE) ?? '') === '') return false;
+  return ctx.tx.storedSector(miner, number)?.declared === 'no';
+}
 
 /** Has what is in a storage declared, as far as nobody was told of it; answers how many sectors. Throws `conflict` where there is nobody to tell. */
 export function declareAllIn(ctx: Context, storage: string): number {

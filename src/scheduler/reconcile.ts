@@ -7,6 +7,7 @@ import type { MinerId } from '../schema/ids.ts';
 import type { Job } from '../schema/job.ts';
 import { change, fence, goBack, note, want, wantBesideJobs, without } from './change.ts';
 import type { Context } from './context.ts';
+import { forgetDeclared } from './declared.ts';
 import { type EffectOutcome, type EffectRow, reconcilingKey } from './effects.ts';
 import { alone, settle } from './engine.ts';
 import { isFinal } from './machine.ts';
@@ -26,6 +27,7 @@ export type Reconciled = Extract<EffectOutcome, { outcome: 'reconciled' }>;
 /** Once at start. After a restore: ends what ran when the backup was made, and holds what may have gone on since. */
 export function holdRestored(ctx: Context): void {
   if ((ctx.tx.meta(RESTORED) ?? '') === '') return;
+  forgetDeclared(ctx);
   const miners = new Set<string>();
   const holdOnce = (miner: string): void => {
     if (!miners.has(miner)) holdMiner(ctx, miner as MinerId);

@@ -9,7 +9,7 @@ import { SealpoolError } from '../schema/problem.ts';
 import type { SectorRecord } from '../schema/sector-record.ts';
 import type { StoredMove, StoredMoveAnswer } from '../schema/stored-move.ts';
 import type { Context } from './context.ts';
-import { declareRecord } from './declared.ts';
+import { declareRecord, maySeekElsewhere } from './declared.ts';
 import type { EffectRow } from './effects.ts';
 import { audit, noteStored, type Who } from './happened.ts';
 import { againstMove, isBusy, knownFiles, needsTelling, sizeOf } from './movable.ts';
@@ -124,8 +124,15 @@ function ask(ctx: Context, runner: RunnerRow, move: StorageMove): StoredMove[] {
     ctx.tx.deleteStorageMove(miner, number);
     return [];
   }
+  const asked = { runner: runner.id, bootId: runner.bootId ?? '', atMs: ctx.nowMs };
+  if (phase !== 'copy' && maySeekElsewhere(ctx, move)) {
+    // Since a restore nobody knows where the files are looked for. The old ones go once the new are told of; a copy that is not wanted stays.
+    if (phase === 'drop') put(ctx, { ...move, phase: 'copy', asked: null });
+    else undone(ctx, { ...move, asked });
+    return [];
+  }
   const { files, sizeBytes } = namedNow(ctx, move);
-  put(ctx, { ...move, files, sizeBytes, asked: { runner: runner.id, bootId: runner.bootId ?? '', atMs: ctx.nowMs } });
+  put(ctx, { ...move, files, sizeBytes, asked });
   return [{ step: phase, miner, number, from, to, asked: ctx.nowMs, files: [...files] }];
 }
 
@@ -221,8 +228,7 @@ function take(ctx: Context, runner: RunnerRow, move: StorageMove, { step, outcom
   if (outcome === 'done') {
     if (step === 'copy') copied(ctx, runner, next);
     else if (step === 'drop') dropped(ctx, move);
-    else if (move.why === null) ctx.tx.deleteStorageMove(move.miner, move.number);
-    else put(ctx, { ...move, phase: 'failed' });
+    else undone(ctx, move);
     return;
   }
   // The sector's files are in the new path already: they are made good from the old ones, which stay till then.
@@ -234,6 +240,11 @@ function take(ctx: Context, runner: RunnerRow, move: StorageMove, { step, outcom
     put(ctx, { ...move, phase: 'failed', why: 'files are bad on both sides; rebuild the sector' });
   // Asked for again after a while, not at once. One that was stopped stays so.
   else put(ctx, { ...move, why: step === 'undo' ? move.why : message, asked: move.asked && { ...move.asked, failed: true } });
+}
+
+function undone(ctx: Context, move: StorageMove): void {
+  if (move.why === null) ctx.tx.deleteStorageMove(move.miner, move.number);
+  else put(ctx, { ...move, phase: 'failed' });
 }
 
 /** A drain leaves out what is bad; whoever asked for the move is told of it. */
@@ -252,13 +263,13 @@ function copied(ctx: Context, runner: RunnerRow, move: StorageMove): void {
     return;
   }
   ctx.tx.setChecked(miner, number, ctx.nowMs, []);
-  if (healed) {
+  if (healed && !maySeekElsewhere(ctx, move)) {
     put(ctx, { ...move, phase: 'drop', why: null });
     return;
   }
   const root = ctx.tx.storagePaths(runner.id).find(({ path }) => path.id === to)?.path.path ?? '';
-  const moved = { ...record, files: { storage: to, root, files: [...files] } };
-  ctx.tx.putSectorRecord(moved);
+  const moved = healed ? record : { ...record, files: { storage: to, root, files: [...files] } };
+  if (!healed) ctx.tx.putSectorRecord(moved);
   const tells = ctx.settings.declares === true;
   put(ctx, { ...move, phase: tells ? 'declare' : 'drop', why: null });
   if (tells) declareRecord(ctx, moved, from);

@@ -79,6 +79,8 @@ export type StorageTx = {
   /** It is the turn of all sectors in this storage; answers how many there are. */
   checkAllIn(storage: string): number;
   setDeclared(miner: MinerId, number: number, declared: Declared): void;
+  /** From now on nobody was told of any, nor knew of it; what is under way goes on. */
+  forgetDeclared(): void;
   /** Sectors in this storage that nobody was told of. */
   undeclaredIn(storage: string, limit: number): readonly SectorRecord[];
   countUndeclaredIn(storage: string): number;

@@ -196,6 +196,11 @@ function declaredPart(db: Db) {
     .set({ declared: sql`${p('declared')}` })
     .where(and(eq(miner, p('miner')), eq(number, p('number'))))
     .prepare();
+  const forget = db
+    .update(sectorRecords)
+    .set({ declared: DECLARED.indexOf('no') })
+    .where(sql`${storage} is not null and coalesce(${sectorRecords.declared}, 1) <> ${DECLARED.indexOf('under_way')}`)
+    .prepare();
   // Spelt as the partial index spells it, so that it is used.
   const untold = sql`${storage} = ${p('storage')} and ${sectorRecords.declared} = 0`;
   const some = db.select().from(sectorRecords).where(untold).limit(p('limit')).prepare();
@@ -208,6 +213,7 @@ function declaredPart(db: Db) {
     setDeclared(of, at, declared) {
       set.run({ miner: of, number: at, declared: declared === null ? null : DECLARED.indexOf(declared) });
     },
+    forgetDeclared: () => void forget.run(),
     undeclaredIn: (id, limit) => some.all({ storage: id, limit }).map((row) => storedOf(row).record),
     countUndeclaredIn: (id) => count.get({ storage: id })?.count ?? 0,
   } satisfies Partial<StorageTx>;
