@@ -18,8 +18,6 @@ export type ErrandParts = {
   /** The fault that the next step is to suffer, if a script says so. */
   readonly fault: () => ErrandFault | undefined;
   readonly alive: () => boolean;
-  /** How many databases the control plane has lost so far. */
-  readonly lostDatabases: () => number;
   readonly thaw: () => Promise<void>;
   readonly die: () => void;
   /** Something is there to be told. */
@@ -58,8 +56,8 @@ export class FakeErrands {
     return this.moved.length + this.checked.length > 0;
   }
 
-  begin(moves: readonly StoredMove[], checks: readonly StoredCheck[]): void {
-    const since = this.#parts.lostDatabases();
+  /** `since`: how many databases had been lost when the question was asked that this answers. */
+  begin(moves: readonly StoredMove[], checks: readonly StoredCheck[], since: number): void {
     for (const move of moves) this.#queue(() => this.#move(move, since));
     for (const check of checks) this.#queue(() => this.#check(check));
   }

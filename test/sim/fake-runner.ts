@@ -58,9 +58,9 @@ export class FakeRunner {
     this.#parts = parts;
     this.#credential = parts.disk.credential;
     this.bootId = bootId;
-    const { clock, rng, disks, errandFault, lostDatabases } = parts;
+    const { clock, rng, disks, errandFault } = parts;
     const life = { alive: () => this.alive, thaw: () => this.thaw(), die: () => this.die(), onAnswer: () => this.#reportSoon() };
-    if (disks !== undefined) this.#errands = new FakeErrands({ clock, rng, disks, fault: errandFault, lostDatabases, ...life });
+    if (disks !== undefined) this.#errands = new FakeErrands({ clock, rng, disks, fault: errandFault, ...life });
     void this.#claim();
     void this.#beats();
   }
@@ -141,6 +141,7 @@ export class FakeRunner {
       const [running, askedMs] = [this.#running(), this.#parts.clock.nowMs];
       const word = { bootId: this.bootId, freeSlots, running, reports, tests, waitMs };
       const request = questionOf(this.#parts, this.#errands, word);
+      const since = this.#parts.lostDatabases();
       const answer = await this.#ask(credential, request, gone);
       // Who hangs up hears nothing.
       if (!this.alive || gone.aborted) return true;
@@ -148,7 +149,7 @@ export class FakeRunner {
       for (const { id } of tests) this.#answers.delete(id);
       for (const key of answer.forget ?? []) this.#parts.disk.cache?.delete(key);
       this.#errands?.sent(request.moved ?? [], request.checked ?? []);
-      this.#errands?.begin(answer.moves ?? [], answer.checks ?? []);
+      this.#errands?.begin(answer.moves ?? [], answer.checks ?? [], since);
       for (const test of answer.tests ?? []) this.#testing = this.#testing.then(() => this.#test(test));
       if (answer.upgrade !== undefined) this.#upgrading = true;
       for (const id of answer.cancel) this.#cancel(id);

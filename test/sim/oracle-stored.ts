@@ -51,16 +51,24 @@ export class StoredOracle {
   restored(reader: Reader): void {
     this.#restored = true;
     for (const row of reader.records()) this.excuse(row);
+    // What a job stored may have been moved since: the record that it writes yet names the old path.
+    for (const job of reader.jobs()) {
+      const { stored, record } = reader.dataOf<Data>(job);
+      for (const files of [stored, record?.files]) this.#spoil(files);
+    }
   }
 
   /** What is not there, or bad, when the record comes up is nobody's fault but the script's. */
   excuse(row: RecordLine): void {
     this.#data.set(whose(row), row.data);
-    for (const [disk, path] of this.#wrong(row)) this.#parts.spoilt.add(spoiltKey(disk, path));
+    this.#spoil(filesOf(row));
   }
 
-  #wrong(row: RecordLine): (readonly [MinerDisk, string])[] {
-    const named = filesOf(row);
+  #spoil(files: Files): void {
+    for (const [disk, path] of this.#wrong(files)) this.#parts.spoilt.add(spoiltKey(disk, path));
+  }
+
+  #wrong(named: Files): (readonly [MinerDisk, string])[] {
     const disk = this.#parts.disks.find(named?.storage ?? '');
     if (disk === undefined) return [];
     return (named?.files ?? []).flatMap(({ path, hash }) => {
@@ -70,7 +78,7 @@ export class StoredOracle {
   }
 
   #whole(row: RecordLine): void {
-    for (const [disk, path] of this.#wrong(row)) {
+    for (const [disk, path] of this.#wrong(filesOf(row))) {
       if (!this.#parts.spoilt.has(spoiltKey(disk, path)))
         this.#parts.broken('stored files', `the record of ${whose(row)} names ${disk.id}, and ${path} is not whole there`);
     }
@@ -87,12 +95,13 @@ export class StoredOracle {
         else broken('stored files', `${path} is removed from ${disk.id}, which the record of ${whose(row)} names`);
       } else if (files?.files?.some((file) => file.path === path) === true) this.#movedTo(files.storage, disk, path, row);
     }
-    for (const job of lostSince ? [] : reader.jobs()) {
+    for (const job of reader.jobs()) {
       const { id, state } = job;
       if (ended(state)) continue;
       const { stored, record } = reader.dataOf<Data>(job);
-      if (named(stored) || (stored === undefined && named(record?.files)))
-        broken('stored files', `${path} is removed from ${disk.id}, where ${id} in ${state} reads it`);
+      if (!named(stored) && (stored !== undefined || !named(record?.files))) continue;
+      if (lostSince) spoilt.add(spoiltKey(disk, path));
+      else broken('stored files', `${path} is removed from ${disk.id}, where ${id} in ${state} reads it`);
     }
   }
 

@@ -196,6 +196,8 @@ async function withGoodWill(world: World): Promise<void> {
   await advance(world, world.clock.nowMs + FIT_WITHIN_MS, () => world.fleet.hoards(needed) === undefined);
   const hoard = world.fleet.hoards(needed);
   if (hoard !== undefined) world.breach('caches', hoard);
+  // Files are looked through every now and then: that came by meanwhile.
+  await advance(world, world.clock.nowMs + 60_000, idle);
   world.storedOracle.end(world.reader);
   pledgedOnce(world, (promise, what) => world.breach(promise, what));
   const wanted = cleared(world, (promise, what) => world.breach(promise, what));

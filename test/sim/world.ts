@@ -82,8 +82,10 @@ export class World {
   plane: ControlPlane | undefined;
   /** Faults are over. */
   healed = false;
-  /** Keys that pledges were asked with, by the jobs that were answered; lost with the disk. */
+  /** Keys that pledges were asked with, by the jobs that were answered. */
   readonly pledged = new Map<string, string>();
+  /** Those of them that were lost with the disk; a later backup may bring them back. */
+  readonly lostPledges = new Set<string>();
   pledges = 0;
   /** Faults of stages that wait for the next one to end. */
   readonly stageFaults: { job: number | undefined; how: StageFault }[] = [];
@@ -241,7 +243,8 @@ export class World {
     for (const event of this.history.look(this.reader)) this.fleetOracle.event(event);
     this.#jobsAsleep = undefined;
     const rows = this.reader.jobs();
-    for (const id of this.pledged.keys()) if (!rows.some((row) => row.id === id)) this.pledged.delete(id);
+    const there = new Set(rows.map(({ id }) => id));
+    for (const id of this.pledged.keys()) this.lostPledges[there.has(id) ? 'delete' : 'add'](id);
     this.chainOracle.restored((job) => rows.some(({ id, state }) => state === 'Aborted' && id === job));
     for (const key of this.objects.objects.keys()) if (!known.has(key)) this.orphans.add(key);
     // What went meanwhile is missed, and made again where it is needed.
