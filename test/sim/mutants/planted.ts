@@ -176,8 +176,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the deposit is paid before the challenge was verified',
     file: 'scheduler/plans/sealer-todo.ts',
-    find: "data.challenge.passed ? preCommitWant(job) : stage('Verify')",
-    replace: 'preCommitWant(job)',
+    find: "if (!data.challenge.passed) return stage('Verify');",
+    replace: '',
   },
   {
     name: 'a proof is sent that nobody verified',
