@@ -13,6 +13,7 @@ import { followMessage } from './landed.ts';
 import { oldTicket, reconcile } from './known-sector.ts';
 import { type Messages, openMessages } from './messages.ts';
 import { type Standing, openSettledSenders } from './settled-sender.ts';
+import { drawSeed } from './seed.ts';
 
 /** Effects under way at a time: a slow node must not be flooded. */
 const AT_ONCE = 16;
@@ -26,8 +27,6 @@ const OF_A_SENDER_AT_ONCE = 2;
 const MOST_SLEEP_MS = 30_000;
 /** Wait after the database took no change (a full disk): nothing can be sent before it does. */
 const NOT_RECORDED_WAIT_MS = 1_000;
-/** The seed's epoch is asked for at least this often: null rounds shift it. */
-const MOST_SEED_WAIT_MS = 60_000;
 
 export type PerformerParts<C extends EffectContext> = {
   readonly door: EffectDoor<C>;
@@ -168,13 +167,8 @@ async function performOnce<C extends EffectContext>(
       return { outcome: 'sector', sector: (await chain.sector(want.miner, want.number)) ?? null };
     case 'reconcile':
       return reconcile(effect, want, parts);
-    case 'seed': {
-      const seed = await chain.seed(want.miner, want.number);
-      if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };
-      const { epochMs } = await chain.network();
-      const forMs = Math.min(seed.waitEpochs * epochMs, MOST_SEED_WAIT_MS);
-      return { outcome: 'wait', forMs, reason: `the seed exists in ${seed.waitEpochs} epochs` };
-    }
+    case 'seed':
+      return drawSeed(want, chain);
     case 'message':
       return messages.send(effect, want.message);
     case 'landed': {

@@ -160,6 +160,8 @@ export type EffectOutcome =
       readonly missing: readonly string[];
     }
   | { readonly outcome: 'seed'; readonly value: string; readonly epoch: number }
+  /** Instead of a seed: the sector is proven already; `commR`: of its replica. */
+  | { readonly outcome: 'proven'; readonly commR: string; readonly epoch: number }
   | { readonly outcome: 'pushed' }
   | { readonly outcome: 'landed'; readonly epoch: number; readonly exitCode: number; readonly onChain: boolean; readonly detail: string }
   | { readonly outcome: 'deleted' }

@@ -1,6 +1,6 @@
 /** What a restored job waits for: nothing of it begins before it has been compared with the chain (`reconcile.ts`). */
 import type { MinerId } from '../schema/ids.ts';
-import type { ChainMessage, Job } from '../schema/job.ts';
+import type { Job } from '../schema/job.ts';
 import { SealpoolError } from '../schema/problem.ts';
 import { change, want, without } from './change.ts';
 import type { Context } from './context.ts';
@@ -8,14 +8,6 @@ import { type EffectRow, reconcilingKey } from './effects.ts';
 
 /** The step that compares. */
 export const RECONCILE = 'Reconcile';
-
-/** Stands for the CID of a message that nobody here knows. */
-const UNKNOWN_CID = 'found-on-chain';
-
-/** A message of a lost database, of which only its work on the chain is known; `epoch`: when that was done. */
-export function foundMessage(epoch: number): ChainMessage {
-  return { cid: UNKNOWN_CID, nonce: -1, try: 0, landedEpoch: epoch, exitCode: 0, found: true };
-}
 
 /** The job held on its comparison with the chain, if one is under way or wanted; else undefined. `open`: its open effects. */
 export function heldForReconcile(ctx: Context, job: Job, open: readonly EffectRow[]): Job | undefined {

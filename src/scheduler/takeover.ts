@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 import type { EffectOutcome, MessageField } from './effects.ts';
 import { fail } from './engine.ts';
 import { planOf } from './plans/all.ts';
-import { foundMessage } from './restored.ts';
+import { foundMessage } from './plans/made.ts';
 
 type Seen = Extract<EffectOutcome, { outcome: 'reconciled' }>;
 

@@ -1,5 +1,6 @@
 /** Each kind of effect once, the order of one sender's messages, and the loop that performs them. */
 import { expect, onTestFinished, test } from 'vitest';
+import { ChainError } from '../../src/chain/errors.ts';
 import { performEffects, performer, type PerformerParts } from '../../src/effects/performer.ts';
 import type { EffectContext } from '../../src/effects/door.ts';
 import { failureOf } from '../../src/effects/failures.ts';
@@ -65,6 +66,24 @@ test('a seed that does not exist yet is waited for, a minute at most at a time',
     )(effect(1, { want: { kind: 'seed', miner: MINER, number: 7 } }));
   expect(await waiting(3, 200)).toMatchObject({ outcome: 'wait', forMs: 600 });
   expect(await waiting(150, 30_000)).toMatchObject({ outcome: 'wait', forMs: 60_000 });
+});
+
+test('of a sector that is proven no seed is drawn: it is told with its replica, once that is believed', async () => {
+  const asked = (epoch: number, sector: { commR: string; keyCommR: string | null; activationEpoch: number } | undefined) =>
+    performer(
+      parts(openOutbox(), {
+        seed: () => Promise.reject(new ChainError('permanent', 'no_pre_commit', 'sector 7 has no pre-commit on chain')),
+        network: () => Promise.resolve({ epochMs: 200, challengeDelay: 150, name: 'x' }),
+        head: () => Promise.resolve({ epoch }),
+        sector: () =>
+          Promise.resolve(sector && { ...sector, sealProof: 5, expirationEpoch: 9_000, deadline: 1, partition: 0, proven: true }),
+      }),
+    )(effect(1, { want: { kind: 'seed', miner: MINER, number: 7 } }));
+  const sealed = { commR: 'cid-of-seven', keyCommR: null, activationEpoch: 100 };
+  expect(await asked(103, sealed)).toMatchObject({ outcome: 'wait', forMs: 400 });
+  expect(await asked(105, sealed)).toEqual({ outcome: 'proven', commR: 'cid-of-seven', epoch: 100 });
+  expect(await asked(105, { ...sealed, commR: 'updated', keyCommR: 'cid-of-seven' })).toMatchObject({ commR: 'cid-of-seven' });
+  expect(await asked(105, undefined)).toMatchObject({ outcome: 'error', code: 'no_pre_commit' });
 });
 
 test('deletes every key; an object store that is away is a temporary error', async () => {

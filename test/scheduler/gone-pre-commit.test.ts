@@ -6,7 +6,7 @@ import { pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
 import { pledge } from '../../src/scheduler/pledge.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { Job } from '../../src/schema/job.ts';
-import { TICKET } from './honest.ts';
+import { COMM_R, TICKET } from './honest.ts';
 import { MINER, World } from './world.ts';
 
 let world: World;
@@ -60,6 +60,18 @@ test('landed again elsewhere after a reorg: the job goes on with it, and sends n
   const job = await play({ AssignSeed: [GONE], CheckPC: [landed(10_900), landed(10_905)] });
   expect(job).toMatchObject({ state: 'Finished', generation: 1, data: { preCommit: { landedEpoch: 10_905 } } });
   expect(await sent(job)).toBe(1);
+});
+
+test('proven by a message that nobody here knows: the job finishes with it, unless it is another replica', async () => {
+  const proven = (commR: string): EffectOutcome => ({ outcome: 'proven', commR, epoch: 11_500 });
+  const job = await play({ AssignSeed: [GONE, proven(COMM_R.cid)] });
+  expect(job).toMatchObject({ state: 'Finished', data: { proveCommit: { found: true, landedEpoch: 11_500 } } });
+  expect([await sent(job), await sent(job, 'SubmitProof')]).toEqual([1, 0]);
+  expect(await play({ AssignSeed: [proven('another')] })).toMatchObject({
+    state: 'PersistanceSubmitted',
+    paused: true,
+    error: { code: 'chain_differs' },
+  });
 });
 
 test('failed when it landed anew: it is provably dead, and another is sent with the same ticket', async () => {

@@ -326,7 +326,9 @@ export class FakeRunner {
       const answer = await callOver(this.#parts, this, 'net.heartbeat', credential, async (plane) => {
         const cameMs = this.#parts.clock.nowMs;
         this.#parts.told().leases.came(attempts);
-        const answered = await plane.heartbeat(credential, { bootId: this.bootId, attempts: [...attempts, ...others] });
+        const asked = { bootId: this.bootId, attempts: [...attempts, ...others] };
+        const failed = (error: unknown): never => this.#parts.told().beatFailed(attempts, cameMs, error);
+        const answered = await plane.heartbeat(credential, asked).catch(failed);
         this.#parts.told().beatAnswered(attempts, cameMs);
         return answered;
       });

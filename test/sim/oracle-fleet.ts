@@ -43,7 +43,15 @@ type Known = {
   bannedMs: number;
 };
 
-type Progress = { activeMs: number; wholeMs: number; fraction: number; note: string | undefined; heardMs: number };
+type Progress = {
+  activeMs: number;
+  wholeMs: number;
+  fraction: number;
+  note: string | undefined;
+  heardMs: number;
+  /** Told to a control plane that died over it, which may have written it down. */
+  unsure?: { fraction: number; note: string | undefined; atMs: number };
+};
 /** An answer that took longer may count as none. */
 const ANSWER_COUNTS_MS = 200_000;
 
@@ -191,11 +199,21 @@ export class FleetOracle {
     for (const { attempt, fraction = 0, note } of attempts) {
       const progress = this.#running.get(attempt);
       if (progress === undefined || (fraction <= progress.fraction && note === progress.note)) continue;
+      const { unsure } = progress;
       progress.fraction = Math.max(progress.fraction, fraction);
       progress.note = note;
       progress.activeMs = 0;
-      progress.heardMs = this.#nowMs();
+      progress.heardMs = unsure !== undefined && fraction <= unsure.fraction && note === unsure.note ? unsure.atMs : this.#nowMs();
     }
+  }
+
+  /** A heartbeat came, and nobody was left to answer it. */
+  beatFailed(attempts: HeartbeatRequest['attempts'], atMs: number, error: unknown): never {
+    for (const { attempt, fraction = 0, note } of attempts) {
+      const progress = this.#running.get(attempt);
+      if (progress !== undefined) progress.unsure = { fraction, note, atMs };
+    }
+    throw error;
   }
 
   /** A runner got a URL of an attempt that is not its own, or one that leads elsewhere. */

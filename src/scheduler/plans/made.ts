@@ -10,6 +10,14 @@ export function made<T>(job: Job, value: T | null | undefined, what: string): T 
   return value;
 }
 
+/** Stands for the CID of a message that nobody here knows. */
+const UNKNOWN_CID = 'found-on-chain';
+
+/** A message that this database does not have, as one of a lost database: only its work on the chain is known; `epoch`: when that was done. */
+export function foundMessage(epoch: number): ChainMessage {
+  return { cid: UNKNOWN_CID, nonce: -1, try: 0, landedEpoch: epoch, exitCode: 0, found: true };
+}
+
 /** The CID of a message for records; null where there is none, or nobody knows it (found on the chain after a restore). */
 export function knownCid(message: ChainMessage | undefined): string | null {
   return message === undefined || message.found === true ? null : message.cid;

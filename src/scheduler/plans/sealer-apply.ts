@@ -5,7 +5,7 @@ import type { Job } from '../../schema/job.ts';
 import type { Stage } from '../../schema/stage.ts';
 import type { EffectOutcome } from '../effects.ts';
 import { Invariant, type Verdict } from '../plan.ts';
-import { made } from './made.ts';
+import { foundMessage, made } from './made.ts';
 import { CHALLENGE_PROOFS } from './sealer-todo.ts';
 import {
   type BoundCommR,
@@ -94,6 +94,8 @@ export function sealerApplyEffect(job: Job, step: string, outcome: EffectOutcome
       return ok({ ticket: { value: outcome.value, epoch: outcome.epoch } });
     case 'seed':
       return ok({ seed: { value: outcome.value, epoch: outcome.epoch } });
+    case 'proven':
+      return provenResult(job, outcome);
     case 'landed':
       return landedResult(job, step === 'CheckPC' ? 'preCommit' : 'proveCommit', outcome);
     case 'declared':
@@ -103,4 +105,15 @@ export function sealerApplyEffect(job: Job, step: string, outcome: EffectOutcome
     default:
       return ok({});
   }
+}
+
+/** By a message that this database does not have: of one that was lost, or sent by hand. */
+function provenResult(job: Job, { commR, epoch }: Extract<EffectOutcome, { outcome: 'proven' }>): Verdict {
+  if (job.data.commR?.cid === commR) return ok({ proveCommit: foundMessage(epoch) });
+  return {
+    verdict: 'error',
+    category: 'permanent',
+    code: 'chain_differs',
+    message: `sector ${job.number} is proven on the chain with CommR ${commR}, which is not this job's; abort this job with force, then take the files of that replica over with sealpool import`,
+  };
 }

@@ -194,9 +194,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a seed that is not there yet is a permanent error',
     file: 'effects/performer.ts',
-    find: "if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };",
+    find: 'return drawSeed(want, chain);',
     replace:
-      "if (!('waitEpochs' in seed)) return { outcome: 'seed', ...seed };\n      if (effect.failures === 0) return { outcome: 'error', category: 'permanent', code: 'no_seed', message: 'there is no seed' };",
+      "return drawSeed(want, chain).then((seed) => seed.outcome === 'wait' && effect.failures === 0 ? { outcome: 'error', category: 'permanent', code: 'no_seed', message: 'there is no seed' } : seed);",
   },
   {
     name: 'a finished job keeps its thread',
