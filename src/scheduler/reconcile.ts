@@ -55,11 +55,13 @@ function holdMiner(ctx: Context, miner: MinerId): void {
 /** Plans whose later states send messages: the lost database may have got there from any state. */
 const SENDS: ReadonlySet<string> = new Set(['sealer', 'snapup']);
 
+/** What may not be so any more: the lost database may have used the number for this very job, and moved what was stored. */
+const ASKED_AGAIN: Readonly<Record<string, readonly (keyof Job['data'])[]>> = { Empty: ['numberFree'], Persisted: ['storedChecked'] };
+
 function hold(ctx: Context, job: Job): void {
   fence(ctx, job, REASON);
   note(ctx, job, { actor: 'engine', kind: 'note', from: job.state, detail: { reason: REASON } });
-  // Whether the number is free is asked again: the lost database may have used it for this very job.
-  const held = change(ctx, job, { reserved: null, data: job.state === 'Empty' ? without(job.data, ['numberFree']) : job.data });
+  const held = change(ctx, job, { reserved: null, data: without(job.data, ASKED_AGAIN[job.state] ?? []) });
   const compares = job.number !== null && SENDS.has(job.plan);
   if (compares && !ctx.tx.openEffectsOfJob(job.id).some(({ want: { kind } }) => kind === 'reconcile')) {
     want(ctx, held, RECONCILE, { kind: 'reconcile', miner: job.miner, number: job.number });

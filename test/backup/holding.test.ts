@@ -149,3 +149,14 @@ test('many jobs are held in one start', async () => {
   const held = await world.run((ctx) => ctx.tx.effectsDue(world.nowMs, 10_000).filter(({ want: { kind } }) => kind === 'reconcile'));
   expect(held.filter(({ job }) => job !== null)).toHaveLength(450);
 });
+
+test('what was stored is looked at again: a lost database may have moved it', async () => {
+  const { id, running } = await world.backedUpIn('Persisted');
+  await world.run((ctx) => pauseJob(ctx, id, {}, 'test'));
+  await world.report(world.own, world.honest(running));
+  expect(await world.job(id)).toMatchObject({ state: 'Persisted', data: { storedChecked: true } });
+  await world.restore(preCommitted());
+  await world.run((ctx) => resumeJob(ctx, id, {}, 'test'));
+  const [check] = await grants();
+  expect(check).toMatchObject({ stage: 'Verify' });
+});
