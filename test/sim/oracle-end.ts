@@ -10,7 +10,7 @@ import type { MinerDisks } from './miner-disks.ts';
 import { waitsInEarnest } from './oracle-sectors.ts';
 import type { HistoryOracle } from './oracle-history.ts';
 import { recordTrue } from './oracle-records.ts';
-import type { JobRow, Reader } from './reader.ts';
+import type { EffectLine, JobRow, Reader } from './reader.ts';
 import { hashOf } from './replica.ts';
 
 type Data = {
@@ -67,6 +67,8 @@ export function keptWhole({ reader, objects, chain, spoilt }: Kept, broken: Brok
     if (job.state !== 'Aborted') continue;
     const committed = chain.ledger.preCommits.get(sectorKey(job.miner, job.number ?? -1));
     if (committed !== undefined && !isProvable(committed, chain.epoch)) continue;
+    // Proven by the message that was out: nothing is left to rescue.
+    if (job.plan === 'sealer' && committed === undefined && chain.ledger.sectors.has(sectorKey(job.miner, job.number ?? -1))) continue;
     const { artifacts } = reader.dataOf<Data>(job);
     for (const { key } of Object.values(artifacts)) {
       if (!spoilt.has(key) && !objects.objects.has(key)) broken('objects', `${key}, kept for ${job.id}, is gone`);
@@ -85,6 +87,16 @@ export function alive(reader: Reader, history: HistoryOracle, broken: Broken): v
   }
 }
 
+/** Effects that are to end. Files that are not there are asked for as long as nobody brings them back: a sector that lost them, or that a lost database moved. */
+export function openEffects(reader: Reader, disks: MinerDisks): EffectLine[] {
+  const open = reader.openEffects() === 0 ? [] : reader.effects().filter(({ status }) => status === 'open');
+  return open.filter(({ job, want }) => {
+    const { kind, storage = '', files = [] } = JSON.parse(want) as { kind: string; storage?: string; files?: string[] };
+    const disk = disks.find(storage);
+    return kind !== 'declare' || job !== null || disk === undefined || files.every((path) => disk.files.has(path));
+  });
+}
+
 /** After everything ended: nothing is left open, and nothing is left over. Answers which objects are to be there. */
 export function cleared(
   parts: {
@@ -98,12 +110,12 @@ export function cleared(
   broken: Broken,
 ): ReadonlySet<string> {
   const { reader, objects, chain } = parts;
-  for (const { id, step, last_error } of reader.effects().filter(({ status }) => status === 'open'))
+  for (const { id, step, last_error } of openEffects(reader, parts.disks))
     broken('liveness', `effect ${id} (${step}) is open for ever: ${last_error}`);
   for (const { id, stage } of reader.running()) broken('liveness', `attempt ${id} of ${stage} runs for ever`);
   for (const { id, job } of reader.threads()) if (job !== null) broken('liveness', `thread ${id} still has ${job}`);
   // Nobody knows any more of what came after a backup that had to be restored.
-  const wanted = new Set([...parts.orphans, ...reader.waitingPieces().map(({ key }) => key)]);
+  const wanted = new Set(reader.waitingPieces().map(({ key }) => key));
   for (const job of reader.jobs()) {
     const data = reader.dataOf<Data>(job);
     // A forced abort keeps its files as long as the pre-commit may be rescued.
@@ -113,11 +125,11 @@ export function cleared(
     if (job.state === 'Finished') finished(parts, job, data, broken);
     else if (job.state !== 'Aborted') broken('liveness', `${job.id} is in ${job.state} after its abort`);
   }
-  for (const key of objects.objects.keys()) if (!wanted.has(key)) broken('objects', `${key} is left over`);
+  for (const key of objects.objects.keys()) if (!wanted.has(key) && !parts.orphans.has(key)) broken('objects', `${key} is left over`);
   if (reader.uploads().length > 0) broken('objects', `uploads of ${reader.uploads()[0]?.attempt} are left in the database`);
   const stuck = chain.mempool();
   if (stuck.length > 0) broken('nonces', `message ${stuck[0]?.cid} with nonce ${stuck[0]?.nonce} is stuck in the mempool`);
-  return new Set([...wanted].filter((key) => !parts.orphans.has(key)));
+  return wanted;
 }
 
 /** What flows.md keeps for good. */

@@ -28,6 +28,8 @@ type Known = {
   liftedMs: number;
   /** The credential before each one that was kept. */
   readonly before: Map<string, string>;
+  /** Credentials that somebody has come with. */
+  readonly used: Set<string>;
   /** Credentials that were replaced, and when the next one was first used. */
   readonly replaced: Map<string, number>;
   /** Stages whose self-test it answered rightly. */
@@ -203,7 +205,7 @@ export class FleetOracle {
       progress.fraction = Math.max(progress.fraction, fraction);
       progress.note = note;
       progress.activeMs = 0;
-      progress.heardMs = unsure !== undefined && fraction <= unsure.fraction && note === unsure.note ? unsure.atMs : this.#nowMs();
+      progress.heardMs = unsure !== undefined && fraction <= unsure.fraction && note === unsure.note ? unsure.atMs : atMs;
     }
   }
 
@@ -219,6 +221,11 @@ export class FleetOracle {
   /** A runner got a URL of an attempt that is not its own, or one that leads elsewhere. */
   wrongUrl(attempt: string, what: string): void {
     this.#broken('urls', `${attempt}: ${what}`);
+  }
+
+  /** This word comes, and may be answered much later. */
+  comes({ runner, credential }: Word): void {
+    this.#known.get(runner)?.used.add(credential);
   }
 
   /** The control plane answered this word. */
@@ -247,6 +254,9 @@ export class FleetOracle {
     const usedMs = known?.replaced.get(credential);
     if (known === undefined || usedMs === undefined) return;
     const last = [...known.replaced.keys()].at(-1) === credential;
+    // With the next but one the control plane knows nothing any more of this one.
+    const after = (one: string): string | undefined => [...known.before].find(([, older]) => older === one)?.[0];
+    if (known.used.has(after(after(credential) ?? '') ?? '')) return;
     if (last && !known.boots.has(bootId) && atMs > usedMs + LEASE_MS && known.boots.size > 0)
       this.#close(known, atMs, `${bootId} came with a credential that was replaced`);
   }
@@ -324,6 +334,7 @@ function fresh(trust: string): Known {
     boots: new Map(),
     liftedMs: 0,
     before: new Map(),
+    used: new Set(),
     replaced: new Map(),
     right: new Set(),
     everRight: new Set(),

@@ -156,7 +156,9 @@ export class StoredOracle {
     for (const row of reader.records()) {
       this.#whole(row);
       const files = filesOf(row);
-      if (row.declared === 2) broken('declarations', `${whose(row)} is being declared for ever`);
+      const there = disks.find(row.storage ?? '')?.files;
+      const all = (files?.files ?? []).every(({ path }) => there?.has(path) === true);
+      if (row.declared === 2 && all) broken('declarations', `${whose(row)} is being declared for ever`);
       const disk = disks.find(row.storage ?? '');
       for (const { path } of (row.declared === 1 ? files?.files : null) ?? []) {
         // A move that a lost database made told of where they went.

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { nothingElse } from './collecting.ts';
 import { nothingToSave } from './oracle-needless.ts';
-import { alive, artifactKeys, cleared, ended, keptWhole } from './oracle-end.ts';
+import { alive, artifactKeys, cleared, ended, keptWhole, openEffects } from './oracle-end.ts';
 import { PROVE_WITHIN } from './ledger.ts';
 import { goes } from './oracle-kept.ts';
 import { abort, act, resume } from './operator.ts';
@@ -145,6 +145,8 @@ async function withoutFaults(world: World): Promise<void> {
   await settle(world);
 }
 
+const open = ({ reader, disks }: World): boolean => openEffects(reader, disks).length > 0;
+
 async function settle(world: World): Promise<void> {
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => world.resting());
   alive(world.reader, world.history, (promise, what) => world.breach(promise, what));
@@ -176,11 +178,11 @@ async function withGoodWill(world: World): Promise<void> {
   }
   // Deletions, and messages that are out, still run their course.
   // What a forced abort kept goes once its pre-commit has expired.
-  if (world.reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => world.reader.openEffects() === 0);
+  if (open(world)) await advance(world, world.clock.nowMs + 60_000, () => !open(world));
   await storageRests(world);
   keptWhole(world, (promise, what) => world.breach(promise, what));
-  if (world.reader.openEffects() > 0) await untilExpired(world);
-  const idle = (): boolean => world.chain.mempool().length === 0 && world.reader.openEffects() === 0;
+  if (open(world)) await untilExpired(world);
+  const idle = (): boolean => world.chain.mempool().length === 0 && !open(world);
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, idle);
   // Whoever still holds an open grant gives it back.
   if (!(await advance(world, world.clock.nowMs + 60_000, () => world.handsEmpty())))
@@ -207,11 +209,11 @@ async function withGoodWill(world: World): Promise<void> {
 
 /** Time goes by until every pre-commit has expired. */
 async function untilExpired(world: World): Promise<void> {
-  const { clock, reader } = world;
+  const { clock } = world;
   const begunMs = clock.nowMs;
   for (const part of LOOKED_AT) {
     clock.stall(begunMs + part * PROVE_WITHIN * EPOCH_MS - clock.nowMs);
-    await advance(world, clock.nowMs + 20_000, () => reader.openEffects() === 0);
+    await advance(world, clock.nowMs + 20_000, () => !open(world));
   }
   clock.stall(EXPIRY_MS);
 }
@@ -224,17 +226,17 @@ async function storageRests(world: World): Promise<void> {
   await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, rests);
   const left = storedOracle.undrained(reader);
   if (left !== undefined) world.breach('liveness', left);
-  if (reader.openEffects() > 0) await advance(world, world.clock.nowMs + 60_000, () => reader.openEffects() === 0);
+  if (open(world)) await advance(world, world.clock.nowMs + 60_000, () => !open(world));
   world.check();
 }
 
 /** What a last collection leaves is what jobs keep; a look after it finds nothing. */
 async function collectLast(world: World, wanted: ReadonlySet<string>): Promise<void> {
-  const { plane, reader } = world;
+  const { plane } = world;
   if (plane === undefined) return;
   await advance(world, world.clock.nowMs + 1_000, () => false);
   await inTime(world, plane.collect(true));
-  await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => reader.openEffects() === 0);
+  await advance(world, world.clock.nowMs + LIVENESS_BOUND_MS, () => !open(world));
   nothingElse(world.objects, wanted, (promise, what) => world.breach(promise, what));
   const { items } = await inTime(world, plane.collect(false));
   for (const { key, reason } of items) world.breach('garbage', `${key} is called garbage (${reason}) right after a collection`);

@@ -59,6 +59,7 @@ export type EffectLine = {
   readonly message_cid: string | null;
   readonly pushed: number;
   readonly last_error: string | null;
+  readonly want: string;
 };
 export type ThreadLine = {
   readonly id: string;

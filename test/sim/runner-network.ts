@@ -39,6 +39,7 @@ export async function callOver<T>(
     const word = { runner: id, bootId: runner.bootId, credential, atMs: clock.nowMs };
     try {
       runner.heard = true;
+      told().comes(word);
       const answer = await ask(there);
       told().spoke(word);
       return answer;

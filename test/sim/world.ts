@@ -25,7 +25,7 @@ import { ChainOracle } from './oracle-chain.ts';
 import { keepsReplica } from './oracle-bound.ts';
 import { criticalHasCause } from './oracle-needless.ts';
 import { ticketHolds } from './oracle-ticket.ts';
-import { artifactsWhole, ended, unsettled } from './oracle-end.ts';
+import { artifactsWhole, ended, openEffects, unsettled } from './oracle-end.ts';
 import { HistoryOracle, type Told } from './oracle-history.ts';
 import { oneJobEach } from './oracle-sectors.ts';
 import { StoredOracle, spoiltKey } from './oracle-stored.ts';
@@ -247,6 +247,7 @@ export class World {
     for (const id of this.pledged.keys()) this.lostPledges[there.has(id) ? 'delete' : 'add'](id);
     this.chainOracle.restored((job) => rows.some(({ id, state }) => state === 'Aborted' && id === job));
     for (const key of this.objects.objects.keys()) if (!known.has(key)) this.orphans.add(key);
+    for (const key of known) this.orphans.delete(key);
     // What went meanwhile is missed, and made again where it is needed.
     for (const key of known) if (!this.objects.objects.has(key)) this.spoilt.add(key);
     this.strike('restore', 'the disk is lost, and the backup restored');
@@ -323,7 +324,12 @@ export class World {
   /** Nobody holds a grant, and nothing of an attempt is left to be tidied up. */
   handsEmpty(): boolean {
     const { reader } = this;
-    return !this.fleet.working() && reader.running().length === 0 && reader.uploads().length === 0 && reader.openEffects() === 0;
+    return (
+      !this.fleet.working() &&
+      reader.running().length === 0 &&
+      reader.uploads().length === 0 &&
+      openEffects(reader, this.disks).length === 0
+    );
   }
 
   check(): void {
