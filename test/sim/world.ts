@@ -247,7 +247,6 @@ export class World {
     for (const id of this.pledged.keys()) this.lostPledges[there.has(id) ? 'delete' : 'add'](id);
     this.chainOracle.restored((job) => rows.some(({ id, state }) => state === 'Aborted' && id === job));
     for (const key of this.objects.objects.keys()) if (!known.has(key)) this.orphans.add(key);
-    for (const key of known) this.orphans.delete(key);
     // What went meanwhile is missed, and made again where it is needed.
     for (const key of known) if (!this.objects.objects.has(key)) this.spoilt.add(key);
     this.strike('restore', 'the disk is lost, and the backup restored');
