@@ -287,6 +287,8 @@ export type Tx = StorageTx & {
   runningAttempts(runner: RunnerId): readonly Attempt[];
   /** Running attempts of all these runners, in one question. */
   runningOn(runners: readonly RunnerId[]): readonly RunningStage[];
+  /** Running attempts whose result was being taken. */
+  takingAttempts(): readonly Attempt[];
   /** The runner's attempts, running and ended, newest first. */
   attemptsOfRunner(runner: RunnerId, limit: number): readonly Attempt[];
   /** Running attempts by stage and by the thread (`worker/index`) of their job. */

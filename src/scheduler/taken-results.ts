@@ -8,7 +8,7 @@ import type { Attempt } from '../schema/job.ts';
 import type { Context } from './context.ts';
 import { leaseMs } from './grants.ts';
 
-/** Longer than a store takes. Of a control plane that died in the midst nothing else ends the wait for the result. */
+/** Longer than a store takes. */
 const MOST_MS = 10 * 60_000;
 
 /** Its files are put together from now on. Its lease holds as long, whatever becomes of its runner. */
@@ -24,6 +24,11 @@ export function stopTaking(ctx: Context, id: AttemptId): void {
   const attempt = ctx.tx.attempt(id);
   if (attempt?.status !== 'running' || attempt.takingUntilMs === undefined) return;
   ctx.tx.updateAttempt({ ...attempt, takingUntilMs: undefined, leaseUntilMs: ctx.nowMs + leaseMs(ctx, attempt.stage) });
+}
+
+/** Once at start: what the process before was taking its runners report again. */
+export function stopTakingAll(ctx: Context): void {
+  for (const { id } of ctx.tx.takingAttempts()) stopTaking(ctx, id);
 }
 
 /** Whether its result is being taken now. */

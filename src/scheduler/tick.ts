@@ -10,6 +10,7 @@ import { runnerWanted } from './placement/rank.ts';
 import { planOf } from './plans/all.ts';
 import { holdRestored } from './reconcile.ts';
 import { assignThreads, syncThreads } from './threads.ts';
+import { stopTakingAll } from './taken-results.ts';
 import { ticketTooOld } from './ticket.ts';
 
 /** Rows handled per tick: a tick is short, the next one follows at once when there is more. */
@@ -86,6 +87,7 @@ export function restarted(ctx: Context): void {
   const alive = ctx.tx.meta(ALIVE);
   if (alive !== undefined) ctx.tx.extendLeases(Math.max(0, ctx.nowMs - Number(alive)), ctx.nowMs);
   ctx.tx.setMeta(ALIVE, String(ctx.nowMs));
+  stopTakingAll(ctx);
   holdHead(ctx);
   syncThreads(ctx);
   holdRestored(ctx);

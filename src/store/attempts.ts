@@ -70,6 +70,11 @@ export function attemptsPart(db: Db) {
     .from(attempts)
     .where(and(RUNNING, sql`${attempts.runner} in (select value from json_each(${p('runners')}))`))
     .prepare();
+  const taking = db
+    .select()
+    .from(attempts)
+    .where(and(RUNNING, sql`json_extract(${attempts.expected}, '$.takingUntilMs') is not null`))
+    .prepare();
   const ofRunner = db
     .select()
     .from(attempts)
@@ -125,6 +130,7 @@ export function attemptsPart(db: Db) {
         const { expected } = notedOf(json);
         return { ...rest, runner: runner as RunnerId, stage: stage as Stage, ...(expected === undefined ? {} : { expected }) };
       }),
+    takingAttempts: () => taking.all().map(attemptOf),
     attemptsOfRunner: (runner, limit) => ofRunner.all({ runner, limit }).map(attemptOf),
     runningByThread: () => byThread.all().map((row) => ({ ...row, stage: row.stage as Stage })),
     lastEpoch: (job, stage) => lastEpoch.get({ job, stage })?.epoch ?? 0,

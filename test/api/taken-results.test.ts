@@ -4,7 +4,7 @@ import { objectRoutes } from '../../src/objects/routes.ts';
 import { quarantine } from '../../src/scheduler/fleet.ts';
 import { effectDone } from '../../src/scheduler/outbox.ts';
 import type { RunnerRow } from '../../src/scheduler/ports.ts';
-import { tick } from '../../src/scheduler/tick.ts';
+import { restarted, tick } from '../../src/scheduler/tick.ts';
 import type { Grant, NextAnswer, RegisterAnswer } from '../../src/schema/runner.ts';
 import { ApiWorld, BOOT, RESOURCES } from './api-world.ts';
 
@@ -118,5 +118,14 @@ test('of a control plane that died in the midst the wait ends by itself', async 
   await pass(9 * 60_000);
   expect((await row())?.status).toBe('running');
   await pass(2 * 60_000);
+  expect((await row())?.status).toBe('lost');
+});
+
+test('of a process that died in the midst the next one waits for as long as a lease is', async () => {
+  const { row } = await beingTaken();
+  await world.door.run((ctx) => restarted(ctx));
+  expect(await row()).toMatchObject({ status: 'running', leaseUntilMs: world.nowMs + world.settings.leaseMs });
+  expect((await row())?.takingUntilMs).toBeUndefined();
+  await pass(2 * world.settings.leaseMs);
   expect((await row())?.status).toBe('lost');
 });
