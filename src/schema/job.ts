@@ -105,6 +105,8 @@ export const JobData = z.object({
   challenge: z.object({ seed: Hex32, passed: z.boolean() }).optional(),
   preCommit: ChainMessage.optional(),
   sealedChecked: z.boolean().optional(),
+  /** Rebuild: the chain was asked for the sector again once it was sealed. */
+  lookedAgain: z.boolean().optional(),
   /** The data that goes into an existing sector: layout, CommD, and what the update became. */
   snapLayout: z.array(PlacedPiece).optional(),
   snapCommD: Commitment.optional(),

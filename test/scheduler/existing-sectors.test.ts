@@ -303,4 +303,15 @@ describe('what a rebuild refuses', () => {
     expect(job.error?.message).toContain(COMM_R.cid);
     expect((await world.events(id)).some(({ detail }) => detail['stage'] === 'Persist')).toBe(false);
   });
+
+  test('a sector that was upgraded while it was made: its files are not stored as those of one that was not', async () => {
+    await imported(74);
+    world.chain.proven(74);
+    const id = await ask({ plan: 'rebuild', sector: 74 });
+    await world.until('PC2Done', [own]).then((check) => world.report(own, world.honest(check)));
+    world.chain.proven(74, UPDATE_COMM_R.cid, COMM_R.cid);
+    const job = await stopped(id);
+    expect(job).toMatchObject({ paused: true, state: 'PC2Done', error: { code: 'pieces_missing' } });
+    expect(job.data.stored).toBeUndefined();
+  });
 });

@@ -72,7 +72,9 @@ function todo(job: Job): Todo {
     case 'PC1Done':
       return data.commR === undefined ? stage('PC2') : advance('PC2');
     case 'PC2Done':
-      return data.sealedChecked === true ? advance('CheckSealed') : stage('CheckSealed');
+      if (data.sealedChecked !== true) return stage('CheckSealed');
+      // Hours have gone, and after a restore the first look may be of before an update.
+      return data.lookedAgain === true ? advance('CheckSealed') : lookAtSector(job);
     case 'SealedChecked':
       if (!upgraded(job)) return advance('SkipSnap');
       return data.snapLayout === undefined ? stage('AddPiece') : advance('AddPiece');
@@ -204,10 +206,17 @@ function onChain(job: Job, outcome: Extract<EffectOutcome, { outcome: 'sector' }
   );
 }
 
+/** The second look: an update that has come meanwhile is rebuilt too. */
+function onChainStill(job: Job, outcome: Extract<EffectOutcome, { outcome: 'sector' }>): Verdict {
+  const verdict = onChain(job, outcome);
+  if (verdict.verdict !== 'ok') return verdict;
+  return ok({ ...(outcome.sector?.keyCommR ? verdict.data : {}), lookedAgain: true });
+}
+
 function applyEffect(job: Job, _step: string, outcome: EffectOutcome): Verdict {
   switch (outcome.outcome) {
     case 'sector':
-      return onChain(job, outcome);
+      return job.state === 'PC2Done' ? onChainStill(job, outcome) : onChain(job, outcome);
     case 'oldTicket':
       return oldTicketResult(job, outcome);
     case 'declared':
@@ -252,6 +261,7 @@ export const rebuildPlan: Plan = {
     layers: 'TreeDBuilt',
     commR: 'PC1Done',
     sealedChecked: 'PC2Done',
+    lookedAgain: 'PC2Done',
     snapLayout: 'SealedChecked',
     snapCommD: 'SealedChecked',
     snapTreeD: 'SnapPieceAdded',
