@@ -27,7 +27,7 @@ export function recordedIn(ctx: Pick<Context, 'tx'>, { miner, number }: { miner:
 
 /**
  * The path where nothing of the sector may be put, since a move removes what it leaves behind; undefined: there is none. The new path is
- * free once no runner reaches the old one: nothing is removed without it, and whoever takes the place ends the move.
+ * free while a copy is not begun or broken off, and once no runner reaches the old one: nothing is removed without it, and whoever takes the place ends the move.
  */
 export function closedBy(ctx: Context, move: StorageMove): string | undefined {
   if (move.phase === 'failed') return undefined;
@@ -35,7 +35,8 @@ export function closedBy(ctx: Context, move: StorageMove): string | undefined {
   const reached = ctx.tx
     .storagePaths()
     .some(({ runner, path }) => path.id === move.from && path.problem === null && ctx.tx.runner(runner)?.status !== 'banned');
-  return reached || inHand(ctx, move) ? move.to : undefined;
+  // A copy that nobody makes now waits for the very job that asks for a place.
+  return (reached && move.phase !== 'copy') || inHand(ctx, move) ? move.to : undefined;
 }
 
 /** A sector's files are put into a path that a move was to fill: that has nothing to do any more. */

@@ -1,6 +1,7 @@
 /** Moves that cannot go on for now: others are begun beside them, and whoever needs their place gets it. */
 import { expect, test } from 'vitest';
 import { noteStorage, placeStored, takePlace } from '../../src/scheduler/miner-storage.ts';
+import type { RunnerRow } from '../../src/scheduler/ports.ts';
 import { drain, dueMoves } from '../../src/scheduler/storage-moves.ts';
 import { attemptId, job } from '../store/rows.ts';
 import { movesWorld, roomy } from './moves-world.ts';
@@ -122,4 +123,13 @@ test('a copy out of a path, or into one, that no runner has any more is over', a
     await tell(roomy(kept));
     expect([await due(), await move()]).toEqual([[], undefined]);
   }
+});
+
+test('a copy whose process ended keeps no job out of the new path: it waits for the job, and the job ends it', async () => {
+  const { world, one, due, places, move, id } = await opened();
+  expect(await one()).toMatchObject({ step: 'copy' });
+  expect(await places()).toBe('nowhere');
+  await world.run((ctx) => ctx.tx.updateRunner({ ...(ctx.tx.runner(id) as RunnerRow), bootId: 'boot-after' }));
+  expect([await due(), await move()]).toMatchObject([[], { phase: 'copy' }]);
+  expect([await places(), await move()]).toEqual(['other', undefined]);
 });
