@@ -53,7 +53,9 @@ export function pickSector(ctx: Context, job: Job): Picked {
       `the ${plan.name} plan works on a sector that exists; name it with its number`,
     );
   }
-  const filled = acquirePieces(ctx, job);
+  const acquired = acquirePieces(ctx, job);
+  // One that it took before it went back is a candidate again, for itself too.
+  const filled = acquired.number === null ? acquired : change(ctx, acquired, { number: null });
   if (filled.data.pieces.length === 0) {
     return { picked: false, job, code: 'no_deals', message: `no piece of ${job.miner} waits for a sector to snap; upload one` };
   }

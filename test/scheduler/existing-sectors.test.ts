@@ -1,7 +1,7 @@
 /** Snapup, rebuild and unseal from Empty to Finished, and what may stand against them. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { takeOver } from '../../src/scheduler/inventory.ts';
-import { abortJob } from '../../src/scheduler/operate.ts';
+import { abortJob, pauseJob, resumeJob } from '../../src/scheduler/operate.ts';
 import { commitmentOfHex } from '../../src/schema/commitment-cid.ts';
 import type { RunnerId } from '../../src/schema/ids.ts';
 import type { JobEvent } from '../../src/schema/event.ts';
@@ -142,6 +142,18 @@ describe('which sector is snapped', () => {
     expect(job.number).toBe(53);
     const events = await world.events(job.id);
     expect(events.filter(({ kind }) => kind === 'note').map(({ detail }) => detail['passedOver'])).toEqual([50, 51, 52]);
+  });
+
+  test('a job that goes back takes the sector that it had, where there is no other', async () => {
+    await imported(56);
+    world.chain.proven(56);
+    await world.piece();
+    const id = await ask({ plan: 'snapup' });
+    expect((await world.job(id)).number).toBe(56);
+    await world.run((ctx) => pauseJob(ctx, id, {}, 'test'));
+    await world.run((ctx) => resumeJob(ctx, id, { state: 'Empty', force: true }, 'test'));
+    expect(await world.job(id)).toMatchObject({ number: 56, error: null });
+    expect(await finished(id)).toMatchObject({ number: 56 });
   });
 
   test('those that never will fit are looked at once, until they are rebuilt; an unproven one each time', async () => {
