@@ -70,6 +70,9 @@ export function keptWhole({ reader, objects, chain, spoilt }: Kept, broken: Brok
     // Proven by the message that was out: nothing is left to rescue.
     if (job.plan === 'sealer' && committed === undefined && chain.ledger.sectors.has(sectorKey(job.miner, job.number ?? -1))) continue;
     const { artifacts } = reader.dataOf<Data>(job);
+    // It failed on the chain.
+    const sent = reader.effects().filter((effect) => effect.job === job.id && effect.step === 'SubmitPC');
+    if (committed === undefined && sent.some(({ sender, nonce }) => sender !== null && (nonce ?? 0) < chain.ledger.nonce(sender))) continue;
     for (const { key } of Object.values(artifacts)) {
       if (!spoilt.has(key) && !objects.objects.has(key)) broken('objects', `${key}, kept for ${job.id}, is gone`);
     }
