@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { MinerId } from '../schema/ids.ts';
 import type { ChainSector } from '../schema/job.ts';
 import type { MessageWant, SignedMessage } from '../scheduler/effects.ts';
-import type { Chain, MessageState } from '../scheduler/ports.ts';
+import type { Chain, MessageState, PendingMessage } from '../scheduler/ports.ts';
 import { actorId } from './addresses.ts';
 import { type Balance, type Balances, balancesOf } from './balances.ts';
 import { RANDOMNESS_TAG, randomnessEntropy } from './derivations.ts';
@@ -188,7 +188,7 @@ export class LotusChain implements Chain, Balances {
     return messageState(this.#rpc, cid, want.number);
   }
 
-  async pendingMessages(sender: string): Promise<readonly { cid: string; nonce: number }[]> {
+  async pendingMessages(sender: string): Promise<readonly PendingMessage[]> {
     return pendingOf(this.#rpc, sender);
   }
 

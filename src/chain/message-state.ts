@@ -1,20 +1,39 @@
 /** What became of a message: on chain with its receipt, on its way there, or not known to the node. */
 import { sameAddress } from './addresses.ts';
 import { z } from 'zod';
-import type { MessageState } from '../scheduler/ports.ts';
+import type { MessageState, PendingMessage } from '../scheduler/ports.ts';
 import { CidLink, type MessageLookup, TipSet } from './lotus-answers.ts';
 import type { LotusRpc } from './lotus-rpc.ts';
 import { LotusMessage, METHOD } from './message.ts';
 import { whereabouts } from './whereabouts.ts';
-import { decodeActivationReturn, decodeProveCommitSectors3, decodeProveReplicaUpdates3 } from './params-decode.ts';
+import {
+  decodeActivationReturn,
+  decodePreCommitSectorBatch2,
+  decodeProveCommitSectors3,
+  decodeProveReplicaUpdates3,
+} from './params-decode.ts';
 
 /** Every message of this sender in the mempool. */
-export async function pendingOf(rpc: LotusRpc, sender: string): Promise<{ cid: string; nonce: number }[]> {
-  const Line = z.object({ Message: z.object({ From: z.string(), Nonce: z.number() }), CID: CidLink });
+export async function pendingOf(rpc: LotusRpc, sender: string): Promise<PendingMessage[]> {
+  const Message = z.object({ From: z.string(), Nonce: z.number(), Method: z.number(), Params: z.string().nullish() });
+  const Line = z.object({ Message, CID: CidLink });
   const pending = await rpc.call('MpoolPending', [[]], z.array(Line).nullable());
   return (pending ?? [])
     .filter(({ Message }) => sameAddress(Message.From, sender))
-    .map(({ Message, CID }) => ({ cid: CID, nonce: Message.Nonce }));
+    .map(({ Message, CID }) => ({ cid: CID, nonce: Message.Nonce, sectors: sectorsNamed(Message.Method, Message.Params ?? '') }));
+}
+
+/** The sectors that a message in the mempool is about. What the chain could not decode either does nothing to any. */
+function sectorsNamed(method: number, params: string): number[] {
+  try {
+    const numbers =
+      method === METHOD.PreCommitSectorBatch2
+        ? decodePreCommitSectorBatch2(bytesOf(params)).map(({ sectorNumber }) => sectorNumber)
+        : sectorsOf({ Method: method, Params: params });
+    return (numbers ?? []).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 /** The state of a message as it concerns sector `number`, if one is named. */
@@ -48,12 +67,16 @@ async function sectorExitCode(rpc: LotusRpc, lookup: MessageLookup, number: numb
 }
 
 /** The sectors of a message whose return names them by position, in that order. */
-function sectorsOf(message: LotusMessage): readonly (number | bigint)[] | undefined {
-  const params = Uint8Array.from(Buffer.from(message.Params, 'base64'));
+function sectorsOf(message: Pick<LotusMessage, 'Method' | 'Params'>): readonly (number | bigint)[] | undefined {
+  const params = bytesOf(message.Params);
   if (message.Method === METHOD.ProveCommitSectors3) return decodeProveCommitSectors3(params).sectors.map((sector) => sector.sectorNumber);
   if (message.Method === METHOD.ProveReplicaUpdates3)
     return decodeProveReplicaUpdates3(params).updates.map((update) => update.sectorNumber);
   return undefined;
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(base64, 'base64'));
 }
 
 const MEANINGS: Readonly<Record<number, string>> = {

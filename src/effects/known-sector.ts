@@ -4,7 +4,7 @@ import type { Chain, ObjectStore } from '../scheduler/ports.ts';
 import type { Job } from '../schema/job.ts';
 import { type EffectContext, type EffectDoor, recording } from './door.ts';
 import { exitCodeOf } from './landed.ts';
-import type { Standing } from './settled-sender.ts';
+import type { SettledSenders } from './settled-sender.ts';
 
 /** The ticket at its known epoch, else at the one that the pre-commit message names; null when nobody knows it. */
 export async function oldTicket(
@@ -29,7 +29,7 @@ export async function reconcile<C extends EffectContext>(
     readonly door: EffectDoor<C>;
     readonly chain: Chain;
     readonly objects: Pick<ObjectStore, 'head'>;
-    readonly settled: (sender: string) => Promise<Standing>;
+    readonly settled: Pick<SettledSenders, 'standing'>;
   },
 ): Promise<EffectOutcome> {
   const { chain } = parts;
@@ -40,7 +40,7 @@ export async function reconcile<C extends EffectContext>(
     return { sent, artifacts: tx.job(effect.job)?.data.artifacts ?? {} };
   });
   for (const sender of new Set([await chain.sender(want.miner), ...sent.map((message) => message.sender)])) {
-    const standing = await parts.settled(sender);
+    const standing = await parts.settled.standing(sender);
     if (standing.settled) continue;
     const { epochMs } = await chain.network();
     return { outcome: 'wait', forMs: standing.epochs * epochMs, reason: standing.reason };

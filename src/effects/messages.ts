@@ -4,6 +4,7 @@
  * messages go one after the other, and earlier ones first: nonces have no gap.
  */
 import {
+  EVER_RESTORED,
   type EffectOutcome,
   type EffectRow,
   type HeldBy,
@@ -13,6 +14,7 @@ import {
 } from '../scheduler/effects.ts';
 import type { Chain, Tx } from '../scheduler/ports.ts';
 import { type EffectContext, type EffectDoor, type EffectEngine, recording } from './door.ts';
+import { cameUp } from './came-up.ts';
 import { failureOf } from './failures.ts';
 
 /** Bounds of the wait for an earlier message of the same sender, whose own next try decides. */
@@ -40,7 +42,7 @@ export type Messages = {
 export function openMessages<C extends EffectContext>(parts: {
   readonly door: EffectDoor<C>;
   readonly engine: EffectEngine<C>;
-  readonly chain: Pick<Chain, 'sender' | 'sign' | 'push' | 'message' | 'pendingMessages'>;
+  readonly chain: Pick<Chain, 'sender' | 'sign' | 'push' | 'message' | 'pendingMessages' | 'preCommit' | 'sector'>;
 }): Messages {
   const { chain, engine } = parts;
   const run = recording(parts.door);
@@ -74,11 +76,12 @@ export function openMessages<C extends EffectContext>(parts: {
   }
 
   async function sendInTurn(sender: string, id: EffectRow['id'], want: MessageWant): Promise<EffectOutcome | undefined> {
-    const { effect, floor, waiting, restored, nowMs } = await run(({ tx, nowMs }) => {
+    const { effect, floor, waiting, restored, everRestored, nowMs } = await run(({ tx, nowMs }) => {
       const effect = tx.effect(id);
       const waiting = tx.unpushed(sender);
       const floor = tx.lastNonce(sender) + 1;
-      return { effect, floor, waiting, restored: [effect, ...waiting].some((row) => isReconciling(tx, row)), nowMs };
+      const restored = [effect, ...waiting].some((row) => isReconciling(tx, row));
+      return { effect, floor, waiting, restored, everRestored: tx.meta(EVER_RESTORED) !== undefined, nowMs };
     });
     if (effect === undefined || effect.status !== 'open') return undefined;
     if (restored) {
@@ -93,6 +96,8 @@ export function openMessages<C extends EffectContext>(parts: {
     if (held !== undefined) return held;
     let signed = effect.signed;
     if (signed === null) {
+      const reason = everRestored ? await cameUp(sender, want, { chain, run }) : undefined;
+      if (reason !== undefined) return { outcome: 'compareAgain', sender, reason };
       const fresh = await chain.sign(want, floor);
       if (fresh.sender !== sender) {
         return {

@@ -12,7 +12,7 @@ import { failureOf } from './failures.ts';
 import { followMessage } from './landed.ts';
 import { oldTicket, reconcile } from './known-sector.ts';
 import { type Messages, openMessages } from './messages.ts';
-import { type Standing, openSettledSenders } from './settled-sender.ts';
+import { type SettledSenders, openSettledSenders } from './settled-sender.ts';
 import { drawSeed } from './seed.ts';
 
 /** Effects under way at a time: a slow node must not be flooded. */
@@ -149,7 +149,7 @@ async function performOnce<C extends EffectContext>(
   effect: EffectRow,
   parts: Omit<PerformerParts<C>, 'ending' | 'onError'> & {
     readonly messages: Messages;
-    readonly settled: (sender: string) => Promise<Standing>;
+    readonly settled: SettledSenders;
   },
 ): Promise<EffectOutcome | undefined> {
   const { want } = effect;
@@ -169,8 +169,11 @@ async function performOnce<C extends EffectContext>(
       return reconcile(effect, want, parts);
     case 'seed':
       return drawSeed(want, chain);
-    case 'message':
-      return messages.send(effect, want.message);
+    case 'message': {
+      const outcome = await messages.send(effect, want.message);
+      if (outcome?.outcome === 'compareAgain') parts.settled.lookAnew(outcome.sender);
+      return outcome;
+    }
     case 'landed': {
       const { epochMs } = await chain.network();
       const run = recording(parts.door);

@@ -19,9 +19,14 @@ type Look = {
   readonly standing: Standing;
 };
 
+export type SettledSenders = {
+  /** Looks once per epoch however many ask. */
+  standing(sender: string): Promise<Standing>;
+  /** A foreign message came up later: the next to ask waits for that one too. */
+  lookAnew(sender: string): void;
+};
+
 /**
- * Answers a function that looks at a sender, once per epoch however many ask.
- *
  * A message leaves the mempool with the block that has it, and the state shows its result only some epochs
  * later (and a reorg may put it back): so the mempool must have been without foreign messages for the
  * confidence that any landed message needs. Messages of other software that uses the same address are waited
@@ -31,7 +36,7 @@ export function openSettledSenders<C extends EffectContext>(parts: {
   readonly door: EffectDoor<C>;
   readonly chain: Pick<Chain, 'head' | 'pendingMessages'>;
   readonly messages: Pick<Messages, 'closeGapBelow'>;
-}): (sender: string) => Promise<Standing> {
+}): SettledSenders {
   const { chain, messages } = parts;
   const run = recording(parts.door);
   const senders = new Map<string, { last: Look | undefined; turn: Promise<void> }>();
@@ -65,9 +70,14 @@ export function openSettledSenders<C extends EffectContext>(parts: {
     return { epoch, upTo, quietSince, standing: { settled: false, epochs, reason } };
   }
 
-  return async (sender) => {
+  function watch(sender: string): { last: Look | undefined; turn: Promise<void> } {
     const watched = senders.get(sender) ?? { last: undefined, turn: Promise.resolve() };
     senders.set(sender, watched);
+    return watched;
+  }
+
+  async function standing(sender: string): Promise<Standing> {
+    const watched = watch(sender);
     // One after the other: whoever comes second in an epoch finds what the first one saw.
     const mine = watched.turn.then(async () => {
       watched.last = await look(sender, watched.last);
@@ -78,5 +88,15 @@ export function openSettledSenders<C extends EffectContext>(parts: {
       () => undefined,
     );
     return mine;
+  }
+
+  return {
+    standing,
+    lookAnew(sender) {
+      const watched = watch(sender);
+      watched.turn = watched.turn.then(() => {
+        watched.last = undefined;
+      });
+    },
   };
 }

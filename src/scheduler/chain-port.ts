@@ -19,6 +19,9 @@ export type MessageState =
       readonly detail: string;
     };
 
+/** A message in the mempool, whoever signed it. `sectors`: numbers of those that it pre-commits, proves or updates. */
+export type PendingMessage = { readonly cid: string; readonly nonce: number; readonly sectors: readonly number[] };
+
 /** The chain as one sector needs it. Errors are `ChainError` with a category. */
 export type Chain = {
   head(): Promise<{ epoch: number }>;
@@ -50,7 +53,7 @@ export type Chain = {
   ): Promise<{ ticketEpoch: number; sealProof: number; commR: string; commD: string | null } | undefined>;
   sector(miner: MinerId, number: number): Promise<ChainSector | undefined>;
   /** All messages of this address that wait in the mempool. */
-  pendingMessages(sender: string): Promise<readonly { cid: string; nonce: number }[]>;
+  pendingMessages(sender: string): Promise<readonly PendingMessage[]>;
   /** Which of these numbers the chain has given out already. */
   allocated(miner: MinerId, numbers: readonly number[]): Promise<readonly number[]>;
 };

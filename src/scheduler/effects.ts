@@ -64,6 +64,12 @@ export function reconcilingKey(miner: MinerId): string {
   return `reconciling:${miner}`;
 }
 
+/**
+ * The small fact that this database came from a backup once. A message that only the lost database had can come to the mempool
+ * at any time later: nodes keep what they were given and publish it anew.
+ */
+export const EVER_RESTORED = 'ever_restored';
+
 /** The job's messages, by the field of its data. */
 export type MessageField = 'preCommit' | 'proveCommit' | 'replicaUpdate';
 
@@ -163,6 +169,8 @@ export type EffectOutcome =
   /** Instead of a seed: the sector is proven already; `commR`: of its replica. */
   | { readonly outcome: 'proven'; readonly commR: string; readonly epoch: number }
   | { readonly outcome: 'pushed' }
+  /** Instead of `pushed`, nothing being signed: a message that only a lost database had came up after the job was compared with the chain. */
+  | { readonly outcome: 'compareAgain'; readonly sender: string; readonly reason: string }
   | { readonly outcome: 'landed'; readonly epoch: number; readonly exitCode: number; readonly onChain: boolean; readonly detail: string }
   | { readonly outcome: 'deleted' }
   | { readonly outcome: 'declared' }

@@ -12,7 +12,7 @@ import { epochNow } from './head.ts';
 import { PROVE_COMMIT_WITHIN, filesGoMs } from './live-message.ts';
 import { isFinal } from './machine.ts';
 import { planOf } from './plans/all.ts';
-import { reconciled } from './reconcile.ts';
+import { cameLate, reconciled } from './reconcile.ts';
 import { act } from './reports.ts';
 import { jitterOf, retryOf, waitMs } from './retry.ts';
 import { moveDeclared } from './storage-moves.ts';
@@ -98,6 +98,10 @@ function ended(ctx: Context, effect: EffectRow, job: Job | undefined, outcome: E
   }
   if (outcome.outcome === 'error') {
     broke(ctx, effect, job, outcome);
+    return;
+  }
+  if (outcome.outcome === 'compareAgain') {
+    cameLate(ctx, effect, outcome);
     return;
   }
   const signed = effect.signed === null ? null : { ...effect.signed, pushed: true };

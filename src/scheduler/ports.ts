@@ -14,7 +14,7 @@ import type { EffectRow, EffectWant } from './effects.ts';
 import type { StorageTx } from './storage-rows.ts';
 import type { DeliveryRow, WebhookRow } from './webhook-rows.ts';
 
-export type { Chain, MessageState } from './chain-port.ts';
+export type { Chain, MessageState, PendingMessage } from './chain-port.ts';
 export type { ListedObject, ListedUpload, ObjectStore, OpenedUpload, Upload } from './object-store-port.ts';
 
 /** Unix milliseconds now. */

@@ -8,7 +8,7 @@ import type { Job } from '../schema/job.ts';
 import { change, fence, goBack, note, want, wantBesideJobs, without } from './change.ts';
 import type { Context } from './context.ts';
 import { forgetDeclared } from './declared.ts';
-import { type EffectOutcome, type EffectRow, reconcilingKey } from './effects.ts';
+import { EVER_RESTORED, type EffectOutcome, type EffectRow, reconcilingKey } from './effects.ts';
 import { alone, settle } from './engine.ts';
 import { isFinal } from './machine.ts';
 import { planOf } from './plans/all.ts';
@@ -44,6 +44,7 @@ export function holdRestored(ctx: Context): void {
     cursor = page.cursor;
     more = cursor !== null;
   }
+  ctx.tx.setMeta(EVER_RESTORED, 'yes');
   ctx.tx.setMeta(RESTORED, '');
 }
 
@@ -67,6 +68,19 @@ function hold(ctx: Context, job: Job): void {
     want(ctx, held, RECONCILE, { kind: 'reconcile', miner: job.miner, number: job.number });
   }
   settle(ctx, held);
+}
+
+/**
+ * What a lost database signed has come up only now, and its step is done twice once this one's goes out too: the message is not
+ * signed, and the job is compared with the chain again.
+ */
+export function cameLate(ctx: Context, effect: EffectRow, lost: Extract<EffectOutcome, { outcome: 'compareAgain' }>): void {
+  const reason = `${lost.reason}; nothing is sent before the job has been compared with the chain again`;
+  ctx.tx.updateEffect({ ...effect, status: 'cancelled', lastError: reason });
+  const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
+  if (job === undefined || isFinal(job.state)) return;
+  note(ctx, job, { actor: 'chain', kind: 'note', from: job.state, detail: { reason } });
+  settle(ctx, change(ctx, job, { data: { ...job.data, reconcile: true } }));
 }
 
 /** Takes over what the chain has. The effect is done already; the job may have gone back or ended meanwhile. */

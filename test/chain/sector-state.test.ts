@@ -92,8 +92,8 @@ test('pending messages are the sender’s own', async () => {
   const { epoch } = await b.chain.ticket(MINER);
   const sent = [await send(b, preCommitWant(1, epoch)), await send(b, preCommitWant(2, epoch))];
   expect(await b.chain.pendingMessages(sender)).toEqual([
-    { cid: sent[0], nonce: 0 },
-    { cid: sent[1], nonce: 1 },
+    { cid: sent[0], nonce: 0, sectors: [1] },
+    { cid: sent[1], nonce: 1, sectors: [2] },
   ]);
   expect(await b.chain.pendingMessages(`f${sender.slice(1)}`)).toHaveLength(2);
   expect(await b.chain.pendingMessages('t1abjxfbp274xpdqcpuaykwkfb43omjotacm2p3za')).toEqual([]);

@@ -73,7 +73,7 @@ export class FakeChain {
   }
 
   /** Messages that wait, whoever sent them. */
-  readonly mempool = new Map<string, { cid: string; nonce: number; sender: string }>();
+  readonly mempool = new Map<string, { cid: string; nonce: number; sender: string; sectors?: readonly number[] }>();
 
   /** The entry of a pre-commit that the chain holds. */
   #preCommitOf(cid: string, number: number) {
@@ -94,7 +94,10 @@ export class FakeChain {
       network: () => Promise.resolve({ epochMs: EPOCH_MS, challengeDelay: 10, name: 'fake' }),
       ticket: () => Promise.resolve({ value: 'aa'.repeat(32), epoch: this.epoch - 900 }),
       ticketAt: (_miner, epoch) => Promise.resolve({ value: ticketValue(epoch), epoch }),
-      pendingMessages: (sender) => Promise.resolve([...this.mempool.values()].filter((message) => message.sender === sender)),
+      pendingMessages: (sender) => {
+        const waiting = [...this.mempool.values()].filter((message) => message.sender === sender);
+        return Promise.resolve(waiting.map(({ cid, nonce, sectors = [] }) => ({ cid, nonce, sectors })));
+      },
       preCommitMessage: (cid, number) => Promise.resolve(this.#preCommitOf(cid, number)),
       seed: () => Promise.resolve({ value: 'bb'.repeat(32), epoch: this.epoch }),
       allocated: (_miner, numbers) => Promise.resolve(numbers.filter((number) => this.preCommits.has(number))),

@@ -214,7 +214,10 @@ export class FakeChain {
         if (active === undefined) return undefined;
         return { ...active, expirationEpoch: 2_000_000, deadline: 0, partition: 0, proven: true };
       },
-      pendingMessages: async (sender: string) => this.mempool().filter((message) => message.sender === sender),
+      pendingMessages: async (sender: string) =>
+        [...this.#mempool.values()].flatMap(({ message: { cid, nonce, sender: by }, want }) =>
+          by === sender ? [{ cid, nonce, sectors: want === null ? [] : [want.number] }] : [],
+        ),
       allocated: async (miner, numbers) => numbers.filter((number) => seen().ledger.allocated.has(sectorKey(miner, number))),
     };
   }
