@@ -1,6 +1,6 @@
 /** Runs each stage in a container of its own, which is removed with all that is in it. */
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { findHierarchies } from './cgroup-hierarchies.ts';
 import { StageGroup } from './cgroups.ts';
@@ -240,6 +240,8 @@ async function attachAndStart(
       throw error;
     });
     await container.start();
+    // A stage that has ended by now is heard first: its stream is closed, and the write that fails drops what was not read.
+    await nextTurn();
     stream.socket.end(request);
     return stream;
   } catch (error) {

@@ -22,6 +22,8 @@ export class FakeEngine {
   readonly calls: string[] = [];
   /** Looked up for each call. */
   fault: (call: string) => Fault | undefined = () => undefined;
+  /** What a container does at once, in the very moment in which its start is answered. */
+  atStart: () => void = () => undefined;
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   #made = 0;
 
@@ -94,6 +96,8 @@ export class FakeEngine {
     const { exitCode } = container;
     if (call === 'GET /json') return say({ State: { Running: exitCode === undefined, Pid: 0, ExitCode: exitCode ?? 0 } });
     if (call === 'POST /wait' && exitCode === undefined) return void container.waiting.add(response);
+    // Behind the answer, which is written in the next turn.
+    if (call === 'POST /start') process.nextTick(() => process.nextTick(() => this.atStart()));
     if (call === 'POST /stop') this.end(143, container);
     if (call === 'POST /kill') this.end(137, container);
     if (call === 'DELETE ') {

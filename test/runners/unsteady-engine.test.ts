@@ -52,6 +52,23 @@ async function begin(): Promise<{ exit: Promise<StageExit> }> {
   await eventually(() => engine.container?.waiting.size).toBe(1);
   return { exit };
 }
+
+test.each(['', 'x'.repeat(3_000_000)])(
+  'a stage that has answered and ended when its start is answered is heard, whatever it was to be told',
+  async (request) => {
+    engine.atStart = () => {
+      engine.write('done');
+      engine.end(0);
+      engine.breakConnections();
+    };
+    await open();
+    const workDir = join(folder, 'work', 'a-1');
+    await mkdir(workDir, { recursive: true });
+    const run = { program: 'unused', args: [], workDir, request, signal: ending.signal, onLine: () => undefined };
+    expect(await (opened as OpenExecutor).executor.run(run)).toMatchObject({ code: 0, stdout: 'done' });
+  },
+);
+
 const asked = (call: string): number => engine.calls.filter((one) => one === call).length;
 
 describe('an engine that goes away', () => {
