@@ -12,7 +12,7 @@ import { epochNow } from './head.ts';
 import { PROVE_COMMIT_WITHIN, filesGoMs } from './live-message.ts';
 import { isFinal } from './machine.ts';
 import { planOf } from './plans/all.ts';
-import { cameLate, reconciled } from './reconcile.ts';
+import { compareAgain, reconciled } from './reconcile.ts';
 import { act } from './reports.ts';
 import { jitterOf, retryOf, waitMs } from './retry.ts';
 import { moveDeclared } from './storage-moves.ts';
@@ -101,7 +101,7 @@ function ended(ctx: Context, effect: EffectRow, job: Job | undefined, outcome: E
     return;
   }
   if (outcome.outcome === 'compareAgain') {
-    cameLate(ctx, effect, outcome);
+    compareAgain(ctx, effect, outcome);
     return;
   }
   const signed = effect.signed === null ? null : { ...effect.signed, pushed: true };

@@ -74,7 +74,7 @@ function hold(ctx: Context, job: Job): void {
  * What a lost database signed has come up only now, and its step is done twice once this one's goes out too: the message is not
  * signed, and the job is compared with the chain again.
  */
-export function cameLate(ctx: Context, effect: EffectRow, lost: Extract<EffectOutcome, { outcome: 'compareAgain' }>): void {
+export function compareAgain(ctx: Context, effect: EffectRow, lost: Extract<EffectOutcome, { outcome: 'compareAgain' }>): void {
   const reason = `${lost.reason}; nothing is sent before the job has been compared with the chain again`;
   ctx.tx.updateEffect({ ...effect, status: 'cancelled', lastError: reason });
   const job = effect.job === null ? undefined : ctx.tx.job(effect.job);
